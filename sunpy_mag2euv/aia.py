@@ -1,0 +1,112 @@
+"""
+The output side: images on a grid → AIA-like Maps and cubes whose headers say that they are synthetic.
+
+A header is built from the grid and from the magnetogram's observer and time, never copied, so that nothing of the
+magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak into it.
+"""
+
+import textwrap
+from importlib.metadata import version
+
+import numpy as np
+
+import astropy.units as u
+import sunpy.map
+
+__all__ = ["INSTRUMENT", "make_cube", "make_map"]
+
+#: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
+INSTRUMENT = "AIA_SYNTHETIC"
+
+
+def make_map(image, grid, passband, magnetogram, model):
+    """
+    Make an AIA-like Map.
+
+    Parameters
+    ----------
+    image : `~astropy.units.Quantity`
+        In DN/s, shape ``grid.shape``, NaN where nothing is known.
+    grid : Grid
+        The pixels that ``image`` is on.
+    passband : Passband
+    magnetogram : `~sunpy.map.GenericMap`
+        Where observer and time come from.
+    model : Model
+        What the image was made with.
+
+    Returns
+    -------
+    `~sunpy.map.sources.AIAMap`
+        With ``INSTRUME = 'AIA_SYNTHETIC'`` and its provenance in ``HISTORY``; FITS and ASDF files keep both. There is
+        no ``EXPTIME``, since the image is per second already, and no ``LVL_NUM``, since it never was an observation.
+    """
+    header = grid.header(
+        magnetogram.coordinate_frame,
+        instrument=INSTRUMENT,
+        telescope="SDO/AIA",
+        wavelength=passband.wavelength,
+        unit=u.DN / u.s,
+    )
+    # sunpy takes AIA's reference time from T_OBS and prints DATE-OBS; HMI has T_OBS in TAI, so both are written in UTC.
+    header["date-obs"] = magnetogram.date.utc.isot
+    header["t_obs"] = magnetogram.reference_date.utc.isot
+    header["timesys"] = "UTC"
+    header["origin"] = f"sunpy_mag2euv {version('sunpy_mag2euv')}"
+    header["history"] = "\n".join(_history(passband, magnetogram, model))
+    synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header)
+    # For titles of plots; files do not keep it.
+    synthetic.nickname = "AIA (synthetic)"
+    return synthetic
+
+
+def _history(passband, magnetogram, model):
+    """Provenance in lines that fit FITS cards."""
+    series = magnetogram.meta.get("series") or magnetogram.meta.get("content") or "magnetogram"
+    entries = [
+        f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from a magnetogram: not an observation",
+        f"model: {model.name}",
+        f"weights sha256: {model.sha256}",
+        f"trained on: {model.provenance}",
+        f"calibration: {model.calibration[passband.angstrom]}",
+        f"magnetogram: {magnetogram.observatory} {magnetogram.instrument} {series} {magnetogram.date.utc.isot} UTC",
+        *(f"paper: doi:{doi}" for doi in model.references),
+    ]
+    if passband.angstrom in model.caveats:
+        entries.append(f"caveat: {model.caveats[passband.angstrom]}")
+    for entry in entries:
+        text = entry.encode("ascii", "replace").decode()
+        # The 64 digits of a hash must stay whole: a card holds 72 characters.
+        yield from textwrap.wrap(text, 72, break_long_words=True, break_on_hyphens=False)
+
+
+def make_cube(maps):
+    """
+    Join Maps of one grid and time, in several passbands, to a cube.
+
+    Parameters
+    ----------
+    maps : sequence of `~sunpy.map.sources.AIAMap`
+        As `make_map` makes them.
+
+    Returns
+    -------
+    `~ndcube.NDCube`
+        Dimensions (passband, y, x) in DN/s; the wavelengths are a table coordinate. Masked where no image is known.
+        ``meta`` holds the header of each Map by its passband in angstrom.
+    """
+    # Imported here, since ndcube takes longer to import than all of this package.
+    from ndcube import NDCube
+    from ndcube.extra_coords import QuantityTableCoordinate
+    from ndcube.wcs.wrappers import CompoundLowLevelWCS
+
+    data = np.stack([image.data for image in maps])
+    wavelengths = u.Quantity([image.wavelength for image in maps]).to(u.angstrom)
+    table = QuantityTableCoordinate(wavelengths, names="passband", physical_types="em.wl")
+    return NDCube(
+        data,
+        wcs=CompoundLowLevelWCS(maps[0].wcs, table.wcs),
+        unit=u.DN / u.s,
+        mask=np.isnan(data),
+        meta={round(image.wavelength.to_value(u.angstrom)): dict(image.meta) for image in maps},
+    )

@@ -1,0 +1,112 @@
+"""The pixel grid that a model works on: one record for resampling, for the header and for the geometry inputs."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import astropy.units as u
+from astropy.coordinates import SkyCoord
+from sunpy.map.header_helper import make_fitswcs_header
+
+__all__ = ["Grid", "apparent_radius"]
+
+
+def apparent_radius(frame):
+    """
+    Angular radius of the Sun for an observer, ``arcsin(R / D)``.
+
+    Parameters
+    ----------
+    frame : `~sunpy.coordinates.frames.Helioprojective`
+        With ``observer``; its ``rsun`` is the solar radius taken.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        In arcsec.
+    """
+    return np.arcsin((frame.rsun / frame.observer.radius).to_value(u.one)) * u.rad.to(u.arcsec) * u.arcsec
+
+
+@dataclass(frozen=True)
+class Grid:
+    """
+    Square pixels with solar north up, on which the Sun always has the same size.
+
+    Because the solar radius is fixed in pixels, the plate scale in arcsec follows from the observer's distance, and a
+    network sees the same Sun in January and July, from Earth or from elsewhere.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    solar_radius : float
+        Apparent solar radius in pixels.
+    center : tuple of float, optional
+        Pixel coordinates (x, y), counted from 0 at the centre of the lower left pixel, of the disk's centre.
+        The middle of the frame unless given.
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.grid import Grid
+    >>> grid = Grid((256, 256), solar_radius=98)
+    >>> grid.center
+    (127.5, 127.5)
+    >>> grid.crop(slice(100, 120), slice(30, 60))
+    Grid(shape=(20, 30), solar_radius=98, center=(97.5, 27.5))
+    """
+
+    shape: tuple[int, int]
+    solar_radius: float
+    center: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        if self.center is None:
+            rows, columns = self.shape
+            object.__setattr__(self, "center", ((columns - 1) / 2, (rows - 1) / 2))
+
+    def crop(self, rows, columns):
+        """The part of this grid that ``array[rows, columns]`` lies on; the slices have a start, a stop and no step."""
+        x, y = self.center
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        return replace(self, shape=shape, center=(x - columns.start, y - rows.start))
+
+    @property
+    def radius(self):
+        """Distance of every pixel from the disk's centre, in solar radii; shape ``shape``."""
+        x, y = self.center
+        rows, columns = np.ogrid[: self.shape[0], : self.shape[1]]
+        return np.hypot(columns - x, rows - y) / self.solar_radius
+
+    @property
+    def mu(self):
+        """Cosine of the heliocentric angle of every pixel, 0 off the limb; shape ``shape``."""
+        return np.sqrt(np.clip(1 - self.radius**2, 0, None))
+
+    def scale(self, frame):
+        """Plate scale in arcsec per pixel for an observer's helioprojective ``frame``."""
+        return apparent_radius(frame) / self.solar_radius / u.pix
+
+    def header(self, frame, **kwargs):
+        """
+        World coordinates of this grid for an observer.
+
+        Parameters
+        ----------
+        frame : `~sunpy.coordinates.frames.Helioprojective`
+            With observer and observation time.
+        **kwargs
+            Handed to `sunpy.map.make_fitswcs_header`.
+
+        Returns
+        -------
+        `~sunpy.util.MetaDict`
+        """
+        scale = self.scale(frame)
+        return make_fitswcs_header(
+            self.shape,
+            SkyCoord(0 * u.arcsec, 0 * u.arcsec, frame=frame),
+            reference_pixel=self.center * u.pix,
+            scale=u.Quantity([scale, scale]),
+            **kwargs,
+        )

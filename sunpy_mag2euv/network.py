@@ -1,0 +1,231 @@
+"""
+The networks: magnetogram tensor in, image tensor out.
+
+`Generator` is the U-Net of Park et al. 2019 (ApJL 884 L23, doi:10.3847/2041-8213/ab46bb), one network per passband.
+`SharedUNet` is this package's default, one network for all passbands.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["Generator", "SharedUNet", "build_network"]
+
+
+class _BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation with the constants of the Keras layer that Park et al. used."""
+
+    def __init__(self, channels, running):
+        super().__init__(channels, eps=1.01e-5, momentum=0.1, track_running_stats=running)
+
+
+class _Dropout(nn.Dropout):
+    """Dropout that can stay on at inference, which makes the output stochastic."""
+
+    def __init__(self, probability, always):
+        super().__init__(probability)
+        self.always = always
+
+    def forward(self, x):
+        return functional.dropout(x, self.p, self.training or self.always)
+
+
+class Generator(nn.Module):
+    """
+    The Pix2Pix U-Net of Park et al. 2019.
+
+    Kernels are 4×4 with stride 2; every decoder stage is joined with its mirror in the encoder. Eight levels are what
+    the paper draws, ten (down to one pixel from 1024², without normalisation at the bottom) what its first code has.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Images in and out.
+    levels : int
+        Number of halvings, at least 5; the input's sides must be multiples of ``2**levels``.
+    normalization : {"running", "batch"}
+        ``"running"``: batch normalisation with the statistics gathered in training, and no dropout, at inference.
+        ``"batch"``: statistics of the batch at hand, and dropout, at inference too, as in the paper's first code;
+        the output is then stochastic and depends on what else is in view.
+
+    Raises
+    ------
+    ValueError
+        If ``levels`` or ``normalization`` is not among the accepted values.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sunpy_mag2euv.network import Generator
+    >>> sum(p.numel() for p in Generator().parameters()) // 100_000 / 10
+    54.4
+    """
+
+    def __init__(self, in_channels=1, out_channels=1, *, levels=8, normalization="running"):
+        super().__init__()
+        if levels < 5:
+            raise ValueError(f"levels must be at least 5; got {levels}")
+        if normalization not in ("running", "batch"):
+            raise ValueError(f"normalization must be 'running' or 'batch'; got {normalization!r}")
+        running = normalization == "running"
+        self.levels = levels
+        widths = [64, 128, 256] + [512] * (levels - 3)
+        # One pixel has no spread to normalise by, hence no normalisation at the bottom of the ten-level network.
+        normalize_bottom = levels < 10
+
+        self.encoder = nn.ModuleList()
+        for level, width in enumerate(widths):
+            layers = [nn.Conv2d(in_channels if level == 0 else widths[level - 1], width, 4, 2, 1)]
+            bottom = level == levels - 1
+            if level > 0 and (not bottom or normalize_bottom):
+                layers.append(_BatchNorm(width, running))
+            layers.append(nn.ReLU() if bottom else nn.LeakyReLU(0.2))
+            self.encoder.append(nn.Sequential(*layers))
+
+        self.decoder = nn.ModuleList()
+        for stage, level in enumerate(reversed(range(levels))):
+            entering = widths[level] * (1 if stage == 0 else 2)
+            if level == 0:
+                layers = [nn.ConvTranspose2d(entering, out_channels, 4, 2, 1), nn.Tanh()]
+            else:
+                leaving = widths[level - 1]
+                layers = [nn.ConvTranspose2d(entering, leaving, 4, 2, 1), _BatchNorm(leaving, running)]
+                if stage < 3:
+                    layers.append(_Dropout(0.5, always=not running))
+                layers.append(nn.ReLU())
+            self.decoder.append(nn.Sequential(*layers))
+
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, 0.0, 0.02)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.weight, 1.0, 0.02)
+
+    def forward(self, x):
+        """Tensor (batch, in_channels, H, W) in −1…1 → (batch, out_channels, H, W) in −1…1."""
+        step = 2**self.levels
+        if x.shape[-1] % step or x.shape[-2] % step:
+            raise ValueError(
+                f"a generator of {self.levels} levels needs sides that are multiples of {step}; "
+                f"got {tuple(x.shape[-2:])}"
+            )
+        skips = []
+        for stage in self.encoder:
+            x = stage(x)
+            skips.append(x)
+        skips.pop()
+        for stage in self.decoder:
+            x = stage(x)
+            if skips:
+                x = torch.cat([x, skips.pop()], dim=1)
+        return x
+
+
+class _ChannelNorm(nn.Module):
+    """
+    Each pixel's channels are brought to unit root mean square (Zhang & Sennrich 2019, arXiv:1910.07467).
+
+    Nothing outside the pixel enters, so neither the rest of the batch nor the rest of the image can change the scale.
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, 1, 1))
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6) * self.weight
+
+
+class _Block(nn.Module):
+    """Residual pair of 3×3 convolutions."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.body = nn.Sequential(
+            _ChannelNorm(channels),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+class SharedUNet(nn.Module):
+    """
+    One network for all passbands: a shared trunk and one output plane per passband.
+
+    The trunk works at half resolution, where pixels are folded into channels on entry (Shi et al. 2016,
+    arXiv:1609.05158). Images grow by bilinear interpolation and convolution, never by transposed convolution, so no
+    checkerboard is left (Odena et al. 2016, doi:10.23915/distill.00003). The last convolutions see the input again,
+    at full resolution.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Input planes and passbands.
+    widths : sequence of int
+        Channels at each level, from half resolution down by factors of two.
+    head : int
+        Channels at full resolution.
+    """
+
+    def __init__(self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16):
+        super().__init__()
+        self.step = 2 ** len(widths)
+        self.enter = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
+        self.encoder = nn.ModuleList(_Block(width) for width in widths)
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
+        self.decoder = nn.ModuleList(_Block(width) for width in widths[:-1])
+        self.leave = nn.Sequential(_ChannelNorm(widths[0]), nn.Conv2d(widths[0], head, 1))
+        self.head = nn.Sequential(
+            nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU(), nn.Conv2d(head, out_channels, 3, padding=1)
+        )
+
+    def forward(self, x):
+        """Tensor (batch, in_channels, H, W) → (batch, out_channels, H, W), in which −1…1 is the range trained on."""
+        if x.shape[-1] % self.step or x.shape[-2] % self.step:
+            raise ValueError(f"this network needs sides that are multiples of {self.step}; got {tuple(x.shape[-2:])}")
+        seen = x
+        x = self.enter(functional.pixel_unshuffle(x, 2))
+        skips = []
+        for block, down in zip(self.encoder, self.down, strict=False):
+            x = block(x)
+            skips.append(x)
+            x = down(x)
+        x = self.encoder[-1](x)
+        for block, up in zip(reversed(self.decoder), reversed(self.up), strict=True):
+            x = block(_doubled(up(x)) + skips.pop())
+        return self.head(torch.cat([_doubled(self.leave(x)), seen], dim=1))
+
+
+def _doubled(x):
+    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+_NETWORKS = {"generator": Generator, "shared-unet": SharedUNet}
+
+
+def build_network(kind, **parameters):
+    """
+    Make a network from a model's record.
+
+    Parameters
+    ----------
+    kind : {"generator", "shared-unet"}
+    **parameters
+        Those of the class.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
+    if kind not in _NETWORKS:
+        raise ValueError(f"unknown network {kind!r}; expected one of {', '.join(_NETWORKS)}")
+    return _NETWORKS[kind](**parameters)

@@ -1,0 +1,306 @@
+"""
+Preparation: a line-of-sight magnetogram Map of any make → the field on a model's grid.
+
+Flux is what has to survive, so pixels are averaged over area before and after the one interpolation, and unknown pixels
+weigh nothing instead of being filled in.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+import astropy.units as u
+import sunpy.map
+from astropy.coordinates import SkyCoord
+from sunpy.coordinates import Helioprojective
+from sunpy.util.exceptions import SunpyMetadataWarning, warn_user
+
+from sunpy_mag2euv.grid import apparent_radius
+
+__all__ = ["MAGNETOGRAPHS", "Magnetograph", "PreparedField", "prepare"]
+
+
+@dataclass(frozen=True)
+class Magnetograph:
+    """
+    What has to be known of an instrument.
+
+    Attributes
+    ----------
+    hmi_factor : float
+        Brings its line-of-sight field to HMI's scale. A mean over the disk; the truth varies with position and field
+        strength.
+    usable_radius : float
+        Distance from the disk's centre, in solar radii, from which on its images hold more noise than field.
+    """
+
+    hmi_factor: float
+    usable_radius: float = 1.0
+
+
+#: The instruments whose field scale is known, by a word of the Map's instrument or observatory. Factors: Liu et al.
+#: 2025, Sol. Phys. 300, doi:10.1007/s11207-025-02523-y. GONG's noise grows from 10 G at 0.99 to 50 G at 0.999 radii.
+MAGNETOGRAPHS = {
+    "HMI": Magnetograph(1.0),
+    "MDI": Magnetograph(0.701),
+    "GONG": Magnetograph(1.438, usable_radius=0.99),
+}
+
+#: From here to the limb the line of sight says so little about the field that it counts as known whether it is or not.
+_LIMB = 0.97
+
+#: Samples per grid pixel and axis. Averaging them is what keeps the flux when input and grid scales do not divide.
+_SAMPLES = 4
+
+#: A grid pixel is known when at least this part of it is.
+_KNOWN = 0.25
+
+
+@dataclass(frozen=True)
+class PreparedField:
+    """
+    A magnetogram on a model's grid.
+
+    Attributes
+    ----------
+    values : `~numpy.ndarray`
+        Line-of-sight field in gauss on HMI's scale, float32, shape ``grid.shape``; 0 off the disk and where unknown.
+    known : `~numpy.ndarray`
+        Boolean, shape ``grid.shape``: the part of the field of view in which the field is known. At the limb and
+        off it there is no field to miss, so all of that counts.
+    window : tuple of slice
+        Rows and columns of the grid that the field of view takes up: everything for a full-disk magnetogram.
+    """
+
+    values: np.ndarray
+    known: np.ndarray
+    window: tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class _Disk:
+    """
+    Where the Sun is in an image: ``pixel = center + axes @ (x, y)``, x west and y north in solar radii.
+
+    Over the disk, every projection in use is affine to 0.03 arcsec, so this is all the geometry there is.
+    """
+
+    center: np.ndarray
+    axes: np.ndarray
+
+    @property
+    def pixels(self):
+        """Solar radius in pixels (geometric mean of the axes)."""
+        return float(np.sqrt(abs(np.linalg.det(self.axes))))
+
+    @classmethod
+    def of(cls, magnetogram):
+        frame = magnetogram.coordinate_frame
+        radius = apparent_radius(frame)
+        cross = SkyCoord([1, -1, 0, 0] * radius, [0, 0, 1, -1] * radius, frame=frame)
+        x, y = (axis.to_value(u.pix) for axis in magnetogram.wcs.world_to_pixel(cross) * u.pix)
+        points = np.stack([x, y])
+        axes = np.stack([points[:, 0] - points[:, 1], points[:, 2] - points[:, 3]], axis=1) / 2
+        return cls(points.mean(axis=1), axes)
+
+    def radius(self, shape):
+        """Distance of every pixel from the disk's centre in solar radii, shape ``shape``."""
+        (a, b), (c, d) = np.linalg.inv(self.axes).astype(np.float32)
+        columns = np.arange(shape[1], dtype=np.float32) - np.float32(self.center[0])
+        rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.center[1])
+        return np.hypot(a * columns + b * rows, c * columns + d * rows)
+
+    def inside(self, shape):
+        """Whether the whole disk lies in an image of that shape."""
+        extent = np.linalg.norm(self.axes, axis=1)
+        last = np.array(shape[::-1]) - 0.5
+        return bool(np.all(self.center - extent >= -0.5) and np.all(self.center + extent <= last))
+
+
+def prepare(magnetogram, grid):
+    """
+    Bring a line-of-sight magnetogram to a model's grid.
+
+    The image is averaged over whole blocks of pixels, interpolated once, linearly, at several points of each grid
+    pixel, and those are averaged. What is off the disk (by its coordinates, whatever its value), masked or not finite
+    enters none of the averages.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy.map.GenericMap`
+        Helioprojective, in units of a magnetic field, of any size, orientation and plate scale; the full disk or part
+        of it. Fields from MDI and GONG are brought to HMI's scale, see `MAGNETOGRAPHS`; those of other instruments
+        are taken as they are, with a warning.
+    grid : Grid
+
+    Returns
+    -------
+    PreparedField
+
+    Raises
+    ------
+    TypeError
+        If ``magnetogram`` is not a Map.
+    ValueError
+        If it is not a helioprojective line-of-sight magnetogram with unit, observer and observation time, or shows
+        nothing of the disk.
+    """
+    _check(magnetogram)
+    magnetograph = _magnetograph(magnetogram)
+    disk = _Disk.of(magnetogram)
+    shape = magnetogram.data.shape
+    full = disk.inside(shape)
+
+    # Pixels that the limb crosses hold part of what is off it, which can be any number.
+    known = disk.radius(shape) < min(magnetograph.usable_radius, 1 - 0.75 / disk.pixels)
+    if not known.any():
+        raise ValueError(f"the magnetogram must show some of the solar disk; this {_describe(magnetogram)} shows none")
+    values = np.array(magnetogram.data, dtype=np.float32, order="C")
+    known &= np.isfinite(values)
+    if magnetogram.mask is not None:
+        known &= ~magnetogram.mask
+    if not known.any():
+        raise ValueError(f"the magnetogram must have values on the solar disk; this {_describe(magnetogram)} has none")
+    values[~known] = 0
+
+    mean, share = _resample(values, known, disk, grid)
+    measured = share >= _KNOWN
+    gauss = np.float32(magnetograph.hmi_factor * magnetogram.unit.to(u.G))
+    mean = np.where((grid.radius < 1) & measured, mean * gauss, 0)
+    known = measured | (grid.radius > _LIMB)
+    window = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
+    if not full:
+        seen = _field_of_view(shape, disk, grid)
+        if not seen.any():
+            scale = grid.scale(magnetogram.coordinate_frame)
+            raise ValueError(
+                f"the magnetogram must cover at least one pixel of the model's grid ({scale:.3g}); "
+                f"this {_describe(magnetogram)} is smaller"
+            )
+        window = tuple(_extent(seen.any(axis=axis)) for axis in (1, 0))
+        known &= seen
+    return PreparedField(mean, known, window)
+
+
+def _describe(magnetogram):
+    """The Map in a few words, for messages."""
+    measurement = "" if magnetogram.measurement is None else str(magnetogram.measurement)
+    words = [magnetogram.instrument, measurement or "image"]
+    if magnetogram.unit is not None:
+        words.append(f"in {magnetogram.unit}")
+    return " ".join(filter(None, words))
+
+
+def _check(magnetogram):
+    """Refuse, with a sentence each, what is not a helioprojective magnetogram that says where and when it was taken."""
+    if not isinstance(magnetogram, sunpy.map.GenericMap):
+        raise TypeError(
+            f"the magnetogram must be a sunpy.map.Map; got {type(magnetogram).__name__}. "
+            "Read files with sunpy.map.Map(path); arrays need a header too: sunpy.map.Map(array, header)"
+        )
+    if magnetogram.data.ndim != 2 or int(magnetogram.meta.get("naxis", 2)) > 2:
+        raise ValueError("the magnetogram must be one image with two dimensions; this Map was made from more")
+    if magnetogram.unit is None:
+        raise ValueError(
+            "the magnetogram must be a line-of-sight magnetogram in gauss; this Map is "
+            f"{_describe(magnetogram)} without a unit. If it is a magnetogram, say so with map.meta['bunit'] = 'G'"
+        )
+    if not magnetogram.unit.is_equivalent(u.G):
+        raise ValueError(
+            f"the magnetogram must be a line-of-sight magnetogram in gauss; this Map is {_describe(magnetogram)}"
+        )
+    # JPEG 2000 files come with the header of the observation, unit included, but hold what a picture needs.
+    if magnetogram.data.dtype.kind in "bu":
+        raise ValueError(
+            f"the magnetogram must hold field strengths, which have a sign; this {_describe(magnetogram)} holds "
+            f"{magnetogram.data.dtype.name} numbers, as pictures do. Convert them to gauss, or use the FITS file"
+        )
+    # A Map remembers what it has once warned of, so the question is put to a fresh one.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        frame = sunpy.map.Map(magnetogram.data, magnetogram.meta.copy()).coordinate_frame
+    if not isinstance(frame, Helioprojective):
+        name = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
+        raise ValueError(
+            "the magnetogram must be helioprojective (HPLN, HPLT), as seen by its observer; this Map is in "
+            f"{name}. Use the full-disk magnetogram, or a cutout of it, instead of a remapped patch or chart"
+        )
+    for warning in caught:
+        if issubclass(warning.category, SunpyMetadataWarning) and "Missing metadata for observ" in str(warning.message):
+            what = "observer" if "observer" in str(warning.message) else "observation time"
+            raise ValueError(
+                f"the magnetogram must say its {what}, since the Sun's size and orientation follow from it; this Map's "
+                "header does not. Add the keywords "
+                + ("DSUN_OBS, HGLN_OBS and HGLT_OBS" if what == "observer" else "DATE-OBS")
+            )
+
+
+def _magnetograph(magnetogram):
+    """The instrument's record, or, with a warning, that of one like HMI."""
+    names = f"{magnetogram.instrument} {magnetogram.observatory} {magnetogram.detector}".upper()
+    for name, magnetograph in MAGNETOGRAPHS.items():
+        if name in names:
+            return magnetograph
+    warn_user(
+        f"no conversion to HMI's field scale is known for {magnetogram.instrument or 'this instrument'}: "
+        "its field is taken as it is"
+    )
+    return MAGNETOGRAPHS["HMI"]
+
+
+def _resample(values, known, disk, grid):
+    """
+    Average an image over the pixels of a grid.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        Float32, 0 where not ``known``.
+    known : `~numpy.ndarray`
+        Boolean, same shape.
+    disk : _Disk
+    grid : Grid
+
+    Returns
+    -------
+    mean : `~numpy.ndarray`
+        Mean of the known part of each grid pixel, float32, shape ``grid.shape``.
+    share : `~numpy.ndarray`
+        The known part's share, 0…1.
+    """
+    import torch
+    from torch.nn import functional
+
+    rows, columns = grid.shape
+    factor = max(1, int(disk.pixels / (grid.solar_radius * _SAMPLES)))
+    planes = torch.stack([torch.from_numpy(values), torch.from_numpy(known).float()])[None]
+    planes = functional.pad(planes, (0, -values.shape[1] % factor, 0, -values.shape[0] % factor))
+    planes = functional.avg_pool2d(planes, factor)
+
+    # torch counts both images from −1 to 1 over their full width: output position → solar radii → block of pixels.
+    size, out_size = np.array(planes.shape[:1:-1]), np.array([columns, rows])
+    to_sun = np.diag(out_size / 2 / grid.solar_radius)
+    sun_offset = ((out_size - 1) / 2 - np.array(grid.center)) / grid.solar_radius
+    linear = (2 / (factor * size))[:, None] * disk.axes @ to_sun
+    offset = (2 * (disk.center + disk.axes @ sun_offset) + 1) / (factor * size) - 1
+    theta = torch.from_numpy(np.column_stack([linear, offset])).float()[None]
+    points = functional.affine_grid(theta, (1, 2, rows * _SAMPLES, columns * _SAMPLES), align_corners=False)
+    planes = functional.grid_sample(planes, points, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+    total, share = functional.avg_pool2d(planes, _SAMPLES)[0].numpy()
+    return total / np.maximum(share, np.float32(1e-6)), share
+
+
+def _field_of_view(shape, disk, grid):
+    """Which grid pixels have their centre in an image of that shape; boolean, shape ``grid.shape``."""
+    rows, columns = np.indices(grid.shape)
+    sun = np.stack([columns - grid.center[0], rows - grid.center[1]]) / grid.solar_radius
+    x, y = disk.center[:, None, None] + np.einsum("ij,jrc->irc", disk.axes, sun)
+    return (x >= -0.5) & (x <= shape[1] - 0.5) & (y >= -0.5) & (y <= shape[0] - 0.5)
+
+
+def _extent(seen):
+    """Slice from the first to the last true element."""
+    (indices,) = np.nonzero(seen)
+    return slice(int(indices[0]), int(indices[-1]) + 1)

@@ -1,0 +1,197 @@
+"""
+Where weights files come from: packaged copies, the cache, and addresses. The only module that knows pooch.
+
+Whatever the source, a file is handed out only if its sha256 is the expected one.
+"""
+
+import hashlib
+import os
+import re
+import sys
+from importlib import resources
+from pathlib import Path
+
+from sunpy import log
+
+__all__ = ["cache_dir", "check", "download", "locate", "packaged"]
+
+#: Environment variables that move the cache, and that name a folder on the web where the published weights are.
+_CACHE, _MIRROR = "SUNPY_MAG2EUV_CACHE", "SUNPY_MAG2EUV_WEIGHTS_URL"
+
+#: Folder of the packaged weights.
+_PACKAGED = resources.files("sunpy_mag2euv") / "weights"
+
+#: The addresses that are fetched, as pooch spells them, and the file's name in them. A DOI must name a file as well.
+_ADDRESS = re.compile(r"(?:https?://[^/?#]+|doi:10\.[^/]+/[^/]+)/(?:[^?#]*/)?(?P<name>[^/?#]+)")
+
+#: Seconds without an answer, or between two pieces of a file, after which a server counts as down.
+_TIMEOUT = 30
+
+
+def _normalized(sha256):
+    if not re.fullmatch("[0-9a-fA-F]{64}", str(sha256)):
+        raise ValueError(f"sha256 must be the 64 hexadecimal digits published with the weights file; got {sha256!r}")
+    return sha256.lower()
+
+
+def cache_dir():
+    """
+    Folder in which downloaded weights are kept.
+
+    ``$SUNPY_MAG2EUV_CACHE`` if that is set, or else the operating system's place for caches. It need not exist yet.
+
+    Returns
+    -------
+    `pathlib.Path`
+    """
+    import pooch
+
+    return Path(os.environ.get(_CACHE) or pooch.os_cache("sunpy_mag2euv")).expanduser()
+
+
+def check(path, sha256):
+    """
+    Make sure that a local file is the expected one.
+
+    Parameters
+    ----------
+    path : path-like
+    sha256 : str
+        64 hexadecimal digits.
+
+    Returns
+    -------
+    `pathlib.Path`
+        ``path``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If ``sha256`` is not a hash, or the file has another one.
+    """
+    path, expected = Path(path), _normalized(sha256)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {path}; expected the path of an existing file")
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != expected:
+        raise ValueError(
+            f"{path} has sha256 {actual}, not the expected {expected}; "
+            "replace it by an intact copy, or correct the sha256 if this file is the right one"
+        )
+    return path
+
+
+def download(url, sha256):
+    """
+    Fetch a file into the cache, unless it is there already.
+
+    The file is written beside its final place, checked, and only then moved there, so whatever goes wrong nothing
+    half-written is left behind, and processes that fetch the same file at once do not disturb each other.
+
+    Parameters
+    ----------
+    url : str
+        ``https://…``, ``http://…``, or ``doi:10.xxxx/yyy/filename`` for an archive that `pooch.DOIDownloader` knows.
+    sha256 : str
+        64 hexadecimal digits; there is no download without.
+
+    Returns
+    -------
+    `pathlib.Path`
+        Named after the hash and the file, so that the same file from elsewhere is not fetched again.
+
+    Raises
+    ------
+    ValueError
+        If ``url`` or ``sha256`` cannot be used (before the network is), or what came is not the expected file.
+    ConnectionError
+        If the server is down or does not have the file. The message says how to go on without it.
+    OSError
+        If the cache cannot be written to.
+    """
+    url, sha256 = str(url), _normalized(sha256)
+    address = _ADDRESS.match(url)
+    if address is None:
+        raise ValueError(
+            f"cannot fetch {url!r}; expected https://…/filename, http://…/filename or doi:10.xxxx/yyy/filename"
+        )
+
+    # Late, because requests is slow to import
+    import pooch
+    from requests.exceptions import ChunkedEncodingError, RequestException
+
+    name = re.sub("[^A-Za-z0-9._-]", "_", address["name"])[-100:]
+    path = cache_dir() / f"{sha256[:16]}-{name}"
+    downloader = (pooch.DOIDownloader if url.startswith("doi:") else pooch.HTTPDownloader)(
+        progressbar=sys.stderr is not None and sys.stderr.isatty(), chunk_size=2**16, timeout=_TIMEOUT
+    )
+    log.debug(f"Looking for {path}, else fetching {url}")
+    pooch_log = pooch.get_logger()
+    level = pooch_log.level
+    pooch_log.setLevel("WARNING")  # it announces every download
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent, downloader=downloader))
+    except ChunkedEncodingError as error:
+        raise ValueError(f"the transfer of {url} broke off before its end and nothing was kept; try again") from error
+    except (RequestException, LookupError) as error:
+        # LookupError: pooch did not find what it expects in the answer of a DOI's archive
+        if getattr(error, "response", None) is not None:
+            error.response.close()  # pooch leaves the socket of a refusal open
+        reason = getattr(error.args[0], "reason", error) if error.args else type(error).__name__
+        raise ConnectionError(
+            f"cannot fetch {url} ({reason}); to go on offline, copy the file by hand to {path}, or give load_model "
+            f"the path of a local copy, or set {_MIRROR} to a mirror's address, or use the packaged default model"
+        ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"nothing was kept of {url}; try again, and if that fails compare sha256 with the published one: {error}"
+        ) from error
+    except OSError as error:
+        raise OSError(
+            f"cannot write to the cache {path.parent} ({error}); set {_CACHE} to a folder that can be written to"
+        ) from error
+    finally:
+        pooch_log.setLevel(level)
+
+
+def packaged(filename):
+    """Whether a weights file comes with the package."""
+    return (_PACKAGED / filename).is_file()
+
+
+def locate(filename, sha256, url=None):
+    """
+    Find a published weights file: the packaged copy if there is one, else the cache, else the network.
+
+    Parameters
+    ----------
+    filename : str
+    sha256 : str
+        64 hexadecimal digits.
+    url : str, optional
+        Where it is published. The folder ``$SUNPY_MAG2EUV_WEIGHTS_URL``, if that is set, is asked instead.
+
+    Returns
+    -------
+    `pathlib.Path`
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not packaged and no address is known.
+    ValueError, ConnectionError, OSError
+        As in `check` and `download`.
+    """
+    if packaged(filename):
+        return check(_PACKAGED / filename, sha256)
+    if mirror := os.environ.get(_MIRROR):
+        url = f"{mirror.rstrip('/')}/{filename}"
+    if url is None:
+        raise FileNotFoundError(
+            f"{filename} is not packaged with sunpy_mag2euv and no address is known for it; "
+            f"set {_MIRROR} to the address of a folder that holds it, or give load_model the path of a local copy"
+        )
+    return download(url, sha256)

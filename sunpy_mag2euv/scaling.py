@@ -1,0 +1,152 @@
+"""
+Invertible scalings between physical values and the numbers that a network works with.
+
+Every scaling maps ``low`` to −1 and ``high`` to 1, clips what lies outside, and takes NumPy arrays or scalars.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+__all__ = ["AsinhScaling", "LinearScaling", "LogScaling", "SqrtScaling", "scaling_from_dict"]
+
+
+@dataclass(frozen=True)
+class LinearScaling:
+    """
+    Linear from ``low`` to ``high``.
+
+    Parameters
+    ----------
+    low, high : float
+        Physical values that become −1 and 1.
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.scaling import LinearScaling
+    >>> float(LinearScaling(-3000, 3000).forward(1500.0))
+    0.5
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self):
+        if not self.low < self.high:
+            raise ValueError(f"a scaling needs low < high; got low={self.low:g}, high={self.high:g}")
+
+    def _stretch(self, value):
+        """The function in which the scaling is linear."""
+        return value
+
+    def _unstretch(self, value):
+        """Inverse of `_stretch`."""
+        return value
+
+    def forward(self, value):
+        """Physical value → −1…1."""
+        low, high = self._stretch(self.low), self._stretch(self.high)
+        return 2 * (self._stretch(np.clip(value, self.low, self.high)) - low) / (high - low) - 1
+
+    def inverse(self, scaled):
+        """−1…1 → physical value."""
+        low, high = self._stretch(self.low), self._stretch(self.high)
+        return self._unstretch(low + (np.clip(scaled, -1, 1) + 1) / 2 * (high - low))
+
+    def to_dict(self):
+        """A plain dictionary from which `scaling_from_dict` makes the same scaling."""
+        return {"kind": type(self).__name__.removesuffix("Scaling").lower(), **asdict(self)}
+
+
+@dataclass(frozen=True)
+class SqrtScaling(LinearScaling):
+    """Linear in the square root: even noise for photon counts. ``low`` may not be negative."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.low < 0:
+            raise ValueError(f"a square-root scaling needs low >= 0; got {self.low:g}")
+
+    def _stretch(self, value):
+        return np.sqrt(value)
+
+    def _unstretch(self, value):
+        return np.square(value)
+
+
+@dataclass(frozen=True)
+class LogScaling(LinearScaling):
+    """
+    Linear in ``log(value + offset)``.
+
+    ``LogScaling(0, 2**14 - 1, offset=1)`` is the ``log2(clip(DN/s + 1, 1, 2**14))`` of Park et al. 2019.
+
+    Parameters
+    ----------
+    low, high : float
+        Physical values that become −1 and 1.
+    offset : float
+        Added before the logarithm.
+    """
+
+    offset: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.low + self.offset <= 0:
+            raise ValueError(f"a logarithmic scaling needs low + offset > 0; got {self.low + self.offset:g}")
+
+    def _stretch(self, value):
+        return np.log(value + self.offset)
+
+    def _unstretch(self, value):
+        return np.exp(value) - self.offset
+
+
+@dataclass(frozen=True)
+class AsinhScaling(LinearScaling):
+    """
+    Linear well below ``knee`` and logarithmic above it, for either sign: a signed field over its whole range.
+
+    Parameters
+    ----------
+    low, high : float
+        Physical values that become −1 and 1.
+    knee : float
+        Where linear turns into logarithmic.
+    """
+
+    knee: float = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.knee <= 0:
+            raise ValueError(f"an asinh scaling needs knee > 0; got {self.knee:g}")
+
+    def _stretch(self, value):
+        return np.arcsinh(value / self.knee)
+
+    def _unstretch(self, value):
+        return self.knee * np.sinh(value)
+
+
+_KINDS = {"linear": LinearScaling, "sqrt": SqrtScaling, "log": LogScaling, "asinh": AsinhScaling}
+
+
+def scaling_from_dict(record):
+    """
+    Make a scaling from a record such as ``{"kind": "log", "low": 1, "high": 100}``.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown or its parameters do not fit.
+    """
+    parameters = dict(record)
+    kind = parameters.pop("kind", None)
+    if kind not in _KINDS:
+        raise ValueError(f"unknown scaling {kind!r}; expected one of {', '.join(_KINDS)}")
+    try:
+        return _KINDS[kind](**parameters)
+    except TypeError as error:
+        raise ValueError(f"the {kind} scaling cannot be made from {parameters}: {error}") from None

@@ -1,0 +1,168 @@
+"""Synthesis: magnetogram Map in, AIA-like Maps out."""
+
+import numpy as np
+
+from sunpy.util.exceptions import warn_user
+
+from sunpy_mag2euv.aia import make_cube, make_map
+from sunpy_mag2euv.models import Model, load_model
+from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.preparation import prepare
+
+__all__ = ["generate", "generate_cube", "resolve_device"]
+
+
+def generate(magnetogram, passband, *, model=None, device=None):
+    """
+    Generate the image that SDO/AIA would have taken.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy.map.GenericMap`
+        Helioprojective line-of-sight magnetogram, of the full disk or part of it, see
+        `~sunpy_mag2euv.preparation.prepare`.
+    passband : int, str, `~astropy.units.Quantity` or sequence of these
+        Such as ``193`` or ``193 * u.angstrom``.
+    model : str, path-like or Model, optional
+        As `~sunpy_mag2euv.load_model` takes it. The packaged default unless given.
+    device : str or `torch.device`, optional
+        Where the network runs, such as ``"cpu"`` or ``"cuda:0"``. A GPU if there is one, unless given.
+
+    Returns
+    -------
+    `~sunpy.map.sources.AIAMap`, or list of them for a sequence of passbands
+        In DN/s on the model's grid, solar north up, NaN where the model has learnt nothing. For a cutout, on that
+        part of the grid which the field of view takes up, NaN outside of it.
+
+    Raises
+    ------
+    TypeError
+        If ``magnetogram`` is not a Map, or ``passband`` nothing that names a passband.
+    ValueError
+        If the magnetogram cannot be used, the passband or the model is unknown, the model does not have the passband,
+        or the device is not there. Nothing has been computed then.
+
+    Warns
+    -----
+    SunpyUserWarning
+        If a passband rests on too little training data, or the magnetograph's field scale is unknown.
+
+    Notes
+    -----
+    The method is that of Park et al. 2019, ApJL 884 L23, doi:10.3847/2041-8213/ab46bb. What a model was trained on, and
+    how well it does on data that it has not seen, is in its model card.
+
+    Examples
+    --------
+    >>> import sunpy_mag2euv as mag2euv
+    >>> from sunpy_mag2euv.sample import sample_magnetogram
+    >>> synthetic = mag2euv.generate(sample_magnetogram(size=256), passband=193)
+    >>> synthetic.wavelength, synthetic.unit, synthetic.data.shape
+    (<Quantity 193. Angstrom>, Unit("DN / s"), (256, 256))
+    """
+    if _is_single(passband):
+        return _generate([passband], magnetogram, model, device)[0]
+    return _generate(passband, magnetogram, model, device)
+
+
+def generate_cube(magnetogram, passbands=None, *, model=None, device=None):
+    """
+    Generate several passbands at once.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy.map.GenericMap`
+    passbands : sequence, optional
+        All that the model has, unless given.
+    model, device
+        As for `generate`, which says what else is raised and warned of.
+
+    Returns
+    -------
+    `~ndcube.NDCube`
+        Dimensions (passband, y, x), in DN/s, with the wavelength as a table coordinate, masked where the model has
+        learnt nothing and outside the field of view.
+
+    Raises
+    ------
+    TypeError
+        If ``passbands`` is not a sequence.
+
+    Examples
+    --------
+    >>> import sunpy_mag2euv as mag2euv
+    >>> from sunpy_mag2euv.sample import sample_magnetogram
+    >>> cube = mag2euv.generate_cube(sample_magnetogram(size=256), [171, 193, 304])
+    >>> cube.data.shape, cube.array_axis_physical_types[0]
+    ((3, 256, 256), ('em.wl',))
+    """
+    if passbands is not None and _is_single(passbands):
+        raise TypeError(f"passbands must be a sequence, such as [171, 193]; got {passbands!r}. For one, use generate")
+    model = _resolve(model)
+    return make_cube(_generate(model.passbands if passbands is None else passbands, magnetogram, model, device))
+
+
+def _is_single(passband):
+    return isinstance(passband, str) or not np.iterable(passband)
+
+
+def _generate(passbands, magnetogram, model, device):
+    """The data flow of the package, see the explanation in the documentation."""
+    passbands = [get_passband(passband) for passband in passbands]
+    model = _resolve(model)
+    available = model.passbands
+    for passband in passbands:
+        if passband not in available:
+            raise ValueError(
+                f"the model {model.name} has no passband {passband}; it has {', '.join(map(str, available))}"
+            )
+    if not passbands or len(set(passbands)) < len(passbands):
+        raise ValueError("the passbands must be at least one, each once")
+    device = resolve_device(device)
+
+    field = prepare(magnetogram, model.grid)
+    for passband in passbands:
+        if passband.angstrom in model.caveats:
+            warn_user(f"{passband}: {model.caveats[passband.angstrom]}")
+    images = model.outputs(model.run(field.values, device))
+    images[:, ~(field.known & model.valid)] = np.nan
+    grid = model.grid.crop(*field.window)
+    return [
+        make_map(images[available.index(passband)][field.window], grid, passband, magnetogram, model)
+        for passband in passbands
+    ]
+
+
+def _resolve(model):
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def resolve_device(device=None):
+    """
+    Find a device that is there.
+
+    Parameters
+    ----------
+    device : str or `torch.device`, optional
+        A GPU if there is one, else the CPU, unless given.
+
+    Returns
+    -------
+    `torch.device`
+
+    Raises
+    ------
+    ValueError
+        If the device is not there.
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the device {device!s} cannot be used here ({reason}); use 'cpu', or leave it out") from None
+    return device

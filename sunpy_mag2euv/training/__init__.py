@@ -1,0 +1,1 @@
+"""Training: archives → a weights file. Nothing else in the package imports this."""

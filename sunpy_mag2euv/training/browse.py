@@ -1,0 +1,284 @@
+"""
+The browse-image archives: what is in them, how it is put right, and how it is split.
+
+The archives pair synoptic HMI fields seen from Earth with 8-bit SDO browse images on one grid. Three things have to be
+put right before a network can learn DN/s from them:
+
+* the images are codes, which the stretches in `STRETCHES` turn into DN/s;
+* before 2011 February the 193 and 304 images had another, flatter stretch, which is not documented: their codes are
+  mapped onto the later ones (`match_codes`);
+* browse images after 2013 were brightened by unknown amounts: those frames are scaled to the level of the well-sampled
+  epoch of their passband, by the disk's median.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sunpy.coordinates.sun import carrington_rotation_number
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.scaling import LinearScaling, LogScaling, SqrtScaling
+
+__all__ = [
+    "ARCHIVES",
+    "GRID",
+    "STRETCHES",
+    "Browse",
+    "load_browse",
+    "match_codes",
+    "split_rotations",
+    "staleness_weight",
+]
+
+#: The archives in the order in which their frames are numbered.
+ARCHIVES = ("hourly_2012", "daily_2010_2011", "full_sets_2015", "same_time_2023")
+
+GRID = Grid((256, 256), 98.0)
+
+#: Stretch of each passband's browse images: codes 0…255 are −1…1 of these scalings of DN/s.
+STRETCHES = {
+    94: SqrtScaling(1.5 / 4.99803, 50 / 4.99803),
+    131: LogScaling(7 / 6.99685, 1200 / 6.99685),
+    171: SqrtScaling(10 / 4.99803, 6000 / 4.99803),
+    193: LogScaling(120 / 2.99950, 6000 / 2.99950),
+    211: LogScaling(30 / 4.99801, 13000 / 4.99801),
+    304: LogScaling(50 / 4.99941, 2000 / 4.99941),
+    335: LogScaling(3.5 / 6.99734, 1000 / 6.99734),
+    1600: LinearScaling(0, 1000 / 2.99911),
+    1700: LinearScaling(0, 2500 / 1.00026),
+}
+
+#: Code that means "no data".
+MISSING = 255
+
+#: Code at which 131 and 171 of ``hourly_2012`` saturate: what is there is at least this bright.
+SATURATION = {131: 176, 171: 176}
+
+#: The browse images of these passbands changed their stretch here.
+STRETCH_CHANGE = {193: np.datetime64("2011-02-01"), 304: np.datetime64("2011-02-01")}
+
+#: Archive whose level a passband's other frames are scaled to; the median of all frames where there is none.
+REFERENCE_ARCHIVE = {
+    94: "hourly_2012",
+    131: "hourly_2012",
+    171: "hourly_2012",
+    193: "daily_2010_2011",
+    304: "daily_2010_2011",
+}
+
+#: Carrington rotations that are scored, and those left out on either side of them so that no region is seen twice.
+TEST_ROTATIONS = {"hourly_2012": (2128,), "daily_2010_2011": (2100, 2101), "full_sets_2015": (2159,)}
+GAP_ROTATIONS = {"hourly_2012": (2129,), "daily_2010_2011": (2102,), "full_sets_2015": (2160,)}
+
+
+@dataclass(frozen=True)
+class Browse:
+    """
+    Frames with any subset of the passbands.
+
+    Attributes
+    ----------
+    time : `~numpy.ndarray`
+        datetime64, shape (frames,).
+    rotation : `~numpy.ndarray`
+        Carrington rotation number, shape (frames,).
+    archive : `~numpy.ndarray`
+        Name of the archive that each frame is from, shape (frames,).
+    field : `~numpy.ndarray`
+        Line-of-sight field in gauss, int16, shape (frames, 256, 256), 0 off the limb.
+    index : dict
+        For each passband, the frames that its images belong to.
+    images : dict
+        For each passband, float16 images in the −1…1 of `STRETCHES`, NaN where there is no data.
+    """
+
+    time: np.ndarray
+    rotation: np.ndarray
+    archive: np.ndarray
+    field: np.ndarray
+    index: dict
+    images: dict
+
+    def target(self, frame):
+        """One frame's images of all passbands, shape (9, 256, 256), float32, NaN where there is no data."""
+        planes = np.full((len(STRETCHES), *self.field.shape[1:]), np.nan, dtype=np.float32)
+        for plane, passband in zip(planes, STRETCHES, strict=True):
+            (rows,) = np.nonzero(self.index[passband] == frame)
+            if rows.size:
+                plane[...] = self.images[passband][rows[0]]
+        return planes
+
+    def saturation(self, frame):
+        """Scaled value above which each passband of a frame says only "at least this"; shape (9,), inf where none."""
+        if self.archive[frame] != "hourly_2012":
+            return np.full(len(STRETCHES), np.inf, dtype=np.float32)
+        return np.array([_scaled(SATURATION[b]) if b in SATURATION else np.inf for b in STRETCHES], dtype=np.float32)
+
+
+def _scaled(code):
+    return np.asarray(code) / 127.5 - 1
+
+
+def match_codes(codes, target_codes, activity, target_activity):
+    """
+    Monotone table that maps the codes of one stretch onto those of another.
+
+    Both stretches are monotone functions of intensity, so quantiles correspond, provided that the two samples show an
+    equally active Sun: the second sample is weighted to have the first's distribution of ``activity``.
+
+    Parameters
+    ----------
+    codes, target_codes : `~numpy.ndarray`
+        Samples of codes, 0…254.
+    activity, target_activity : `~numpy.ndarray`
+        For each code, any measure of how active the Sun is there.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (256,), the target stretch's code for each code.
+    """
+    edges = np.quantile(activity, np.linspace(0, 1, 21)[1:-1])
+    bins, target_bins = np.digitize(activity, edges), np.digitize(target_activity, edges)
+    count, target_count = np.bincount(bins, minlength=20), np.bincount(target_bins, minlength=20)
+    weight = (count / np.maximum(target_count, 1))[target_bins]
+    cumulative = np.cumsum(np.bincount(codes, minlength=256)) / codes.size
+    target_cumulative = np.cumsum(np.bincount(target_codes, weight, minlength=256))
+    table = np.interp(cumulative, target_cumulative / target_cumulative[-1], np.arange(256))
+    # Beyond the observed codes the table goes on at the slope it ends with.
+    low, high = np.quantile(codes, [1e-3, 1 - 1e-3]).astype(int)
+    slope_low = (table[low + 10] - table[low]) / 10
+    slope_high = (table[high] - table[high - 10]) / 10
+    ramp = np.arange(256)
+    table[:low] = table[low] + slope_low * (ramp[:low] - low)
+    table[high:] = table[high] + slope_high * (ramp[high:] - high)
+    return np.clip(table, 0, 254)
+
+
+def staleness_weight():
+    """
+    Weight of each pixel, for how long before or after the frame its field was observed.
+
+    A synoptic chart is taken at the central meridian: at Stonyhurst longitude L the field is L / 13.2° days off. The
+    weight halves at two days; the Sun's tilt towards the observer is small enough to leave out.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (256, 256); at least 0.15 on the disk, 0.3 off the limb, where no pixel has a field of its own.
+    """
+    disk = GRID.radius < 1
+    x = (np.arange(GRID.shape[1]) - GRID.center[0])[None] / GRID.solar_radius
+    y = (np.arange(GRID.shape[0]) - GRID.center[1])[:, None] / GRID.solar_radius
+    # On the disk |x| is less than the half-width of its row, so the sine is less than one.
+    sine = np.where(disk, x / np.sqrt(np.where(np.abs(y) < 1, 1 - y**2, 1)), 0)
+    age = np.degrees(np.arcsin(sine)) / 13.2
+    return np.where(disk, np.maximum(1 / (1 + (age / 2) ** 2), 0.15), 0.3).astype(np.float32)
+
+
+def split_rotations(archive, rotation):
+    """
+    Split frames by solar rotation.
+
+    Returns
+    -------
+    dict of `~numpy.ndarray`
+        Frame numbers of "train", "gap" and "test". Frames of archives that are not in `TEST_ROTATIONS` are trained on.
+    """
+    test = np.zeros(len(rotation), dtype=bool)
+    gap = np.zeros(len(rotation), dtype=bool)
+    for name in TEST_ROTATIONS:
+        test |= (archive == name) & np.isin(np.floor(rotation), TEST_ROTATIONS[name])
+        gap |= (archive == name) & np.isin(np.floor(rotation), GAP_ROTATIONS[name])
+    return {"train": np.nonzero(~test & ~gap)[0], "gap": np.nonzero(gap)[0], "test": np.nonzero(test)[0]}
+
+
+def load_browse(directory):
+    """
+    Read all archives and put their levels right.
+
+    Parameters
+    ----------
+    directory : path-like
+        Holds the four ``.npz`` files of `ARCHIVES`.
+
+    Returns
+    -------
+    Browse
+
+    Raises
+    ------
+    FileNotFoundError
+        If an archive is missing.
+    """
+    directory = Path(directory)
+    missing = [name for name in ARCHIVES if not (directory / f"{name}.npz").is_file()]
+    if missing:
+        raise FileNotFoundError(f"{directory} holds no {', '.join(f'{name}.npz' for name in missing)}")
+
+    time, archive, field = [], [], []
+    codes = {passband: [] for passband in STRETCHES}
+    index = {passband: [] for passband in STRETCHES}
+    start = 0
+    for name in ARCHIVES:
+        with np.load(directory / f"{name}.npz") as data:
+            time.append(data["time"].astype("datetime64[s]"))
+            archive.append(np.full(len(data["time"]), name))
+            field.append(data["magnetogram"])
+            for passband in STRETCHES:
+                if f"aia_{passband:04d}" in data:
+                    codes[passband].append(data[f"aia_{passband:04d}"])
+                    index[passband].append(data[f"index_{passband:04d}"] + start)
+        start += len(time[-1])
+    time, archive, field = np.concatenate(time), np.concatenate(archive), np.concatenate(field)
+    rotation = carrington_rotation_number(time)
+    train = split_rotations(archive, rotation)["train"]
+
+    images = {}
+    for passband in STRETCHES:
+        index[passband] = np.concatenate(index[passband])
+        images[passband] = _put_right(
+            passband, np.concatenate(codes[passband]), index[passband], time, archive, field, train
+        )
+    return Browse(time, rotation, archive, field, index, images)
+
+
+def _put_right(passband, codes, index, time, archive, field, train):
+    """Codes → float16 images in −1…1 of one stretch, at one level."""
+    disk = GRID.radius < 0.9
+    values = codes.astype(np.float32)
+    values[codes == MISSING] = np.nan
+    medians = np.array([np.nanmedian(frame[disk]) for frame in values])
+
+    if passband in STRETCH_CHANGE:
+        early = time[index] < STRETCH_CHANGE[passband]
+        trained = np.isin(index, train)
+        daily = archive[index] == "daily_2010_2011"
+        # Exposure varied between the early frames, so each is brought to their common median first.
+        values[early] += (np.median(medians[early]) - medians[early])[:, None, None]
+        samples, activities = [], []
+        for rows in (early & trained, ~early & trained & daily):
+            sample = values[rows][:, disk].ravel()[::7]
+            activity = np.concatenate([_activity(field[frame])[disk] for frame in index[rows]])[::7]
+            known = np.isfinite(sample)
+            samples.append(np.clip(np.rint(sample[known]), 0, 254).astype(int))
+            activities.append(activity[known])
+        table = match_codes(*samples, *activities)
+        values[early] = np.interp(values[early], np.arange(256), table)
+
+    # From here on in DN/s, where a change of sensitivity is a factor.
+    images = STRETCHES[passband].inverse(_scaled(values))
+    levels = np.array([np.nanmedian(frame[disk]) for frame in images])
+    reference = archive[index] == REFERENCE_ARCHIVE.get(passband)
+    level = np.median(levels[reference] if reference.any() else levels)
+    factor = np.where(reference, 1, level / levels)
+    return STRETCHES[passband].forward(images * factor[:, None, None]).astype(np.float16)
+
+
+def _activity(field):
+    """Log of the unsigned field within some 50 Mm: how active the Sun is around each pixel."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.log1p(gaussian_filter(np.abs(field.astype(np.float32)), 7))

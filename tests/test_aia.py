@@ -1,0 +1,317 @@
+import dataclasses
+import sys
+
+import asdf
+import numpy as np
+import pytest
+
+import astropy.units as u
+import sunpy.map
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.time import Time
+
+from sunpy_mag2euv.aia import INSTRUMENT, make_cube, make_map
+from sunpy_mag2euv.grid import Grid, apparent_radius
+from sunpy_mag2euv.passbands import PASSBANDS
+
+#: Keywords of a magnetogram, or of an AIA observation, that would mean something else in a synthetic image.
+FOREIGN = (
+    "exptime",
+    "xposure",
+    "blank",
+    "bscale",
+    "bzero",
+    "detector",
+    "lvl_num",
+    "t_rec",
+    "quality",
+    "content",
+    "crota2",
+)
+
+
+@pytest.fixture(scope="module")
+def magnetogram(make_magnetogram):
+    """As HMI has it: T_OBS in TAI, DATE-OBS in UTC, upside down, from somewhere between here and Venus."""
+    return make_magnetogram(
+        rotation=179.93,
+        rotation_key="CROTA2",
+        offset=(3.0, -2.0),
+        observer=SkyCoord(30 * u.deg, -5 * u.deg, 0.8 * u.au, frame="heliographic_stonyhurst"),
+        date="2014-01-14T23:59:37.50",
+        t_obs="2014.01.15_00:00:35_TAI",
+        t_rec="2014.01.15_00:00:00_TAI",
+        blank=-2147483648,
+        exptime=2.0,
+        quality=0,
+        lvl_num=1.5,
+        series="hmi.M_720s",
+    )
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return Grid((64, 80), 25.0, center=(41.5, 30.0))
+
+
+@pytest.fixture(scope="module")
+def make(grid, magnetogram, tiny_model):
+    """A function that makes the Map of a passband, brighter with every pixel and unknown in the last row."""
+
+    def make(angstrom=193, magnetogram=magnetogram, model=tiny_model):
+        image = np.arange(grid.shape[0] * grid.shape[1], dtype=np.float32).reshape(grid.shape) + angstrom
+        image[-1] = np.nan
+        return make_map(image * (u.DN / u.s), grid, PASSBANDS[angstrom], magnetogram, model)
+
+    return make
+
+
+# -- make_map ----------------------------------------------------------------------------------------------------------
+
+
+def test_map(make):
+    image = make()
+    assert isinstance(image, sunpy.map.sources.AIAMap)
+    assert image.unit == u.DN / u.s
+    assert image.wavelength == 193 * u.AA
+    assert image.data.dtype == np.float32
+    assert image.data[2, 3] == 2 * 80 + 3 + 193
+    assert np.isnan(image.data[-1]).all()
+    assert image.observatory == "SDO"
+
+
+@pytest.mark.parametrize("angstrom", list(PASSBANDS))
+def test_colours_of_the_passband(make, angstrom):
+    assert make(angstrom).plot_settings["cmap"] == f"sdoaia{angstrom}"
+
+
+def test_unit_is_converted(grid, magnetogram, tiny_model):
+    image = make_map(np.ones(grid.shape) * u.DN / u.ms, grid, PASSBANDS[193], magnetogram, tiny_model)
+    assert image.unit == u.DN / u.s
+    np.testing.assert_allclose(image.data, 1000)
+
+
+def test_dates_are_in_utc(make, magnetogram):
+    image = make()
+    assert image.meta["t_obs"] == "2014-01-15T00:00:00.000"  # 35 s from TAI
+    assert image.meta["date-obs"] == "2014-01-14T23:59:37.500"
+    assert image.meta["timesys"] == "UTC"
+    assert image.date.scale == image.reference_date.scale == "utc"
+    assert abs(image.reference_date - magnetogram.reference_date) < 1 * u.ms
+    assert abs(image.date - magnetogram.date) < 1 * u.ms
+
+
+def test_dates_of_a_magnetogram_all_in_tai(make, make_magnetogram):
+    image = make(magnetogram=make_magnetogram(date="2011-04-01T00:00:34", timesys="TAI"))
+    assert image.meta["date-obs"] == image.meta["t_obs"] == "2011-04-01T00:00:00.000"
+
+
+def test_observer_is_the_magnetograms(make, magnetogram):
+    image = make()
+    assert image.observer_coordinate.separation_3d(magnetogram.observer_coordinate) < 1 * u.km
+    assert image.coordinate_frame.is_equivalent_frame(magnetogram.coordinate_frame)
+
+
+@pytest.mark.parametrize("rsun", [695.7e6, 696e6])
+def test_solar_radius_is_the_magnetograms(make, make_magnetogram, grid, rsun):
+    magnetogram = make_magnetogram(rsun_ref=rsun)
+    image = make(magnetogram=magnetogram)
+    assert image.rsun_meters == rsun * u.m
+    radius = apparent_radius(magnetogram.coordinate_frame)
+    assert u.isclose(image.rsun_obs, radius)
+    assert u.isclose(image.scale[0], radius / (25 * u.pix))
+    assert u.allclose(
+        image.world_to_pixel(SkyCoord(0 * u.deg, 0 * u.deg, frame=image.coordinate_frame)), (41.5, 30) * u.pix
+    )
+
+
+def test_north_is_up_and_west_is_right(make):
+    image = make()
+    np.testing.assert_array_equal(image.rotation_matrix, np.eye(2))
+    assert min(image.scale) > 0 * u.arcsec / u.pix
+
+
+def test_header_says_that_it_is_synthetic(make):
+    image = make()
+    assert image.meta["instrume"] == INSTRUMENT == "AIA_SYNTHETIC"
+    assert image.instrument == "AIA SYNTHETIC"
+    assert image.meta["origin"].startswith("sunpy_mag2euv ")
+    assert image.meta["history"].startswith("SYNTHETIC image")
+
+
+def test_nothing_of_the_magnetogram_leaks(make, magnetogram):
+    assert {"exptime", "blank", "lvl_num", "t_rec", "quality", "content", "crota2"} <= set(magnetogram.meta)
+    image = make()
+    assert [keyword for keyword in FOREIGN if keyword in image.meta] == []
+    assert image.exposure_time is None
+    assert image.processing_level is None
+
+
+def test_history(make, tiny_model):
+    lines = make(211).meta["history"].split("\n")
+    assert all(0 < len(line) <= 72 and line.isascii() for line in lines)
+    assert lines[-1] != ""
+    text = " ".join(lines)
+    assert "computed from a magnetogram: not an observation" in text
+    assert "model: tiny" in text
+    assert tiny_model.sha256 in lines  # whole, on a line of its own
+    assert f"calibration: {tiny_model.calibration[211]}" in text
+    assert f"trained on: {tiny_model.provenance}" in text
+    assert "magnetogram: SDO HMI SIDE1 hmi.M_720s 2014-01-14T23:59:37.500 UTC" in text
+    assert "doi:10.3847/2041-8213/ab46bb" in text
+    assert f"caveat: {tiny_model.caveats[211]}".replace("Å", "?") in text
+
+
+def test_history_of_a_well_known_passband(make):
+    assert "caveat" not in make(193).meta["history"]
+
+
+def test_history_has_every_paper(make, tiny_model):
+    papers = ("10.3847/2041-8213/ab46bb", "10.3847/2041-8213/ac0d54")
+    history = make(model=dataclasses.replace(tiny_model, references=papers)).meta["history"]
+    for paper in papers:
+        assert f"paper: doi:{paper}" in history.split("\n")
+
+
+def test_series_of_the_magnetogram(make, make_magnetogram):
+    assert "HMI SIDE1 MAGNETOGRAM 2014" in make(magnetogram=make_magnetogram()).meta["history"]
+    bare = make(magnetogram=make_magnetogram(content=None)).meta["history"]
+    assert "HMI SIDE1 magnetogram 2014" in bare
+
+
+def test_provenance_beyond_ascii(make, tiny_model, tmp_path):
+    # FITS has nothing but ASCII, and words longer than a card are no reason to fail.
+    model = dataclasses.replace(tiny_model, provenance="4.8″ images, see https://example.org/" + 80 * "x")
+    image = make(model=model)
+    image.save(tmp_path / "image.fits")
+    history = sunpy.map.Map(tmp_path / "image.fits").meta["history"]
+    assert "trained on: 4.8? images" in history.replace("\n", " ")
+    assert 80 * "x" in history.replace("\n", "")
+
+
+def test_aiapy_is_not_needed(make, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy", None)  # importing it fails
+    assert make().wavelength == 193 * u.AA
+
+
+def write_fits(image, folder):
+    path = folder / "image.fits"
+    image.save(path)
+    return sunpy.map.Map(path)
+
+
+def write_asdf(image, folder):
+    path = folder / "image.asdf"
+    asdf.AsdfFile({"map": image}).write_to(path)
+    with asdf.open(path, lazy_load=False) as file:
+        return file["map"]
+
+
+@pytest.mark.parametrize("round_trip", [write_fits, write_asdf])
+def test_files_keep_it(make, tmp_path, round_trip):
+    image = make(211)
+    read = round_trip(image, tmp_path)
+    assert isinstance(read, sunpy.map.sources.AIAMap)
+    np.testing.assert_array_equal(read.data, image.data)
+    assert read.data.dtype.newbyteorder("=") == np.float32
+    for keyword in ("instrume", "telescop", "origin", "history", "date-obs", "t_obs", "timesys", "wavelnth"):
+        assert read.meta[keyword] == image.meta[keyword], keyword
+    assert [keyword for keyword in FOREIGN if keyword in read.meta] == []
+    assert read.unit == image.unit
+    assert read.wavelength == 211 * u.AA
+    assert read.plot_settings["cmap"] == "sdoaia211"
+    assert (read.date, read.reference_date) == (image.date, image.reference_date)
+    assert read.coordinate_frame.is_equivalent_frame(image.coordinate_frame)
+    corner = (0, 0) * u.pix
+    assert read.pixel_to_world(*corner).separation(image.pixel_to_world(*corner)) < 1e-6 * u.arcsec
+
+
+def test_fits_header_is_plain(make, tmp_path):
+    make().save(tmp_path / "image.fits")
+    with fits.open(tmp_path / "image.fits") as files:
+        files.verify("exception")
+        assert len(files) == 1
+        header = files[0].header
+        assert header["BITPIX"] == -32
+        assert header["INSTRUME"] == "AIA_SYNTHETIC"
+        assert Time(header["DATE-OBS"]).isot == "2014-01-14T23:59:37.500"
+        assert header["HISTORY"][0].startswith("SYNTHETIC image")
+
+
+# -- make_cube ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cube(make):
+    return make_cube([make(angstrom) for angstrom in PASSBANDS])
+
+
+def test_cube(cube, make, grid):
+    assert cube.data.shape == (9, *grid.shape)
+    assert cube.unit == u.DN / u.s
+    for plane, angstrom in zip(cube.data, PASSBANDS, strict=True):
+        np.testing.assert_array_equal(plane, make(angstrom).data)
+
+
+def test_cube_mask(cube):
+    assert cube.mask[:, -1].all()
+    assert not cube.mask[:, :-1].any()
+
+
+def test_cube_passbands_are_a_coordinate(cube):
+    assert cube.array_axis_physical_types[0] == ("em.wl",)
+    (wavelengths,) = cube.axis_world_coords(0)
+    assert u.allclose(wavelengths, list(PASSBANDS) * u.AA)
+    (wavelengths,) = cube.axis_world_coords("em.wl")
+    assert len(wavelengths) == 9
+
+
+def test_cube_meta(cube, make):
+    assert list(cube.meta) == list(PASSBANDS)
+    assert cube.meta[304]["wavelnth"] == 304
+    assert cube.meta[304]["history"] == make(304).meta["history"]
+
+
+def test_cube_has_the_maps_world_coordinates(cube, make):
+    pixel = (10.5, 20.25)
+    expected = make().pixel_to_world(*pixel * u.pix)
+    for index, angstrom in enumerate(PASSBANDS):
+        position, wavelength = cube.wcs.pixel_to_world(*pixel, index)
+        assert position.separation(expected) < 1e-6 * u.arcsec
+        assert position.frame.is_equivalent_frame(expected.frame)
+        assert u.isclose(wavelength, angstrom * u.AA)
+
+
+def test_cube_slice(cube, make):
+    image = cube[3]
+    np.testing.assert_array_equal(image.data, make(193).data)
+    assert image.wcs.pixel_to_world(7, 9).separation(make(193).pixel_to_world(7 * u.pix, 9 * u.pix)) < 1e-6 * u.arcsec
+    part = cube[2:5, 10:20, 30:60]
+    assert part.data.shape == (3, 10, 30)
+    assert u.allclose(part.axis_world_coords(0)[0], [171, 193, 211] * u.AA)
+
+
+def test_cube_crop_by_wavelength(cube):
+    part = cube.crop((None, 171 * u.AA), (None, 304 * u.AA))
+    assert u.allclose(part.axis_world_coords(0)[0], [171, 193, 211, 304] * u.AA)
+    np.testing.assert_array_equal(part.data, cube.data[2:6])
+
+
+def test_cube_crop_by_position(cube, make):
+    corners = [make().pixel_to_world(x * u.pix, y * u.pix) for x, y in ((20, 10), (30, 15))]
+    part = cube.crop((corners[0], None), (corners[1], None))
+    np.testing.assert_array_equal(part.data, cube.data[:, 10:16, 20:31])
+
+
+@pytest.mark.parametrize("angstroms", [[193], [304, 171, 193]])
+def test_cube_of_any_passbands(make, angstroms):
+    cube = make_cube([make(angstrom) for angstrom in angstroms])
+    assert cube.data.shape[0] == len(angstroms)
+    assert list(cube.meta) == angstroms
+    assert u.allclose(cube.axis_world_coords(0)[0], angstroms * u.AA)
+    np.testing.assert_array_equal(cube[len(angstroms) - 1].data, make(angstroms[-1]).data)
+
+
+def test_plots_say_that_it_is_synthetic(make):
+    assert make().latex_name.startswith("AIA (synthetic)")

@@ -1,0 +1,23 @@
+"""What `import sunpy_mag2euv` gives, and what it does not load."""
+
+import subprocess
+import sys
+
+import sunpy_mag2euv as mag2euv
+
+
+def test_public_names():
+    for name in ("generate", "generate_cube", "available_models", "load_model"):
+        assert name in mag2euv.__all__
+        assert callable(getattr(mag2euv, name))
+    assert mag2euv.__version__[0].isdigit()
+
+
+def test_import_is_light():
+    # Each of these takes longer to import than all of this package may.
+    code = (
+        "import sys, sunpy.map; before = set(sys.modules); import sunpy_mag2euv; "
+        "print(sorted({'torch', 'safetensors', 'ndcube', 'pooch', 'requests'} & (set(sys.modules) - before)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,268 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from sunpy_mag2euv.network import Generator, SharedUNet, build_network
+
+
+def parameters(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.fixture(scope="module")
+def generator():
+    """A small one, whose output fills −1…1 as a trained one's does."""
+    torch.manual_seed(0)
+    generator = Generator(levels=5).eval()
+    nn.init.normal_(generator.decoder[-1][0].weight, 0, 1)
+    return generator
+
+
+@pytest.fixture(scope="module")
+def shared():
+    torch.manual_seed(0)
+    return SharedUNet(4, 9, widths=(4, 8), head=4).eval().requires_grad_(False)
+
+
+# -- Generator ---------------------------------------------------------------------------------------------------------
+
+
+def test_generator_of_the_paper():
+    # On torch's meta device, shapes and operations are worked out without computing.
+    with torch.device("meta"):
+        generator = Generator().eval()
+        with FlopCounterMode(display=False) as counter:
+            assert generator(torch.empty(1, 1, 1024, 1024)).shape == (1, 1, 1024, 1024)
+        assert generator(torch.empty(2, 1, 512, 256)).shape == (2, 1, 512, 256)
+    assert parameters(generator) == pytest.approx(54.4e6, rel=1e-3)
+    assert counter.get_total_flops() == pytest.approx(190e9, rel=0.01)
+    encoder = [(stage[0].in_channels, stage[0].out_channels) for stage in generator.encoder]
+    assert encoder == [(1, 64), (64, 128), (128, 256), (256, 512)] + [(512, 512)] * 4
+    decoder = [(stage[0].in_channels, stage[0].out_channels) for stage in generator.decoder]
+    assert decoder == [(512, 512), (1024, 512), (1024, 512), (1024, 512), (1024, 256), (512, 128), (256, 64), (128, 1)]
+    for convolution in (stage[0] for stage in (*generator.encoder, *generator.decoder)):
+        assert (convolution.kernel_size, convolution.stride, convolution.padding) == ((4, 4), (2, 2), (1, 1))
+
+
+def test_generator_layers():
+    with torch.device("meta"):
+        generator = Generator()
+    encoder = [[type(layer) for layer in stage[1:]] for stage in generator.encoder]
+    norm = type(generator.encoder[1][1])
+    assert issubclass(norm, nn.BatchNorm2d)
+    assert encoder == [[nn.LeakyReLU]] + [[norm, nn.LeakyReLU]] * 6 + [[norm, nn.ReLU]]
+    assert {stage[-1].negative_slope for stage in generator.encoder[:-1]} == {0.2}
+    assert isinstance(generator.decoder[-1][1], nn.Tanh)
+    dropouts = [[layer.p for layer in stage if isinstance(layer, nn.Dropout)] for stage in generator.decoder]
+    assert dropouts == [[0.5]] * 3 + [[]] * 5
+    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert len(norms) == 14
+    assert {(layer.eps, layer.momentum) for layer in norms} == {(1.01e-5, 0.1)}
+
+
+def test_generator_of_ten_levels():
+    with torch.device("meta"):
+        generator = Generator(levels=10).eval()
+        assert generator(torch.empty(1, 1, 1024, 1024)).shape == (1, 1, 1024, 1024)
+    assert parameters(generator) == pytest.approx(79.6e6, rel=1e-3)
+    assert [type(layer) for layer in generator.encoder[-1]] == [
+        nn.Conv2d,
+        nn.ReLU,
+    ]  # one pixel: nothing to normalise by
+
+
+@pytest.mark.parametrize("channels", [(1, 1), (4, 9)])
+def test_generator_stays_in_range(channels):
+    torch.manual_seed(0)
+    generator = Generator(*channels, levels=5).eval()
+    nn.init.normal_(generator.decoder[-1][0].weight, 0, 1)
+    with torch.inference_mode():
+        image = generator(torch.rand(2, channels[0], 64, 96) * 2 - 1)
+    assert image.shape == (2, channels[1], 64, 96)
+    assert image.abs().max() <= 1
+    assert image.std() > 0.1
+
+
+def test_generator_initial_weights():
+    torch.manual_seed(0)
+    generator = Generator(levels=6)
+    for layer in generator.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            error = 0.02 / np.sqrt(layer.weight.numel())
+            assert abs(layer.weight.mean()) < 5 * error
+            assert layer.weight.std().item() == pytest.approx(0.02, abs=5 * error)
+            assert torch.all(layer.bias == 0)
+    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+    weights = torch.cat([layer.weight for layer in norms])
+    assert weights.mean().item() == pytest.approx(1, abs=0.002)
+    assert weights.std().item() == pytest.approx(0.02, rel=0.1)
+    assert all(torch.all(layer.bias == 0) for layer in norms)
+
+
+def test_skips_join_each_decoder_stage_with_its_mirror(generator):
+    encoded, entered, decoded = [], [], []
+    hooks = [stage.register_forward_hook(lambda _, __, out: encoded.append(out)) for stage in generator.encoder]
+    hooks += [stage.register_forward_pre_hook(lambda _, args: entered.append(args[0])) for stage in generator.decoder]
+    hooks += [stage.register_forward_hook(lambda _, __, out: decoded.append(out)) for stage in generator.decoder]
+    with torch.inference_mode():
+        image = generator(torch.rand(1, 1, 64, 64))
+    for hook in hooks:
+        hook.remove()
+    assert torch.equal(entered[0], encoded[-1])
+    for stage in range(1, 5):
+        assert torch.equal(entered[stage], torch.cat([decoded[stage - 1], encoded[-1 - stage]], dim=1))
+    assert torch.equal(image, decoded[-1])
+
+
+def test_running_statistics_are_deterministic(generator):
+    field = torch.rand(2, 1, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        together, again, alone = generator(field), generator(field), generator(field[:1])
+    assert torch.equal(together, again)
+    torch.testing.assert_close(alone, together[:1], rtol=0, atol=1e-5)
+
+
+def test_running_statistics_drop_out_in_training():
+    torch.manual_seed(0)
+    generator = Generator(levels=5)
+    field = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        assert not torch.equal(generator(field), generator(field))
+    assert generator.encoder[1][1].running_mean.abs().max() > 0
+
+
+def test_batch_statistics_are_stochastic():
+    torch.manual_seed(0)
+    generator = Generator(levels=5, normalization="batch").eval()
+    nn.init.normal_(generator.decoder[-1][0].weight, 0, 1)
+    field = torch.rand(1, 1, 64, 64) * 2 - 1
+    with torch.inference_mode():
+        first, second = generator(field), generator(field)
+    assert (first - second).abs().max() > 0.01
+    assert not any(layer.track_running_stats for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d))
+
+
+def test_batch_statistics_depend_on_what_else_is_in_view():
+    torch.manual_seed(0)
+    generator = Generator(levels=5, normalization="batch").eval()
+    nn.init.normal_(generator.decoder[-1][0].weight, 0, 1)
+    field = torch.rand(2, 1, 64, 64)
+    with torch.inference_mode():
+        torch.manual_seed(1)
+        alone = generator(field[:1])
+        torch.manual_seed(1)
+        together = generator(torch.cat([field[:1], 3 * field[1:]]))
+    assert (alone - together[:1]).abs().max() > 0.01
+
+
+def test_generator_errors(generator):
+    with pytest.raises(ValueError, match="levels must be at least 5; got 4"):
+        Generator(levels=4)
+    with pytest.raises(ValueError, match="normalization must be 'running' or 'batch'; got 'instance'"):
+        Generator(normalization="instance")
+    for size in ((64, 80), (80, 64)):
+        with pytest.raises(
+            ValueError, match=rf"5 levels needs sides that are multiples of 32; got \({size[0]}, {size[1]}\)"
+        ):
+            generator(torch.zeros(1, 1, *size))
+
+
+# -- SharedUNet --------------------------------------------------------------------------------------------------------
+
+
+def test_shared_unet_shapes(shared):
+    assert shared(torch.zeros(2, 4, 32, 48)).shape == (2, 9, 32, 48)
+    with torch.device("meta"):
+        default = SharedUNet()
+        assert default(torch.empty(1, 4, 256, 256)).shape == (1, 9, 256, 256)
+        assert default(torch.empty(1, 4, 1024, 512)).shape == (1, 9, 1024, 512)
+
+
+def test_shared_unet_is_smaller_than_one_generator():
+    with torch.device("meta"):
+        assert parameters(SharedUNet()) < parameters(Generator()) / 10
+
+
+def test_shared_unet_does_not_mix_the_batch(shared):
+    torch.manual_seed(1)
+    field = torch.randn(3, 4, 64, 64)
+    field[1] *= 100
+    together = shared(field)
+    for index in range(3):
+        torch.testing.assert_close(shared(field[index : index + 1])[0], together[index], rtol=1e-5, atol=1e-5)
+
+
+def test_shared_unet_is_the_same_in_training(shared):
+    # Nothing is dropped and no statistics are gathered.
+    torch.manual_seed(1)
+    field = torch.randn(1, 4, 64, 64)
+    expected = shared(field)
+    shared.train()
+    try:
+        assert torch.equal(shared(field), expected)
+    finally:
+        shared.eval()
+    assert not list(shared.buffers())
+
+
+def test_shared_unet_is_local(shared):
+    # Two levels see no farther than 30 pixels; anything gathered over the whole image would.
+    torch.manual_seed(1)
+    field = torch.randn(1, 4, 128, 128)
+    other = field.clone()
+    other[..., :8, :8] += 10
+    change = (shared(other) - shared(field)).abs().amax(dim=(0, 1))
+    assert change[:8, :8].min() > 0
+    assert change[40:, :].max() == 0
+    assert change[:, 40:].max() == 0
+
+
+def test_shared_unet_has_no_checkerboard(shared):
+    # A flat field has a flat answer, away from the frame's edge.
+    torch.manual_seed(1)
+    image = shared(torch.randn(1, 4, 1, 1).expand(1, 4, 128, 128))[0, :, 40:-40, 40:-40]
+    assert (image.amax((1, 2)) - image.amin((1, 2))).max() < 1e-5
+    assert image.std() > 0.01  # the nine answers differ
+
+    # The same test finds the pattern of transposed convolutions whose kernels do not overlap evenly.
+    uneven = nn.ConvTranspose2d(4, 1, 3, stride=2).requires_grad_(False)(torch.ones(1, 4, 64, 64))[0, :, 40:-40, 40:-40]
+    assert uneven.max() - uneven.min() > 0.01
+
+
+def test_shared_unet_moves_with_the_image(shared):
+    torch.manual_seed(1)
+    field = torch.randn(1, 4, 128, 128)
+    moved = shared(field.roll((4, -8), dims=(2, 3)))[..., 40:-40, 40:-40]
+    torch.testing.assert_close(
+        moved, shared(field).roll((4, -8), dims=(2, 3))[..., 40:-40, 40:-40], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_every_weight_of_shared_unet_is_used():
+    torch.manual_seed(0)
+    shared = SharedUNet(4, 9, widths=(4, 8), head=4)
+    shared(torch.randn(1, 4, 32, 32)).square().sum().backward()
+    assert [name for name, weight in shared.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
+def test_shared_unet_errors(shared):
+    for size in ((30, 32), (32, 30)):
+        with pytest.raises(ValueError, match=rf"multiples of 4; got \({size[0]}, {size[1]}\)"):
+            shared(torch.zeros(1, 4, *size))
+
+
+# -- build_network -----------------------------------------------------------------------------------------------------
+
+
+def test_build_network():
+    shared = build_network("shared-unet", in_channels=2, out_channels=3, widths=[4, 8], head=4)
+    assert isinstance(shared, SharedUNet)
+    assert shared(torch.zeros(1, 2, 8, 8)).shape == (1, 3, 8, 8)
+    with torch.device("meta"):
+        generator = build_network("generator", levels=6, normalization="batch")
+    assert isinstance(generator, Generator)
+    assert generator.levels == 6
+    with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet"):
+        build_network("resnet")

@@ -1,0 +1,99 @@
+"""The packaged weights: what they answer to a made-up Sun and to real magnetograms."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import astropy.units as u
+import sunpy.map
+from sunpy.util.exceptions import SunpyUserWarning
+
+import sunpy_mag2euv as mag2euv
+from sunpy_mag2euv.metrics import correlation
+from sunpy_mag2euv.preparation import prepare
+from sunpy_mag2euv.sample import sample_magnetogram
+
+FILES = [
+    "hmi.M_720s_nrt.20190116_140000_TAI.fits",
+    "mdi.fd_M_96m_lev182.19991211_000000_TAI.data.fits",
+    "mdi.fd_M_96m_lev182.20110401_000000_TAI.data.fits",
+    "gong.tdbqa190121t1614.fits.gz",
+    "sdo-hmi_2011-02-14_20-34-12.fits",
+]
+
+
+def generate_all(magnetogram):
+    """All passbands, without the warnings for the scarce ones, which are tested elsewhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SunpyUserWarning)
+        return mag2euv.generate(magnetogram, mag2euv.load_model().passbands)
+
+
+@pytest.fixture(scope="module")
+def magnetogram():
+    return sample_magnetogram(seed=3, size=512)
+
+
+@pytest.fixture(scope="module")
+def images(magnetogram):
+    return generate_all(magnetogram)
+
+
+def test_emission_does_not_know_polarity(magnetogram, images):
+    mirrored = generate_all(sunpy.map.Map(-magnetogram.data, magnetogram.meta))
+    for image, other in zip(images, mirrored, strict=True):
+        assert correlation(image.data, other.data) >= 0.99, image.wavelength
+
+
+def test_bright_where_the_field_is(magnetogram, images):
+    model = mag2euv.load_model()
+    strength = np.abs(prepare(magnetogram, model.grid).values)
+    disk = model.grid.radius < 0.8
+    active, quiet = disk & (strength > 200), disk & (strength < 5)
+    assert active.sum() > 50
+    for image in images:
+        assert np.median(image.data[active]) > 1.1 * np.median(image.data[quiet]), image.wavelength
+
+
+def test_levels_are_those_of_a_sun(images):
+    """Between what the training images have on a dark and on a bright disk; scaled wrongly they would be far off."""
+    for image, scaling in zip(images, mag2euv.load_model().image_scalings.values(), strict=True):
+        disk = mag2euv.load_model().grid.radius < 0.9
+        assert scaling.low < np.median(image.data[disk]) < scaling.inverse(0.6), image.wavelength
+
+
+def test_no_checkerboard(images):
+    """Power at the pixels' own period, alternating in both directions, stays below that of twice the period."""
+    for image in images:
+        disk = np.log(image.data[64:192, 64:192])
+        disk = (disk - disk.mean()) * np.hanning(128)[:, None] * np.hanning(128)
+        power = np.abs(np.fft.fft2(disk)) ** 2
+        assert power[62:67, 62:67].mean() < power[30:35, 30:35].mean(), image.wavelength
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_real_magnetograms(test_data, tmp_path, name):
+    magnetogram = sunpy.map.Map(test_data / "inputs" / name)
+    for image in generate_all(magnetogram):
+        path = tmp_path / f"{image.wavelength.value:.0f}.fits"
+        image.save(path)
+        again = sunpy.map.Map(path)
+        assert isinstance(again, sunpy.map.sources.AIAMap)
+        assert again.meta["instrume"] == "AIA_SYNTHETIC"
+        assert abs(again.date - magnetogram.date) < 1 * u.ms
+        assert again.observer_coordinate.separation_3d(magnetogram.observer_coordinate) < 100 * u.km
+        np.testing.assert_array_equal(again.data, image.data)
+        assert np.isfinite(again.data).mean() > 0.7
+
+
+def test_active_regions_are_where_a_real_magnetogram_has_them(test_data):
+    magnetogram = sunpy.map.Map(test_data / "inputs" / FILES[2])
+    grid = mag2euv.load_model().grid
+    strength = np.abs(prepare(magnetogram, grid).values)
+    image = mag2euv.generate(magnetogram, 171)
+    disk = grid.radius < 0.8
+    bright = disk & (image.data > np.quantile(image.data[disk], 0.98))
+    # Of the brightest fiftieth of the disk, nearly all has strong field within some 30 arcsec.
+    near = [strength[r - 3 : r + 4, c - 3 : c + 4].max() > 50 for r, c in np.argwhere(bright)]
+    assert np.mean(near) > 0.8

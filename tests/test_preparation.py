@@ -1,0 +1,244 @@
+"""Geometry and flux of `prepare`, on made-up magnetograms in every orientation and on real ones."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import astropy.units as u
+import sunpy.map
+from astropy.coordinates import SkyCoord
+from sunpy.util.exceptions import SunpyUserWarning
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.preparation import MAGNETOGRAPHS, prepare
+from sunpy_mag2euv.sample import sample_magnetogram
+
+GRID = Grid((256, 256), 98.0)
+
+
+def centroid(field, grid=GRID):
+    """Centre of the unsigned field, in solar radii from the disk's centre."""
+    rows, columns = np.indices(field.shape)
+    weight = np.abs(field) / np.abs(field).sum()
+    return (np.array([(columns * weight).sum(), (rows * weight).sum()]) - grid.center) / grid.solar_radius
+
+
+@settings(max_examples=40)
+@example(  # as HMI level 1.5 comes
+    position=(0.55, 35.0),
+    rotation=179.93,
+    key="CROTA2",
+    size=(512, 512),
+    offset=(0.4, -0.6),
+    flip=(False, False),
+    dtype=">f8",
+    strided=False,
+    scale=1.0,
+)
+@example(  # small, off centre, mirrored, big-endian integers
+    position=(0.75, 200.0),
+    rotation=-33.0,
+    key="PC",
+    size=(256, 300),
+    offset=(3.0, -2.0),
+    flip=(True, False),
+    dtype=">i2",
+    strided=True,
+    scale=1.0,
+)
+@given(
+    position=st.tuples(st.floats(0, 0.8), st.floats(0, 360)),
+    rotation=st.floats(-180, 180),
+    key=st.sampled_from(["PC", "CROTA2"]),
+    size=st.tuples(st.integers(256, 600), st.integers(256, 600)),
+    offset=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),
+    flip=st.tuples(st.booleans(), st.booleans()),
+    dtype=st.sampled_from(["<f4", ">f4", ">f8", "<i2", ">i2"]),
+    strided=st.booleans(),
+    scale=st.floats(1.0, 1.3),
+)
+def test_a_patch_stays_where_it_is(
+    make_magnetogram, position, rotation, key, size, offset, flip, dtype, strided, scale
+):
+    distance, angle = position
+    x, y = distance * np.cos(np.radians(angle)), distance * np.sin(np.radians(angle))
+    magnetogram = make_magnetogram(
+        [(x, y, 0.04, 1000.0)],
+        size=size, rotation=rotation, rotation_key=key, offset=offset, flip=flip, dtype=dtype, strided=strided,
+        scale=scale * 960 / (0.45 * min(size)),
+    )  # fmt: skip
+    prepared = prepare(magnetogram, GRID)
+    assert np.hypot(*(centroid(prepared.values) - [x, y])) * GRID.solar_radius < 0.25
+
+    # What the header says of the pixel agrees with where the magnetogram has the patch.
+    header = GRID.header(magnetogram.coordinate_frame, unit=u.G)
+    peak = np.unravel_index(np.argmax(prepared.values), GRID.shape)
+    world = sunpy.map.Map(prepared.values, header).pixel_to_world(peak[1] * u.pix, peak[0] * u.pix)
+    radius = GRID.scale(magnetogram.coordinate_frame) * GRID.solar_radius * u.pix
+    assert abs(world.Tx / radius - x) < 1 / GRID.solar_radius
+    assert abs(world.Ty / radius - y) < 1 / GRID.solar_radius
+
+
+@settings(max_examples=25)
+@given(
+    size=st.integers(256, 1400),
+    rotation=st.floats(-180, 180),
+    offset=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)),
+    sigma=st.floats(0.03, 0.1),
+)
+def test_flux_is_kept(make_magnetogram, size, rotation, offset, sigma):
+    patches = [(0.3, -0.2, sigma, 800.0), (-0.35, 0.3, sigma, -500.0)]
+    prepared = prepare(make_magnetogram(patches, size=size, rotation=rotation, offset=offset), GRID)
+    x = (np.arange(256) - GRID.center[0]) / GRID.solar_radius
+    for x0, y0, _, peak in patches:
+        region = np.hypot(x[None] - x0, x[:, None] - y0) < 4 * sigma
+        flux = prepared.values[region].sum() / GRID.solar_radius**2
+        # Of a Gaussian patch, all but exp(-8) lies within four standard deviations.
+        assert flux == pytest.approx(peak * 2 * np.pi * sigma**2, rel=0.01)
+
+
+def test_single_pixels_keep_their_flux(make_magnetogram):
+    """Point sampling would miss most of them or count them twice; their mean may not depend on where they fall."""
+    rng = np.random.default_rng(0)
+    magnetogram = make_magnetogram([(0, 0, 1, 0.0)], size=1024, rotation=10.0)
+    radius = 0.45 * 1024
+    rows, columns = rng.integers(250, 774, (2, 2000))
+    data = magnetogram.data.copy()
+    data[rows, columns] = 1000.0
+    prepared = prepare(sunpy.map.Map(data, magnetogram.meta), GRID)
+    assert prepared.values.sum() / GRID.solar_radius**2 == pytest.approx(np.nansum(data) / radius**2, rel=0.005)
+
+
+@pytest.mark.parametrize("name", ["hmi.M_720s_nrt.20190116_140000_TAI.fits", "mdi.fd_M_96m_lev182.20110401"])
+def test_agrees_with_exact_reprojection(test_data, name):
+    (path,) = (test_data / "inputs").glob(f"{name}*")
+    magnetogram = sunpy.map.Map(path)
+    prepared = prepare(magnetogram, GRID)
+    # A quarter of the frame is enough, and exact reprojection takes its time.
+    rows, columns = slice(96, 160), slice(96, 160)
+    part = GRID.crop(rows, columns)
+    exact = magnetogram.reproject_to(part.header(magnetogram.coordinate_frame, unit=u.G), algorithm="exact")
+    factor = MAGNETOGRAPHS["MDI" if name.startswith("mdi") else "HMI"].hmi_factor
+    difference = prepared.values[rows, columns] - exact.data * factor
+    assert np.isfinite(difference).all()
+    assert np.std(difference) < 1
+
+
+def test_numbers_off_the_limb_do_not_count(make_magnetogram):
+    clean = prepare(make_magnetogram(size=600), GRID)
+    dirty = prepare(make_magnetogram(size=600, off_limb=-1800.0), GRID)
+    np.testing.assert_array_equal(clean.values, dirty.values)
+    assert (dirty.values[GRID.radius >= 1] == 0).all()
+    assert dirty.known.all()
+
+
+def test_missing_pixels_are_left_out_and_marked(make_magnetogram):
+    magnetogram = make_magnetogram([(0, 0, 10.0, 100.0)], size=600)
+    data = magnetogram.data.copy()
+    data[290:310, 290:310] = np.nan
+    prepared = prepare(sunpy.map.Map(data, magnetogram.meta), GRID)
+    assert not prepared.known[127:129, 127:129].any()
+    assert prepared.values[127, 127] == 0
+    assert prepared.known.mean() > 0.995
+    # Beside the hole the mean is over what is known, not over NaN or zeros.
+    beside = prepared.known & (GRID.radius < 0.5)
+    np.testing.assert_allclose(prepared.values[beside], 100, rtol=0.01)
+    mask = np.isnan(data) & np.isfinite(magnetogram.data)
+    masked = prepare(sunpy.map.Map(magnetogram.data, magnetogram.meta, mask=mask), GRID)
+    np.testing.assert_array_equal(masked.values, prepared.values)
+
+
+def test_field_at_the_limb_is_not_eaten(make_magnetogram):
+    prepared = prepare(make_magnetogram([(0, 0, 10.0, 100.0)], size=1024), GRID)
+    assert (prepared.values[GRID.radius < 0.995] > 98).all()
+
+
+@pytest.mark.parametrize(("instrument", "factor"), [("HMI_SIDE1", 1.0), ("MDI", 0.701)])
+def test_fields_are_brought_to_the_scale_of_hmi(make_magnetogram, instrument, factor):
+    prepared = prepare(make_magnetogram([(0, 0, 10.0, 100.0)], instrument=instrument), GRID)
+    assert prepared.values[128, 128] == pytest.approx(100 * factor, rel=0.01)
+
+
+def test_an_unknown_magnetograph_is_taken_as_it_is_with_a_warning(make_magnetogram):
+    magnetogram = make_magnetogram([(0, 0, 10.0, 100.0)], instrument="PHI-FDT", telescop="SOLO")
+    with pytest.warns(SunpyUserWarning, match="no conversion to HMI's field scale is known for PHI"):
+        prepared = prepare(magnetogram, GRID)
+    assert prepared.values[128, 128] == pytest.approx(100, rel=0.01)
+
+
+def test_units_are_converted(make_magnetogram):
+    prepared = prepare(make_magnetogram([(0, 0, 10.0, 0.01)], unit="T"), GRID)
+    assert prepared.values[128, 128] == pytest.approx(100, rel=0.01)
+
+
+def test_any_distance_gives_the_same_sun(make_magnetogram):
+    near = SkyCoord(30 * u.deg, -20 * u.deg, 0.3 * u.au, frame="heliographic_stonyhurst")
+    fields = [prepare(make_magnetogram(size=500, observer=observer), GRID).values for observer in (None, near)]
+    np.testing.assert_allclose(fields[0], fields[1], atol=0.5)
+
+
+def test_gong_and_its_sky(test_data):
+    (path,) = (test_data / "inputs").glob("gong*")
+    prepared = prepare(sunpy.map.Map(path), GRID)
+    assert prepared.known.all()
+    # The sky's number is -704 G; a quiet Sun's limb averaged over 10 arcsec has nothing of the kind.
+    assert np.abs(prepared.values[GRID.radius > 0.95]).max() < 60
+
+
+def test_a_cutout_has_a_window(test_data):
+    magnetogram = sunpy.map.Map(test_data / "inputs" / "sdo-hmi_2011-02-14_20-34-12.fits")
+    prepared = prepare(magnetogram, GRID)
+    rows, columns = prepared.window
+    assert prepared.known[prepared.window].mean() > 0.9
+    assert prepared.known.sum() == prepared.known[prepared.window].sum()
+    # The window's centre is that of the file's field of view, to a pixel of the grid.
+    header = GRID.crop(rows, columns).header(magnetogram.coordinate_frame)
+    center, expected = sunpy.map.Map(prepared.values[prepared.window], header).center, magnetogram.center
+    assert np.hypot(center.Tx - expected.Tx, center.Ty - expected.Ty) < GRID.scale(magnetogram.coordinate_frame) * u.pix
+
+
+def test_a_cutout_agrees_with_the_full_disk(make_magnetogram):
+    full = make_magnetogram(size=800, rotation=170.0)
+    cut = full.submap([120, 230] * u.pix, top_right=[420, 480] * u.pix)
+    part = prepare(cut, GRID)
+    rows, columns = part.window
+    core = (slice(rows.start + 2, rows.stop - 2), slice(columns.start + 2, columns.stop - 2))
+    both = part.known[core] & (GRID.radius[core] < 0.95)
+    assert 0.5 < both.mean() < 1
+    np.testing.assert_allclose(part.values[core][both], prepare(full, GRID).values[core][both], atol=2)
+    assert np.abs(part.values).max() > 300
+
+
+def test_nothing_of_the_disk(make_magnetogram):
+    sky = make_magnetogram(size=100, scale=2.0, offset=(1500, 0), off_limb=0.0)
+    with pytest.raises(ValueError, match="must show some of the solar disk"):
+        prepare(sky, GRID)
+
+
+def test_less_than_a_pixel(make_magnetogram):
+    speck = make_magnetogram([(0, 0, 10.0, 100.0)], size=8, scale=0.5, offset=(0, 0))
+    with pytest.raises(ValueError, match="at least one pixel of the model's grid"):
+        prepare(speck, GRID)
+
+
+def test_a_picture_of_a_magnetogram(make_magnetogram):
+    magnetogram = make_magnetogram()
+    picture = sunpy.map.Map(np.full((256, 256), 127, dtype=np.uint8), magnetogram.meta)
+    with pytest.raises(ValueError, match=r"this HMI SIDE1 magnetogram in G holds uint8 numbers, as pictures do"):
+        prepare(picture, GRID)
+
+
+def test_missing_time(make_magnetogram):
+    magnetogram = make_magnetogram(**{"date-obs": None})
+    with pytest.raises(ValueError, match="must say its observation time"):
+        prepare(magnetogram, GRID)
+
+
+@pytest.mark.parametrize("size", [256, 4096])
+def test_any_size_gives_the_same_field(size):
+    expected = prepare(sample_magnetogram(seed=1, size=1024), GRID).values
+    prepared = prepare(sample_magnetogram(seed=1, size=size), GRID).values
+    # The noise differs, and 256 pixels lose what is finer than they are.
+    disk = GRID.radius < 0.9
+    assert np.corrcoef(prepared[disk], expected[disk])[0, 1] > (0.995 if size > 1024 else 0.95)

@@ -1,0 +1,317 @@
+"""Fetching weights, against a real HTTP server on loopback."""
+
+import hashlib
+import multiprocessing
+import socket
+import sys
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pooch
+import pytest
+
+from sunpy_mag2euv import remote
+
+CONTENT = bytes(range(256)) * 2000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NAME = "weights.safetensors"
+CACHED = f"{SHA256[:16]}-{NAME}"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serve a folder, unless the server has a special ``answer``."""
+
+    def do_GET(self):
+        self.server.requested.append(self.path)
+        if self.server.answer is None:
+            super().do_GET()
+        else:
+            self.server.answer(self)
+
+    def send_file(self, content=CONTENT, length=None):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content) if length is None else length))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache, no mirror, no packaged weights, and no proxy between us and the loopback."""
+    path = tmp_path / "cache"
+    monkeypatch.setenv("SUNPY_MAG2EUV_CACHE", str(path))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("SUNPY_MAG2EUV_WEIGHTS_URL", raising=False)
+    monkeypatch.setattr(remote, "_PACKAGED", tmp_path / "packaged")
+    return path
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server of the folder ``server.root``; ``server.requested`` are the paths that it was asked for."""
+    root = tmp_path / "served"
+    root.mkdir()
+    (root / NAME).write_bytes(CONTENT)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root))) as server:
+        server.root, server.requested, server.answer = root, [], None
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def closed_url():
+    """An address where nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # taken, so that nobody else gets it, but not listening
+        yield f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+def names(folder):
+    """What is in a folder that may not exist."""
+    return sorted(path.name for path in folder.glob("*"))
+
+
+def test_cache_dir(cache, monkeypatch):
+    assert remote.cache_dir() == cache
+    monkeypatch.setenv("SUNPY_MAG2EUV_CACHE", "~/elsewhere")
+    assert remote.cache_dir() == Path.home() / "elsewhere"
+    for unset in (partial(monkeypatch.setenv, value=""), monkeypatch.delenv):
+        unset("SUNPY_MAG2EUV_CACHE")
+        assert remote.cache_dir() == pooch.os_cache("sunpy_mag2euv")
+
+
+def test_check(tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(CONTENT)
+    assert remote.check(str(path), SHA256.upper()) == path
+    with pytest.raises(ValueError, match=f"{SHA256}, not the expected {'0' * 64}; replace it"):
+        remote.check(path, "0" * 64)
+    with pytest.raises(ValueError, match=r"64 hexadecimal digits .* got None"):
+        remote.check(path, None)
+    for absent in (tmp_path / "absent", tmp_path):
+        with pytest.raises(FileNotFoundError, match=f"no weights file {absent};"):
+            remote.check(absent, SHA256)
+
+
+def test_download_once(server, cache):
+    path = remote.download(f"{server.url}/{NAME}", SHA256)
+    assert path == cache / CACHED
+    assert path.read_bytes() == CONTENT
+    assert remote.download(f"{server.url}/{NAME}", SHA256.upper()) == path
+    assert len(server.requested) == 1
+    assert names(cache) == [CACHED]
+
+
+def test_cached_file_needs_no_server(cache, closed_url):
+    # This is also what the advice of a failed download relies on: a copy made by hand is found
+    cache.mkdir()
+    (cache / CACHED).write_bytes(CONTENT)
+    assert remote.download(f"{closed_url}/{NAME}", SHA256) == cache / CACHED
+
+
+def test_damaged_cached_file_is_fetched_again(server, cache):
+    cache.mkdir()
+    (cache / CACHED).write_bytes(CONTENT[:100])
+    assert remote.download(f"{server.url}/{NAME}", SHA256).read_bytes() == CONTENT
+    assert len(server.requested) == 1
+
+
+def test_same_name_other_file(server, cache):
+    other = b"of a later release"
+    (server.root / "v2").mkdir()
+    (server.root / "v2" / NAME).write_bytes(other)
+    old = remote.download(f"{server.url}/{NAME}", SHA256)
+    new = remote.download(f"{server.url}/v2/{NAME}", hashlib.sha256(other).hexdigest())
+    assert (old.read_bytes(), new.read_bytes()) == (CONTENT, other)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (f"a/b/{NAME}?download=1/x#y", NAME),
+        ("folder/", "folder"),
+        ("..%2Fevil:name", ".._2Fevil_name"),
+        ("x" * 300, "x" * 100),
+    ],
+)
+def test_cached_name(server, cache, address, name):
+    server.answer = Handler.send_file
+    assert remote.download(f"{server.url}/{address}", SHA256) == cache / f"{SHA256[:16]}-{name}"
+
+
+def test_wrong_hash(server, cache):
+    hashes = f"expected sha256:{'0' * 64} but got {SHA256}"
+    with pytest.raises(ValueError, match=f"nothing was kept of {server.url}.*{hashes}"):
+        remote.download(f"{server.url}/{NAME}", "0" * 64)
+    assert len(server.requested) == 1
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("promised", [len(CONTENT), len(CONTENT) // 2], ids=["broken off", "short file"])
+def test_truncated(server, cache, promised):
+    server.answer = partial(Handler.send_file, content=CONTENT[: len(CONTENT) // 2], length=promised)
+    with pytest.raises(ValueError, match="nothing was kept"):
+        remote.download(f"{server.url}/{NAME}", SHA256)
+    assert names(cache) == []
+
+
+def assert_says_how_to_go_on(message, path):
+    """Every way that does not need the server is named."""
+    for way in (str(path), "load_model", "SUNPY_MAG2EUV_WEIGHTS_URL", "packaged default model"):
+        assert way in message
+
+
+def test_not_on_the_server(server, cache):
+    with pytest.raises(ConnectionError, match="404 Client Error") as error:
+        remote.download(f"{server.url}/absent", SHA256)
+    assert_says_how_to_go_on(str(error.value), cache / f"{SHA256[:16]}-absent")
+    assert names(cache) == []
+
+
+def test_server_down(cache, closed_url):
+    with pytest.raises(ConnectionError, match="refused") as error:
+        remote.download(f"{closed_url}/{NAME}", SHA256)
+    assert_says_how_to_go_on(str(error.value), cache / CACHED)
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("sent", [0, 1000])
+def test_server_hangs(server, cache, monkeypatch, sent):
+    monkeypatch.setattr(remote, "_TIMEOUT", 0.2)
+    given_up = threading.Event()
+
+    def answer(handler):
+        if sent:
+            handler.send_file(CONTENT[:sent], len(CONTENT))
+        given_up.wait(10)
+        handler.close_connection = True
+
+    server.answer = answer
+    with pytest.raises(ConnectionError, match="Read timed out") as error:
+        remote.download(f"{server.url}/{NAME}", SHA256)
+    given_up.set()
+    assert_says_how_to_go_on(str(error.value), cache / CACHED)
+    assert names(cache) == []
+
+
+def test_two_processes_at_once(server, cache):
+    both_ask = threading.Barrier(2)
+
+    def answer(handler):
+        both_ask.wait(120)  # neither is answered before the other has asked, so neither finds the other's file
+        handler.send_file()
+
+    server.answer = answer
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        fetched = [pool.submit(remote.download, f"{server.url}/{NAME}", SHA256) for _ in range(2)]
+        paths = [future.result() for future in fetched]
+    assert paths == [cache / CACHED] * 2
+    assert len(server.requested) == 2
+    assert names(cache) == [CACHED]
+    assert (cache / CACHED).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("sha256", [None, "", "abc", "g" * 64, "0" * 65, f"md5:{'0' * 32}"])
+def test_needs_a_hash(server, sha256):
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        remote.download(f"{server.url}/{NAME}", sha256)
+    assert server.requested == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"ftp://127.0.0.1/{NAME}",
+        f"file:///tmp/{NAME}",
+        f"/tmp/{NAME}",
+        NAME,
+        "https://example.org",
+        "https://example.org/",
+        "https:///file",
+        "doi:10.5281/zenodo.1234567",
+        "doi://10.5281/zenodo.1234567/file",
+        Path("weights.safetensors"),
+        None,
+    ],
+)
+def test_not_an_address(cache, url):
+    with pytest.raises(ValueError, match=r"cannot fetch .* expected https://"):
+        remote.download(url, SHA256)
+    assert not cache.exists()
+
+
+def test_doi(server, cache, monkeypatch):
+    # Stands in for an archive with one file, which is on the loopback server
+    archive = SimpleNamespace(download_url=lambda filename: {NAME: f"{server.url}/{NAME}"}[filename])
+    monkeypatch.setattr(pooch.downloaders, "doi_to_repository", lambda doi, **kwargs: archive)
+    assert remote.download(f"doi:10.5281/zenodo.1234567/{NAME}", SHA256) == cache / CACHED
+    assert server.requested == [f"/{NAME}"]
+    with pytest.raises(ConnectionError, match=r"cannot fetch doi:10\.5281/zenodo\.1234567/absent"):
+        remote.download("doi:10.5281/zenodo.1234567/absent", SHA256)
+
+
+def test_cache_that_cannot_be_written(server, cache):
+    cache.write_text("a file where the folder should be")
+    with pytest.raises(OSError, match=f"cannot write to the cache {cache} .* set SUNPY_MAG2EUV_CACHE"):
+        remote.download(f"{server.url}/{NAME}", SHA256)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_bar_only_on_a_terminal(server, monkeypatch, capsys, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    remote.download(f"{server.url}/{NAME}", SHA256)
+    assert ("100%" in capsys.readouterr().err) == terminal
+
+
+def test_quiet(server, caplog):
+    pooch_log = pooch.get_logger()
+    level = pooch_log.level
+    pooch_log.addHandler(caplog.handler)
+    try:
+        remote.download(f"{server.url}/{NAME}", SHA256)
+    finally:
+        pooch_log.removeHandler(caplog.handler)
+    assert caplog.records == []
+    assert pooch_log.level == level
+
+
+def test_locate_packaged_first(tmp_path, monkeypatch, closed_url, cache):
+    packaged = tmp_path / "packaged" / NAME
+    packaged.parent.mkdir()
+    packaged.write_bytes(CONTENT)
+    monkeypatch.setenv("SUNPY_MAG2EUV_WEIGHTS_URL", closed_url)
+    assert remote.locate(NAME, SHA256, f"{closed_url}/{NAME}") == packaged
+    with pytest.raises(ValueError, match="not the expected"):
+        remote.locate(NAME, "0" * 64, f"{closed_url}/{NAME}")
+    assert not cache.exists()
+
+
+def test_locate_published(server, cache):
+    assert remote.locate(NAME, SHA256, f"{server.url}/{NAME}") == cache / CACHED
+    assert server.requested == [f"/{NAME}"]
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_locate_on_a_mirror(server, cache, monkeypatch, closed_url, slash):
+    (server.root / "mirror").mkdir()
+    (server.root / NAME).rename(server.root / "mirror" / NAME)
+    monkeypatch.setenv("SUNPY_MAG2EUV_WEIGHTS_URL", f"{server.url}/mirror{slash}")
+    assert remote.locate(NAME, SHA256, f"{closed_url}/{NAME}") == cache / CACHED
+    assert server.requested == [f"/mirror/{NAME}"]
+
+
+def test_locate_nowhere(cache):
+    with pytest.raises(FileNotFoundError, match=f"{NAME} is not packaged .* set SUNPY_MAG2EUV_WEIGHTS_URL"):
+        remote.locate(NAME, SHA256)
+    assert not cache.exists()

@@ -1,0 +1,134 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sunpy_mag2euv.scaling import AsinhScaling, LinearScaling, LogScaling, SqrtScaling, scaling_from_dict
+
+EXAMPLES = [
+    LinearScaling(-3000, 3000),
+    SqrtScaling(0.3, 10),
+    LogScaling(0, 100, offset=1),
+    AsinhScaling(-3000, 3000, knee=10),
+]
+
+
+@st.composite
+def scalings(draw):
+    """Any scaling of every kind, for ranges such as fields in gauss and images in DN/s have."""
+    kind = draw(st.sampled_from([LinearScaling, SqrtScaling, LogScaling, AsinhScaling]))
+    positive = kind in (SqrtScaling, LogScaling)
+    low = draw(st.floats(0 if positive else -5000, 5000))
+    high = low + draw(st.floats(0.1, 20000))
+    if kind is LogScaling:
+        return kind(low, high, offset=draw(st.floats(0.01, 100)))
+    if kind is AsinhScaling:
+        return kind(low, high, knee=draw(st.floats(0.1, 1000)))
+    return kind(low, high)
+
+
+fractions = st.floats(0, 1)
+
+
+@given(scalings(), fractions)
+def test_inverse_undoes_forward(scaling, fraction):
+    value = scaling.low + fraction * (scaling.high - scaling.low)
+    scaled = scaling.forward(value)
+    assert -1 <= scaled <= 1
+    assert scaling.inverse(scaled) == pytest.approx(value, rel=1e-9, abs=1e-9 * (abs(scaling.low) + scaling.high))
+
+
+@given(scalings(), st.floats(-1, 1))
+def test_forward_undoes_inverse(scaling, scaled):
+    value = scaling.inverse(scaled)
+    assert scaling.low - 1e-6 <= value <= scaling.high + 1e-6
+    # Where a wide range is squeezed, a rounding of the value is more than a rounding of the scaled number.
+    assert scaling.forward(value) == pytest.approx(scaled, abs=1e-5)
+
+
+@given(scalings())
+def test_monotone_from_low_to_high(scaling):
+    values = np.linspace(scaling.low, scaling.high, 50)
+    scaled = scaling.forward(values)
+    assert (scaled[0], scaled[-1]) == (-1, 1)
+    assert np.all(np.diff(scaled) > 0)
+
+
+@given(scalings(), st.floats(0, 1e6))
+def test_clipped_outside(scaling, beyond):
+    assert scaling.forward(scaling.low - beyond) == -1
+    assert scaling.forward(scaling.high + beyond) == 1
+    assert scaling.inverse(-1 - beyond) == scaling.inverse(-1) == pytest.approx(scaling.low, abs=1e-6)
+    assert scaling.inverse(1 + beyond) == scaling.inverse(1) == pytest.approx(scaling.high, rel=1e-9)
+
+
+@given(scalings())
+def test_dictionary_round_trip(scaling):
+    copy = scaling_from_dict(json.loads(json.dumps(scaling.to_dict())))
+    assert type(copy) is type(scaling)
+    assert copy == scaling
+
+
+@pytest.mark.parametrize("scaling", EXAMPLES, ids=str)
+def test_arrays_and_scalars(scaling):
+    values = np.linspace(scaling.low, scaling.high, 12).reshape(3, 4)
+    scaled = scaling.forward(values)
+    assert scaled.shape == (3, 4)
+    assert scaled[1, 2] == scaling.forward(values[1, 2])
+    np.testing.assert_allclose(scaling.inverse(scaled), values, atol=1e-9)
+
+
+def test_shape_of_each_stretch():
+    assert LinearScaling(0, 100).forward(25) == -0.5
+    assert SqrtScaling(0, 100).forward(25) == 0
+    assert LogScaling(1, 100).forward(10) == pytest.approx(0)
+    assert LogScaling(0, 99, offset=1).forward(9) == pytest.approx(0)
+    field = AsinhScaling(-3000, 3000, knee=10)
+    assert field.forward(0) == 0
+    assert field.forward(-500) == pytest.approx(-field.forward(500))
+    assert field.forward(0.2) == pytest.approx(2 * field.forward(0.1), rel=1e-3)  # linear below the knee
+    steps = np.diff(field.forward(np.array([250, 500, 1000, 2000])))
+    np.testing.assert_allclose(steps, steps[0], rtol=2e-3)  # logarithmic above
+
+
+def test_log_scaling_of_park_et_al():
+    rate = np.array([-5.0, 0.0, 0.5, 1.0, 100.0, 2.0**14 - 1, 1e6])
+    expected = np.log2(np.clip(rate + 1, 1, 2**14)) / 14 * 2 - 1
+    np.testing.assert_allclose(LogScaling(0, 2**14 - 1, offset=1).forward(rate), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [LinearScaling, SqrtScaling, LogScaling, AsinhScaling])
+@pytest.mark.parametrize("limits", [(2, 1), (1, 1), (float("nan"), 1)])
+def test_low_must_be_below_high(kind, limits):
+    with pytest.raises(ValueError, match="low < high; got low="):
+        kind(*limits)
+
+
+def test_bad_parameters():
+    with pytest.raises(ValueError, match="square-root scaling needs low >= 0; got -1"):
+        SqrtScaling(-1, 1)
+    with pytest.raises(ValueError, match=r"needs low \+ offset > 0; got 0"):
+        LogScaling(0, 1)
+    with pytest.raises(ValueError, match=r"needs low \+ offset > 0; got -1"):
+        LogScaling(-2, 1, offset=1)
+    with pytest.raises(ValueError, match="needs knee > 0; got 0"):
+        AsinhScaling(-1, 1, knee=0)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"kind": "cubic", "low": 0, "high": 1}, "unknown scaling 'cubic'; expected one of linear, sqrt, log, asinh"),
+        ({"low": 0, "high": 1}, "unknown scaling None"),
+        ({"kind": "log", "low": 1}, "the log scaling cannot be made from .*high"),
+        ({"kind": "linear", "low": 0, "high": 1, "offset": 1}, "the linear scaling cannot be made from .*offset"),
+        ({"kind": "linear", "low": 1, "high": 0}, "low < high"),
+    ],
+)
+def test_bad_record(record, message):
+    before = dict(record)
+    with pytest.raises(ValueError, match=message):
+        scaling_from_dict(record)
+    assert record == before
