@@ -1,0 +1,281 @@
+"""
+The command line: ``mag2euv generate | models | demo``.
+
+It does for files what the package does for Maps. What only some commands need is imported by them, so that asking for
+help does not wait for torch.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import sys
+import tempfile
+import textwrap
+import warnings
+from pathlib import Path
+
+from sunpy_mag2euv import __version__
+
+__all__ = ["main"]
+
+
+class _UsageError(Exception):
+    """Something is wrong with the arguments rather than with a file."""
+
+
+def main(argv=None):
+    """
+    Run ``mag2euv``.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process unless given.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all went well, 1 if a file could not be done, 2 if the arguments cannot be used, 130 if
+        interrupted.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        with _quiet():
+            return arguments.command(arguments)
+    except _UsageError as error:
+        _say(f"mag2euv: error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _say("mag2euv: interrupted")
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="mag2euv", description="Synthetic SDO/AIA images from solar magnetograms.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    network = argparse.ArgumentParser(add_help=False)
+    group = network.add_argument_group("network")
+    group.add_argument("--model", metavar="MODEL", help="name, path or address of the weights (default: packaged)")
+    group.add_argument("--sha256", metavar="HEX", help="what the weights' hash must be; required for an address")
+    group.add_argument("--device", help="such as cpu or cuda (default: a GPU if there is one)")
+
+    generate = commands.add_parser("generate", parents=[network], help="images from magnetogram files")
+    generate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="line-of-sight magnetogram")
+    generate.add_argument(
+        "--passband", nargs="+", required=True, metavar="BAND", help="such as 193 171, or all that the model has"
+    )
+    generate.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="default: this directory")
+    generate.add_argument("--png", action="store_true", help="a picture beside each FITS file")
+    generate.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    generate.set_defaults(command=_generate)
+
+    models = commands.add_parser("models", help="list the published weights")
+    models.set_defaults(command=_models)
+
+    demo = commands.add_parser("demo", parents=[network], help="all passbands of a made-up magnetogram")
+    demo.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: %(default)s")
+    demo.add_argument("--seed", type=int, default=0, help="another seed, another Sun (default: %(default)s)")
+    demo.set_defaults(command=_demo, output=Path("mag2euv-demo"))
+    return parser
+
+
+def _generate(arguments):
+    """All files, each by itself: one that fails does not stop the others."""
+    from tqdm import tqdm
+
+    settings = _settings(arguments)
+    stems = _stems(arguments.files)
+    _make_directory(arguments.output)
+    failed, notes = 0, set()
+    for path in tqdm(arguments.files, unit="file", leave=False, disable=True if len(arguments.files) == 1 else None):
+        try:
+            with _noted(notes):
+                _generate_one(path, stems[path], arguments, settings)
+        except Exception as error:
+            failed += 1
+            _say(f"{path}: {_sentence(error)}")
+    done = len(arguments.files) - failed
+    print(f"{done * len(settings['passband'])} images of {done} magnetograms written to {arguments.output}")
+    return 1 if failed else 0
+
+
+def _generate_one(path, stem, arguments, settings):
+    from sunpy_mag2euv.synthesis import generate
+    from sunpy_mag2euv.visualization import picture
+
+    suffixes = ["fits", "png"] if arguments.png else ["fits"]
+    names = [_name(stem, band, suffix) for suffix in suffixes for band in settings["passband"]]
+    existing = [arguments.output / name for name in names if (arguments.output / name).exists()]
+    if existing and not arguments.overwrite:
+        raise FileExistsError(f"{existing[0]} exists already; use --overwrite to replace it, or another -o DIR")
+    images = generate(_read(path), **settings)
+    writers = [image.save for image in images]
+    if arguments.png:
+        writers += [picture(image).savefig for image in images]
+    _write(arguments.output, dict(zip(names, writers, strict=True)))
+
+
+def _models(arguments):
+    """A table that fits 80 columns: descriptions have lines of their own."""
+    from sunpy_mag2euv import remote
+    from sunpy_mag2euv.models import available_models
+
+    table = available_models()
+    width = max(len(name) for name in table["name"])
+    print(f"{'name':{width}}  packaged  passbands (Å)")
+    for row in table:
+        packaged = "yes" if remote.packaged(row["file"]) else "no"
+        print(f"{row['name']:{width}}  {packaged:8}  {' '.join(map(str, row['passbands']))}")
+        print(textwrap.indent(textwrap.fill(row["description"], 78 - width), " " * (width + 2)))
+    print("The first is the default.")
+    return 0
+
+
+def _demo(arguments):
+    """Everything that the package does, on a magnetogram that is made up; earlier output of its own is replaced."""
+    from sunpy_mag2euv.sample import sample_magnetogram
+    from sunpy_mag2euv.synthesis import generate
+    from sunpy_mag2euv.visualization import contact_sheet
+
+    settings = _settings(arguments)
+    _make_directory(arguments.output)
+    try:
+        with _noted(set()):
+            magnetogram = sample_magnetogram(arguments.seed)
+            images = generate(magnetogram, **settings)
+            names = [_name("sample", band) for band in settings["passband"]]
+            writers = dict(zip(names, [image.save for image in images], strict=True))
+            writers["contact_sheet.png"] = contact_sheet(magnetogram, images).savefig
+            _write(arguments.output, writers)
+    except Exception as error:
+        _say(f"mag2euv: error: {_sentence(error)}")
+        return 1
+    print(f"{len(images)} FITS files and contact_sheet.png written to {arguments.output}")
+    return 0
+
+
+def _settings(arguments):
+    """What `generate` takes besides the magnetogram, with every mistake found before any file is read."""
+    from sunpy_mag2euv.models import load_model
+    from sunpy_mag2euv.passbands import get_passband
+    from sunpy_mag2euv.synthesis import resolve_device
+
+    labels = getattr(arguments, "passband", ["all"])
+    try:
+        passbands = None if labels == ["all"] else list(dict.fromkeys(map(get_passband, labels)))
+        device = resolve_device(arguments.device)
+        model = load_model(arguments.model, arguments.sha256)
+        model.network(device)
+    except Exception as error:
+        raise _UsageError(_sentence(error)) from error
+    if missing := [band for band in passbands or () if band not in model.passbands]:
+        available = ", ".join(map(str, model.passbands))
+        raise _UsageError(f"the model {model.name} has no passband {missing[0]}; it has {available}")
+    return {"passband": passbands or list(model.passbands), "model": model, "device": device}
+
+
+def _stems(paths):
+    """What the names of each input's outputs begin with."""
+    stems = {}
+    for path in paths:
+        stem = re.sub(r"\.(fits?|fts|fz|jp2)(\.\w+)?$", "", path.name, flags=re.IGNORECASE)
+        if stem in stems.values():
+            raise _UsageError(f"{path} and another input would be written to the same files; run them one by one")
+        stems[path] = stem
+    return stems
+
+
+def _name(stem, passband, suffix="fits"):
+    return f"{stem}_aia_{passband.angstrom:04}.{suffix}"
+
+
+def _read(path):
+    """The one Map in a file."""
+    import sunpy.map
+
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    try:
+        magnetogram = sunpy.map.Map(path)
+    except Exception as error:
+        reason = _sentence(error.__cause__ or error)
+        raise ValueError(f"cannot be read as an image with solar coordinates ({reason})") from error
+    if isinstance(magnetogram, list):
+        number = len(magnetogram)
+        raise ValueError(f"the file must hold one magnetogram; it holds {number} images. Save one to a file of its own")
+    return magnetogram
+
+
+def _make_directory(directory):
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _UsageError(f"cannot make the directory {directory} ({error.strerror}); give another -o") from error
+
+
+def _write(directory, writers):
+    """
+    Write all files or none: they appear only when the last of them is complete.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+    writers : dict
+        For every file's name a function that takes the path to write to.
+    """
+    with tempfile.TemporaryDirectory(prefix=".mag2euv-", dir=directory) as scratch:
+        for name, write in writers.items():
+            write(Path(scratch, name))
+        for name in writers:
+            os.replace(Path(scratch, name), directory / name)
+
+
+@contextlib.contextmanager
+def _noted(notes):
+    """Say what users are warned of, each sentence once; warnings about other people's headers are not for them."""
+    from sunpy.util.exceptions import SunpyUserWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                text = str(warning.message)
+                if issubclass(warning.category, SunpyUserWarning) and text not in notes:
+                    notes.add(text)
+                    _say(f"note: {text}")
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keep sunpy from telling how it goes about things."""
+    from sunpy import log
+
+    level = log.level
+    log.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _sentence(error):
+    """An exception in one line."""
+    text = textwrap.shorten(str(error), 500)
+    expected = isinstance(error, OSError | TypeError | ValueError) and text
+    return text if expected else f"{type(error).__name__}: {text}"
+
+
+def _say(line):
+    """Print to standard error, past a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,276 @@
+"""The command line."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import sunpy.map
+from astropy.io import fits
+from sunpy.map.sources import AIAMap
+
+import sunpy_mag2euv
+from sunpy_mag2euv import remote
+from sunpy_mag2euv.cli import main
+
+
+@pytest.fixture(scope="module")
+def magnetogram(make_magnetogram, tmp_path_factory):
+    """Path of a magnetogram file."""
+    path = tmp_path_factory.mktemp("inputs") / "hmi.20140115_TAI.fits"
+    make_magnetogram().save(path)
+    return path
+
+
+@pytest.fixture
+def run(tiny_weights, tmp_path, monkeypatch):
+    """Run ``mag2euv generate`` or ``demo`` with the tiny model in an empty folder, and output to its folder ``out``."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(command, *arguments):
+        return main([command, *map(str, arguments), "--model", str(tiny_weights), "-o", "out"])
+
+    return run
+
+
+@pytest.fixture
+def names(tmp_path):
+    """What is in the output folder, hidden files included."""
+    return lambda: sorted(path.name for path in (tmp_path / "out").iterdir())
+
+
+def test_all_passbands(run, magnetogram, names, capsys, tmp_path):
+    assert run("generate", magnetogram, "--passband", "all") == 0
+    bands = ("0094", "0131", "0171", "0193", "0211", "0304", "0335", "1600", "1700")
+    assert names() == [f"hmi.20140115_TAI_aia_{band}.fits" for band in bands]
+    image = sunpy.map.Map(tmp_path / "out" / "hmi.20140115_TAI_aia_0304.fits")
+    assert isinstance(image, AIAMap)
+    assert image.wavelength.value == 304
+    assert image.date.isot == "2014-01-15T00:00:00.000"
+    captured = capsys.readouterr()
+    assert captured.out == "9 images of 1 magnetograms written to out\n"
+    # The caveat of the scarce passband, and nothing else
+    (note,) = captured.err.splitlines()
+    assert note.startswith("note: 211 Å: ")
+
+
+def test_png(run, magnetogram, names, tmp_path):
+    assert run("generate", magnetogram, "--png", "--passband", "193", "171", "193") == 0
+    assert names() == [
+        f"hmi.20140115_TAI_aia_{band}.{suffix}" for band in ("0171", "0193") for suffix in ("fits", "png")
+    ]
+    for path in (tmp_path / "out").glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_bad_file_does_not_stop_the_others(run, make_magnetogram, names, capsys, tmp_path):
+    make_magnetogram().save(tmp_path / "first.fits.gz", filetype="fits")
+    make_magnetogram(unit="DN/s").save(tmp_path / "second.fits")
+    make_magnetogram().save(tmp_path / "third.fts", filetype="fits")
+    files = ["first.fits.gz", "second.fits", "third.fts"]
+    assert run("generate", *files, "--passband", "211") == 1
+    assert names() == ["first_aia_0211.fits", "third_aia_0211.fits"]
+    captured = capsys.readouterr()
+    assert captured.out == "2 images of 2 magnetograms written to out\n"
+    note, error = captured.err.splitlines()
+    assert note.startswith("note: 211 Å")
+    assert error.startswith("second.fits: the magnetogram must be a line-of-sight magnetogram in gauss")
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:20000])
+
+
+def _two_images(path):
+    with fits.open(path) as hdus:
+        header, data = hdus[0].header, hdus[0].data
+        fits.HDUList([fits.PrimaryHDU(data, header), fits.ImageHDU(data, header)]).writeto(path, overwrite=True)
+
+
+def _directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_truncate, "cannot be read as an image with solar coordinates ("),
+        (lambda path: path.write_bytes(b""), "cannot be read as an image with solar coordinates ("),
+        (lambda path: path.write_text("no image\n" * 999), "cannot be read as an image with solar coordinates ("),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:2880]),
+            "cannot be read as an image with solar coordinates (",
+        ),
+        (_two_images, "the file must hold one magnetogram; it holds 2 images"),
+        (lambda path: path.unlink(), "there is no such file"),
+        (_directory, "there is no such file"),
+    ],
+    ids=["truncated", "empty", "text", "header only", "two images", "missing", "directory"],
+)
+def test_unusable_file(run, make_magnetogram, names, capsys, tmp_path, spoil, message):
+    path = tmp_path / "bad.fits"
+    make_magnetogram().save(path)
+    spoil(path)
+    assert run("generate", path, "--passband", "193") == 1
+    assert names() == []
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"{path}: {message}")
+
+
+def test_existing_files_are_kept(run, magnetogram, names, capsys, tmp_path, monkeypatch):
+    (tmp_path / "out").mkdir()
+    existing = tmp_path / "out" / "hmi.20140115_TAI_aia_0193.fits"
+    existing.write_text("precious")
+    with monkeypatch.context() as patch:
+        patch.setattr("sunpy_mag2euv.synthesis.generate", lambda *args, **kwargs: pytest.fail("computed in vain"))
+        assert run("generate", magnetogram, "--passband", "171", "193") == 1
+    assert existing.read_text() == "precious"
+    assert names() == [existing.name]
+    assert "exists already; use --overwrite" in capsys.readouterr().err
+
+    assert run("generate", magnetogram, "--passband", "171", "193", "--overwrite") == 0
+    assert names() == ["hmi.20140115_TAI_aia_0171.fits", "hmi.20140115_TAI_aia_0193.fits"]
+    assert np.isfinite(sunpy.map.Map(existing).data).any()
+
+
+def _fail_on_second(error):
+    """A stand-in for `GenericMap.save` that fails half-way through the second file."""
+    calls = []
+
+    def save(image, path):
+        calls.append(path)
+        path.write_text("half")
+        if len(calls) == 2:
+            raise error
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(28, "No space left on device"), 1, "hmi.20140115_TAI.fits: [Errno 28] No space left on device"),
+        (KeyError("x"), 1, "hmi.20140115_TAI.fits: KeyError: 'x'"),
+        (KeyboardInterrupt(), 130, "mag2euv: interrupted"),
+    ],
+    ids=["disk full", "bug", "Ctrl-C"],
+)
+def test_nothing_half_written_stays(run, magnetogram, names, capsys, monkeypatch, error, status, message):
+    monkeypatch.setattr(AIAMap, "save", _fail_on_second(error))
+    assert run("generate", magnetogram, "--passband", "171", "193", "304") == status
+    assert names() == []
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--passband", "4500"], "there is no AIA passband 4500"),
+        (["--passband", "all", "193"], "a passband must be a channel"),
+        (["--passband", "193", "--device", "nonsense"], "the device nonsense cannot be used here"),
+        (["--passband", "193", "--model", "no-such"], "there is no model 'no-such'"),
+        (["--passband", "193", "--model", "no/such.safetensors"], "there is no weights file no/such.safetensors"),
+        (["--passband", "193", "--model", "https://127.0.0.1/w.safetensors"], "sha256 must be"),
+        (["--passband", "193", "--sha256", "0" * 64], "has sha256"),
+        (["--passband", "193", "-o", "a-file/out"], "cannot make the directory a-file/out (Not a directory)"),
+    ],
+)
+def test_unusable_arguments(tiny_weights, magnetogram, capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").touch()
+    monkeypatch.setattr(sunpy.map, "Map", lambda *args, **kwargs: pytest.fail("a file was read"))
+    assert main(["generate", "missing.fits", "--model", str(tiny_weights), *arguments]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("mag2euv: error: ")
+    assert message in line
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
+def test_a_model_without_the_passband(tiny_model, magnetogram, capsys, monkeypatch):
+    model = type(
+        "Model", (), {"name": "narrow", "passbands": tiny_model.passbands[:2], "network": lambda self, device: None}
+    )
+    monkeypatch.setattr("sunpy_mag2euv.models.load_model", lambda *args: model())
+    assert main(["generate", str(magnetogram), "--passband", "94", "193"]) == 2
+    assert "the model narrow has no passband 193 Å; it has 94 Å, 131 Å" in capsys.readouterr().err
+
+
+def test_two_inputs_of_one_name(run, capsys, tmp_path):
+    assert run("generate", "a/x.fits", "b/x.fits.gz", "--passband", "193") == 2
+    assert "b/x.fits.gz and another input would be written to the same files" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["generate", "x.fits"], ["generate", "--passband", "193"], ["unknown"]])
+def test_incomplete_arguments(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert "error" in capsys.readouterr().err
+
+
+def test_models(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(remote, "_PACKAGED", tmp_path)
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["name", "packaged", "passbands", "(Å)"]
+    assert re.fullmatch(r"shared-browse +no +94 131 171 193 211 304 335 1600 1700", lines[1])
+
+    (tmp_path / "shared-browse.safetensors").touch()
+    assert main(["models"]) == 0
+    assert re.match("shared-browse +yes +94", capsys.readouterr().out.splitlines()[1])
+
+
+def test_demo(run, make_magnetogram, names, capsys, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(
+        "sunpy_mag2euv.sample.sample_magnetogram", lambda seed: seeds.append(seed) or make_magnetogram()
+    )
+    # Twice, since it may replace what it left before
+    for _ in range(2):
+        assert run("demo", "--seed", 7) == 0
+        assert len(names()) == 10
+        assert names()[0] == "contact_sheet.png"
+        assert all(re.fullmatch(r"sample_aia_\d{4}\.fits", name) for name in names()[1:])
+        assert capsys.readouterr().out == "9 FITS files and contact_sheet.png written to out\n"
+    assert seeds == [7, 7]
+
+
+def test_demo_fails(run, names, capsys):
+    assert run("demo", "--seed", -1) == 1
+    assert names() == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mag2euv: error: ")
+
+
+def test_sunpy_is_as_talkative_as_before(run, magnetogram):
+    level = sunpy.log.level
+    assert run("generate", magnetogram, "--passband", "193") == 0
+    assert sunpy.log.level == level
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"mag2euv {sunpy_mag2euv.__version__}\n"
+
+
+def test_as_a_process(tiny_weights, tmp_path):
+    """The demo as it is, made-up magnetogram and all."""
+    command = [sys.executable, "-m", "sunpy_mag2euv.cli", "demo", "--model", str(tiny_weights)]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert len(list((tmp_path / "mag2euv-demo").glob("*.fits"))) == 9
+    assert (tmp_path / "mag2euv-demo" / "contact_sheet.png").is_file()
+    assert finished.stdout == "9 FITS files and contact_sheet.png written to mag2euv-demo\n"
+    (note,) = finished.stderr.splitlines()
+    assert note.startswith("note: 211 Å")
