@@ -1,0 +1,72 @@
+"""Sphinx configuration."""
+
+import os
+from importlib.metadata import version as distribution_version
+
+# Figures are drawn into files, also on machines with a display.
+os.environ.setdefault("MPLBACKEND", "agg")
+
+# -- Project -------------------------------------------------------------------
+
+project = "sunpy_mag2euv"
+author = "The sunpy_mag2euv developers"
+copyright = f"2026, {author}"
+release = distribution_version(project)
+version = release
+
+# -- Sphinx --------------------------------------------------------------------
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_automodapi.automodapi",
+    "sphinx_automodapi.smart_resolver",
+    "sphinx_changelog",
+    "sphinx_gallery.gen_gallery",
+]
+default_role = "obj"
+exclude_patterns = ["_build"]
+
+# Docstrings follow numpydoc.
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_param = False
+napoleon_use_rtype = False
+
+automodapi_inheritance_diagram = False
+automodapi_toctreedirnm = "api"
+autodoc_default_options = {"no-value": True, "show-inheritance": True}
+
+# Without a network the inventories of other projects cannot be had, and references to them stay plain text.
+intersphinx_mapping = {
+    "astropy": ("https://docs.astropy.org/en/stable/", None),
+    "matplotlib": ("https://matplotlib.org/stable/", None),
+    "ndcube": ("https://docs.sunpy.org/projects/ndcube/en/stable/", None),
+    "numpy": ("https://numpy.org/doc/stable/", None),
+    "pooch": ("https://www.fatiando.org/pooch/latest/", None),
+    "python": ("https://docs.python.org/3/", None),
+    "sunpy": ("https://docs.sunpy.org/en/stable/", None),
+    "torch": ("https://docs.pytorch.org/docs/stable/", None),
+}
+if os.environ.get("MAG2EUV_OFFLINE_DOCS"):
+    intersphinx_mapping = {}
+
+# -- Gallery -------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": "plot_",
+    "abort_on_example_error": True,
+    "matplotlib_animations": False,
+    "min_reported_time": 60,
+}
+
+# -- HTML ----------------------------------------------------------------------
+
+html_theme = "sunpy"
+html_title = project
+html_copy_source = False
