@@ -56,6 +56,16 @@ def test_bright_where_the_field_is(magnetogram, images):
         assert np.median(image.data[active]) > 1.1 * np.median(image.data[quiet]), image.wavelength
 
 
+def test_the_limb_is_at_the_solar_radius(images):
+    """1700 Å ends where the photosphere does."""
+    (image,) = (image for image in images if image.wavelength == 1700 * u.angstrom)
+    grid = mag2euv.load_model().grid
+    edges = np.arange(0.9, 1.1, 0.01)
+    profile = [np.median(image.data[(grid.radius >= r) & (grid.radius < r + 0.01)]) for r in edges]
+    limb = edges[np.argmin(np.diff(profile))] + 0.01
+    assert limb == pytest.approx(1, abs=0.015)
+
+
 def test_levels_are_those_of_a_sun(images):
     """Between what the training images have on a dark and on a bright disk; scaled wrongly they would be far off."""
     for image, scaling in zip(images, mag2euv.load_model().image_scalings.values(), strict=True):
