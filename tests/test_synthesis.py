@@ -12,9 +12,12 @@ from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.aia import make_map
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.preparation import prepare
+from sunpy_mag2euv.scaling import LinearScaling, LogScaling
 
 WELL_KNOWN = [angstrom for angstrom in PASSBANDS if angstrom != 211]
 
@@ -234,6 +237,31 @@ def test_unknown_instrument_warns(make_magnetogram, tiny_model):
 def test_well_known_passbands_do_not_warn(magnetogram, tiny_model, recwarn):
     mag2euv.generate(magnetogram, WELL_KNOWN, model=tiny_model)
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_network_of_the_paper(magnetogram):
+    """One passband from the signed field alone, on a quarter of the paper's grid: no code has to know of it."""
+    architecture = {"kind": "generator", "levels": 8, "normalization": "running"}
+    model = Model(
+        name="p19",
+        description="Model A of Park et al. 2019, untrained",
+        architecture=architecture,
+        grid=Grid((256, 256), 98.0),
+        planes=("signed",),
+        field_scaling=LinearScaling(-3000.0, 3000.0),
+        image_scalings={193: LogScaling(0.0, 2.0**14 - 1, offset=1.0)},
+        unpolarized=False,
+        valid_radius=1.3,
+        calibration={193: "2011-01-01"},
+        provenance="nothing",
+        sha256="0" * 64,
+        state=build_network(**architecture).state_dict(),
+    )
+    image = mag2euv.generate(magnetogram, 193, model=model)
+    assert image.data.shape == (256, 256)
+    assert 0 <= np.nanmin(image.data) < np.nanmax(image.data) < 2**14
+    with pytest.raises(ValueError, match="the model p19 has no passband 171 Å; it has 193 Å"):
+        mag2euv.generate(magnetogram, 171, model=model)
 
 
 # -- Bad input, refused before any network is run ----------------------------------------------------------------------
