@@ -121,7 +121,7 @@ class _Region:
         """
         Joy's law, radians: the leading polarity lies nearer to the equator, further south where this is positive.
 
-        Wang & Sheeley 1991, doi:10.1086/170240.
+        Wang & Sheeley 1991, ApJ 375, 761.
         """
         return np.arcsin(0.5 * np.sin(self.latitude))
 

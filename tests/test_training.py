@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -108,9 +110,7 @@ def test_training_resumes_where_it_was_killed(archives, tmp_path, monkeypatch):
     small = {"kind": "shared-unet", "in_channels": 4, "out_channels": 9, "widths": [4, 8], "head": 4}
 
     def small_record(counts):
-        model = record(counts)
-        object.__setattr__(model, "architecture", small)
-        return model
+        return dataclasses.replace(record(counts), architecture=small)
 
     monkeypatch.setattr(fit, "default_record", small_record)
     whole = fit.fit(archives, tmp_path / "whole.safetensors", steps=4, batch=2, every=2)
@@ -130,7 +130,7 @@ def test_training_resumes_where_it_was_killed(archives, tmp_path, monkeypatch):
     for name, tensor in whole.state.items():
         torch.testing.assert_close(parts.state[name], tensor, rtol=0, atol=0)
 
-    model = load_model(tmp_path / "parts.safetensors")
+    model = load_model(tmp_path / "parts.safetensors", parts.sha256)
     assert set(model.caveats) == set(browse.STRETCHES)
     table = card.score_model(model, browse.load_browse(archives))
     assert set(table["method"]) == {"network", "climatology", "power law of abs(B)", "least squares"}

@@ -8,6 +8,7 @@ known by symmetry is taught by augmentation: the Sun's mirror images are Suns to
 
 import argparse
 import copy
+import dataclasses
 import logging
 import math
 from pathlib import Path
@@ -134,7 +135,8 @@ def fit(directory, weights, *, steps=1300, batch=4, learning_rate=1e-3, seed=0, 
     """
     Train, and write the weights file.
 
-    A checkpoint beside the weights file is written every so often; running the same command again goes on from it.
+    A checkpoint beside the weights file is written every so often; running the same command again goes on from it, or,
+    once it holds the last step, writes the weights file from it.
 
     Parameters
     ----------
@@ -210,8 +212,9 @@ def fit(directory, weights, *, steps=1300, batch=4, learning_rate=1e-3, seed=0, 
             partial.replace(checkpoint)
             log.info("step %d, loss %.3f, gap %s", step + 1, loss.item(), _watch(average, model, data, watched))
 
-    object.__setattr__(model, "state", average.state_dict())
-    log.info("sha256 %s", save_model(model, weights))
+    model = dataclasses.replace(model, state=average.state_dict())
+    model = dataclasses.replace(model, sha256=save_model(model, weights))
+    log.info("sha256 %s", model.sha256)
     return model
 
 
