@@ -10,9 +10,10 @@ Solar magnetograms to the ultraviolet images that SDO/AIA would have taken.
 
 from importlib.metadata import version
 
+from sunpy_mag2euv.metrics.comparison import compare
 from sunpy_mag2euv.models import available_models, load_model
 from sunpy_mag2euv.synthesis import generate, generate_cube
 
-__all__ = ["__version__", "available_models", "generate", "generate_cube", "load_model"]
+__all__ = ["__version__", "available_models", "compare", "generate", "generate_cube", "load_model"]
 
 __version__ = version("sunpy_mag2euv")

@@ -1,27 +1,37 @@
 """
-The command line: ``mag2euv generate | models | demo``.
+The command line: ``mag2euv generate | compare | models | demo``, and what plug-ins add to it.
 
 It does for files what the package does for Maps. What only some commands need is imported by them, so that asking for
 help does not wait for torch.
+
+A plug-in is a function in the entry-point group `PLUGINS`, named after its command. It is called with what
+`argparse.ArgumentParser.add_subparsers` returned, adds a parser to it, and does
+``parser.set_defaults(command=function)``; ``function(arguments)`` returns the exit status, or raises `UsageError`. This
+is how ``sunpy_mag2euv.training`` has commands although nothing here imports it.
 """
 
 import argparse
 import contextlib
+import functools
 import os
 import re
 import sys
 import tempfile
 import textwrap
 import warnings
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from sunpy_mag2euv import __version__
 
-__all__ = ["main"]
+__all__ = ["PLUGINS", "UsageError", "main"]
+
+#: Entry-point group of functions that add a command.
+PLUGINS = "sunpy_mag2euv.commands"
 
 
-class _UsageError(Exception):
-    """Something is wrong with the arguments rather than with a file."""
+class UsageError(Exception):
+    """Something is wrong with the arguments rather than with a file; nothing has been done, and the status is 2."""
 
 
 def main(argv=None):
@@ -43,8 +53,14 @@ def main(argv=None):
     try:
         with _quiet():
             return arguments.command(arguments)
-    except _UsageError as error:
+    except UsageError as error:
         _say(f"mag2euv: error: {error}")
+        return 2
+    except ImportError as error:
+        # What the commands of this module need comes with the package: if that is missing, the installation is broken.
+        if arguments.command.__module__ == __name__:
+            raise
+        _say(f"mag2euv: error: {_lacking(error)}")
         return 2
     except KeyboardInterrupt:
         _say("mag2euv: interrupted")
@@ -72,6 +88,18 @@ def _parser():
     generate.add_argument("--overwrite", action="store_true", help="replace files that exist")
     generate.set_defaults(command=_generate)
 
+    compare = commands.add_parser("compare", help="score a synthetic image against an observed one")
+    compare.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="image whose pixels are scored")
+    compare.add_argument("observed", type=Path, metavar="AIA", help="AIA image of the same passband and time")
+    compare.add_argument(
+        "--max-time-difference", type=float, default=12, metavar="MINUTES", help="between them (default: %(default)s)"
+    )
+    compare.add_argument(
+        "--binning", type=int, metavar="N", help="average N by N pixels first (default: to a solar radius near 98)"
+    )
+    compare.add_argument("-o", "--output", type=Path, metavar="TABLE", help="write the table to this file, as ECSV")
+    compare.set_defaults(command=_compare)
+
     models = commands.add_parser("models", help="list the published weights")
     models.set_defaults(command=_models)
 
@@ -79,7 +107,28 @@ def _parser():
     demo.add_argument("-o", "--output", type=Path, metavar="DIR", help="default: %(default)s")
     demo.add_argument("--seed", type=int, default=0, help="another seed, another Sun (default: %(default)s)")
     demo.set_defaults(command=_demo, output=Path("mag2euv-demo"))
+
+    for plugin in sorted(entry_points(group=PLUGINS), key=lambda plugin: plugin.name):
+        try:
+            add = plugin.load()
+        except ImportError as error:
+            # It stays in the list, and says what it lacks when it is called.
+            add = functools.partial(_add_unusable, name=plugin.name, error=error)
+        add(commands)
     return parser
+
+
+def _add_unusable(commands, name, error):
+    def fail(arguments):
+        raise UsageError(_lacking(error))
+
+    command = commands.add_parser(name, help="needs sunpy_mag2euv[train]", add_help=False, prefix_chars="\0")
+    command.add_argument("arguments", nargs="*")
+    command.set_defaults(command=fail)
+
+
+def _lacking(error):
+    return f"this command needs more than is installed ({error}); install sunpy_mag2euv[train]"
 
 
 def _generate(arguments):
@@ -116,6 +165,39 @@ def _generate_one(path, stem, arguments, settings):
     if arguments.png:
         writers += [picture(image).savefig for image in images]
     _write(arguments.output, dict(zip(names, writers, strict=True)))
+
+
+def _compare(arguments):
+    """One pair of files."""
+    import astropy.units as u
+
+    from sunpy_mag2euv import compare
+
+    if not arguments.max_time_difference >= 0:
+        raise UsageError(f"--max-time-difference must be a number of minutes; got {arguments.max_time_difference:g}")
+    if arguments.binning is not None and arguments.binning < 1:
+        raise UsageError(f"--binning must be at least 1; got {arguments.binning}")
+    if arguments.output is not None:
+        if arguments.output.exists():
+            raise UsageError(f"{arguments.output} exists already; remove it, or give another -o")
+        _make_directory(arguments.output.parent)
+    try:
+        with _noted(set()):
+            images = [_read_named(path) for path in (arguments.synthetic, arguments.observed)]
+            difference = arguments.max_time_difference * u.min
+            table = compare(*images, binning=arguments.binning, max_time_difference=difference)
+            if arguments.output is not None:
+                writer = functools.partial(table.write, format="ascii.ecsv")
+                _write(arguments.output.parent, {arguments.output.name: writer})
+    except Exception as error:
+        _say(f"mag2euv: error: {_sentence(error)}")
+        return 1
+    for key, value in table.meta.items():
+        print(f"{key}: {value}")
+    for name in table.colnames[2:]:
+        table[name].info.format = ".3f"
+    print(*table.pformat(max_lines=-1, max_width=-1), sep="\n")
+    return 0
 
 
 def _models(arguments):
@@ -170,10 +252,10 @@ def _settings(arguments):
         model = load_model(arguments.model, arguments.sha256)
         model.network(device)
     except Exception as error:
-        raise _UsageError(_sentence(error)) from error
+        raise UsageError(_sentence(error)) from error
     if missing := [band for band in passbands or () if band not in model.passbands]:
         available = ", ".join(map(str, model.passbands))
-        raise _UsageError(f"the model {model.name} has no passband {missing[0]}; it has {available}")
+        raise UsageError(f"the model {model.name} has no passband {missing[0]}; it has {available}")
     return {"passband": passbands or list(model.passbands), "model": model, "device": device}
 
 
@@ -183,13 +265,21 @@ def _stems(paths):
     for path in paths:
         stem = re.sub(r"\.(fits?|fts|fz|jp2)(\.\w+)?$", "", path.name, flags=re.IGNORECASE)
         if stem in stems.values():
-            raise _UsageError(f"{path} and another input would be written to the same files; run them one by one")
+            raise UsageError(f"{path} and another input would be written to the same files; run them one by one")
         stems[path] = stem
     return stems
 
 
 def _name(stem, passband, suffix="fits"):
     return f"{stem}_aia_{passband.angstrom:04}.{suffix}"
+
+
+def _read_named(path):
+    """The one Map in a file, whose errors say which file it was."""
+    try:
+        return _read(path)
+    except Exception as error:
+        raise ValueError(f"{path}: {_sentence(error)}") from error
 
 
 def _read(path):
@@ -199,21 +289,20 @@ def _read(path):
     if not path.is_file():
         raise FileNotFoundError("there is no such file")
     try:
-        magnetogram = sunpy.map.Map(path)
+        image = sunpy.map.Map(path)
     except Exception as error:
         reason = _sentence(error.__cause__ or error)
         raise ValueError(f"cannot be read as an image with solar coordinates ({reason})") from error
-    if isinstance(magnetogram, list):
-        number = len(magnetogram)
-        raise ValueError(f"the file must hold one magnetogram; it holds {number} images. Save one to a file of its own")
-    return magnetogram
+    if isinstance(image, list):
+        raise ValueError(f"the file must hold one image; it holds {len(image)}. Save one to a file of its own")
+    return image
 
 
 def _make_directory(directory):
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _UsageError(f"cannot make the directory {directory} ({error.strerror}); give another -o") from error
+        raise UsageError(f"cannot make the directory {directory} ({error.strerror}); give another -o") from error
 
 
 def _write(directory, writers):
@@ -278,4 +367,7 @@ def _say(line):
 
 
 if __name__ == "__main__":
+    # Run as a script, this file is not the module whose UsageError plug-ins raise.
+    from sunpy_mag2euv.cli import main
+
     sys.exit(main())

@@ -9,11 +9,12 @@ import pytest
 
 import sunpy.map
 from astropy.io import fits
+from astropy.table import QTable
 from sunpy.map.sources import AIAMap
 
 import sunpy_mag2euv
-from sunpy_mag2euv import remote
-from sunpy_mag2euv.cli import main
+from sunpy_mag2euv import cli, remote
+from sunpy_mag2euv.cli import UsageError, main
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def _directory(path):
             lambda path: path.write_bytes(path.read_bytes()[:2880]),
             "cannot be read as an image with solar coordinates (",
         ),
-        (_two_images, "the file must hold one magnetogram; it holds 2 images"),
+        (_two_images, "the file must hold one image; it holds 2. Save one"),
         (lambda path: path.unlink(), "there is no such file"),
         (_directory, "there is no such file"),
     ],
@@ -274,3 +275,140 @@ def test_as_a_process(tiny_weights, tmp_path):
     assert finished.stdout == "9 FITS files and contact_sheet.png written to mag2euv-demo\n"
     (note,) = finished.stderr.splitlines()
     assert note.startswith("note: 211 Å")
+
+
+@pytest.fixture
+def synthetic(tiny_model, make_magnetogram, tmp_path):
+    """Paths of two synthetic images that are an hour apart."""
+    paths = []
+    for hour in (0, 1):
+        magnetogram = make_magnetogram(date=f"2014-01-15T0{hour}:00:00")
+        paths.append(tmp_path / f"synthetic_{hour}.fits")
+        sunpy_mag2euv.generate(magnetogram, 193, model=tiny_model).save(paths[-1])
+    return [str(path) for path in paths]
+
+
+def test_compare(synthetic, capsys):
+    assert main(["compare", synthetic[0], synthetic[0]]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    lines = captured.out.splitlines()
+    assert "passband: 193" in lines
+    assert "model: tiny" in lines
+    (disk,) = (line.split() for line in lines if line.split()[0] == "disk")
+    assert disk[1:6] == ["30172", "1.000", "0.000", "1.000", "1.000"]
+
+
+def test_compare_to_a_file(synthetic, capsys, tmp_path):
+    output = tmp_path / "tables" / "table.ecsv"
+    arguments = ["compare", *synthetic, "--max-time-difference", "60", "--binning", "2", "-o", str(output)]
+    assert main(arguments) == 0
+    table = QTable.read(output)
+    assert table.meta["binning"] == 2
+    assert table["cc"][0] == pytest.approx(1)
+    capsys.readouterr()
+
+    assert main(arguments) == 2
+    assert f"{output} exists already" in capsys.readouterr().err
+    assert [path.name for path in output.parent.iterdir()] == ["table.ecsv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ([], 1, "at most 12 min apart; these are 60 min apart"),
+        (["--max-time-difference", "-1"], 2, "--max-time-difference must be a number of minutes; got -1"),
+        (["--binning", "0"], 2, "--binning must be at least 1; got 0"),
+    ],
+)
+def test_compare_fails(synthetic, capsys, arguments, status, message):
+    assert main(["compare", *synthetic, *arguments]) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mag2euv: error: ")
+    assert message in line
+
+
+def test_compare_names_the_file_that_is_bad(synthetic, capsys, tmp_path, magnetogram):
+    assert main(["compare", synthetic[0], str(tmp_path / "missing.fits")]) == 1
+    assert f"{tmp_path / 'missing.fits'}: there is no such file" in capsys.readouterr().err
+    assert main(["compare", synthetic[0], str(magnetogram)]) == 1
+    assert "the second image must be an AIA image" in capsys.readouterr().err
+
+
+class _Plugin:
+    """An entry point."""
+
+    name = "simulate"
+
+    def __init__(self, function=None, missing=None):
+        self.function, self.missing = function, missing
+
+    def load(self):
+        if self.missing:
+            raise ModuleNotFoundError(f"No module named {self.missing!r}", name=self.missing)
+        return self._add
+
+    def _add(self, commands):
+        parser = commands.add_parser(self.name, help="from outside")
+        parser.add_argument("--number", type=int, default=3)
+        parser.set_defaults(command=self.function)
+
+
+def _run_plugin(arguments):
+    return arguments.number
+
+
+def _fail_plugin(arguments):
+    raise UsageError("no such number")
+
+
+def _import_plugin(arguments):
+    import a_package_that_is_not_there  # noqa: F401
+
+
+@pytest.fixture
+def plug_in(monkeypatch):
+    """Make these the only entry points."""
+
+    def plug_in(*plugins):
+        def entry_points(group):
+            assert group == cli.PLUGINS == "sunpy_mag2euv.commands"
+            return plugins
+
+        monkeypatch.setattr(cli, "entry_points", entry_points)
+
+    return plug_in
+
+
+def test_plugins_add_commands(plug_in, capsys):
+    plug_in(_Plugin(_run_plugin))
+    assert main(["simulate"]) == 3
+    assert main(["simulate", "--number", "5"]) == 5
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "from outside" in capsys.readouterr().out
+
+
+def test_plugins_refuse_arguments(plug_in, capsys):
+    plug_in(_Plugin(_fail_plugin))
+    assert main(["simulate"]) == 2
+    assert capsys.readouterr().err == "mag2euv: error: no such number\n"
+
+
+@pytest.mark.parametrize(
+    "plugin", [_Plugin(_import_plugin), _Plugin(missing="a_package_that_is_not_there")], ids=["called", "loaded"]
+)
+def test_plugins_without_what_they_need(plug_in, capsys, plugin):
+    plug_in(plugin)
+    assert main(["simulate", *(["x", "--number", "5"] if plugin.missing else [])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "(No module named 'a_package_that_is_not_there'); install sunpy_mag2euv[train]" in line
+    assert main(["models"]) == 0
+
+
+def test_a_broken_installation_is_no_missing_extra(plug_in, monkeypatch):
+    plug_in()
+    monkeypatch.setitem(sys.modules, "sunpy_mag2euv.remote", None)
+    monkeypatch.delattr(sunpy_mag2euv, "remote")
+    with pytest.raises(ImportError):
+        main(["models"])

@@ -7,7 +7,7 @@ import sunpy_mag2euv as mag2euv
 
 
 def test_public_names():
-    for name in ("generate", "generate_cube", "available_models", "load_model"):
+    for name in ("generate", "generate_cube", "compare", "available_models", "load_model"):
         assert name in mag2euv.__all__
         assert callable(getattr(mag2euv, name))
     assert mag2euv.__version__[0].isdigit()
@@ -17,7 +17,8 @@ def test_import_is_light():
     # Each of these takes longer to import than all of this package may.
     code = (
         "import sys, sunpy.map; before = set(sys.modules); import sunpy_mag2euv; "
-        "print(sorted({'torch', 'safetensors', 'ndcube', 'pooch', 'requests'} & (set(sys.modules) - before)))"
+        "heavy = {'torch', 'safetensors', 'ndcube', 'pooch', 'requests', 'skimage', 'reproject'}; "
+        "print(sorted(heavy & (set(sys.modules) - before)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -1,6 +1,38 @@
 """Scores of synthetic images, and the baselines that a score has to be read beside."""
 
-from sunpy_mag2euv.metrics.baselines import Climatology, LeastSquares, PowerLaw
-from sunpy_mag2euv.metrics.scores import correlation, pixel_error_share, relative_error
+from sunpy_mag2euv.metrics.baselines import Climatology, LastRotation, LeastSquares, PowerLaw, skill_score
+from sunpy_mag2euv.metrics.bootstrap import MeanInterval, mean_interval
+from sunpy_mag2euv.metrics.regions import REGIONS, find_regions, stonyhurst_longitude
+from sunpy_mag2euv.metrics.scores import (
+    bin_image,
+    correlation,
+    pixel_error_share,
+    relative_error,
+    root_mean_square_error,
+    structural_similarity,
+    structural_similarity_map,
+)
+from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, spectrum_ratio, structure_ratio
 
-__all__ = ["Climatology", "LeastSquares", "PowerLaw", "correlation", "pixel_error_share", "relative_error"]
+__all__ = [
+    "FINE_SCALES",
+    "REGIONS",
+    "Climatology",
+    "LastRotation",
+    "LeastSquares",
+    "MeanInterval",
+    "PowerLaw",
+    "bin_image",
+    "correlation",
+    "find_regions",
+    "mean_interval",
+    "pixel_error_share",
+    "relative_error",
+    "root_mean_square_error",
+    "skill_score",
+    "spectrum_ratio",
+    "stonyhurst_longitude",
+    "structural_similarity",
+    "structural_similarity_map",
+    "structure_ratio",
+]

@@ -1,27 +1,104 @@
 """
-The scores of Park et al. 2019 (ApJL 884 L23, doi:10.3847/2041-8213/ab46bb) for one image.
+Scores of one image: those of Park et al. 2019 (ApJL 884 L23, doi:10.3847/2041-8213/ab46bb), and three more.
 
-All take a synthetic and an observed image of equal shape in DN/s, and use the pixels where both are finite. As in the
-paper, values are first replaced by ``clip(DN/s + 1, 1, 2**14)``; binning to 256² pixels and restricting to the disk are
-the caller's.
+All take a synthetic and an observed image of equal shape in DN/s, and use the pixels where both are finite: whatever
+must not count, such as saturated pixels, has to be NaN in one of them. As in the paper, values are first replaced by
+``clip(DN/s + 1, 1, 2**14)``; binning to 256² pixels (`bin_image`) and restricting to the disk are the caller's.
 """
+
+import operator
 
 import numpy as np
 
-__all__ = ["correlation", "pixel_error_share", "relative_error"]
+__all__ = [
+    "bin_image",
+    "correlation",
+    "pixel_error_share",
+    "relative_error",
+    "root_mean_square_error",
+    "structural_similarity",
+    "structural_similarity_map",
+]
+
+#: Largest value that the scores tell from larger ones.
+_CEILING = 2**14
+
+#: Pixels a side of the window of the structural similarity: scikit-image's default.
+_WINDOW = 7
 
 
-def _pair(synthetic, observed):
+def clip(image):
+    """Replace DN/s by the values that are scored."""
+    return np.clip(image + 1, 1, _CEILING)
+
+
+def check_shapes(synthetic, observed):
+    """Turn a pair of images into arrays of floats, or raise a ValueError if their shapes differ."""
     synthetic, observed = np.asarray(synthetic, dtype=float), np.asarray(observed, dtype=float)
     if synthetic.shape != observed.shape:
         raise ValueError(f"the images must have one shape; got {synthetic.shape} and {observed.shape}")
+    return synthetic, observed
+
+
+def _pair(synthetic, observed):
+    synthetic, observed = check_shapes(synthetic, observed)
     both = np.isfinite(synthetic) & np.isfinite(observed)
     if not both.any():
         raise ValueError("the images must have at least one pixel in which both are finite; they have none")
-    return (np.clip(image[both] + 1, 1, 2**14) for image in (synthetic, observed))
+    return clip(synthetic[both]), clip(observed[both])
 
 
-def correlation(synthetic, observed):
+def check_binning(factor):
+    """Raise a ValueError if that is no number of pixels."""
+    try:
+        valid = operator.index(factor) >= 1
+    except TypeError:
+        valid = False
+    if not valid:
+        raise ValueError(f"the binning must be an integer of at least 1, such as 4; got {factor!r}")
+
+
+def bin_image(image, factor):
+    """
+    Average blocks of pixels.
+
+    A block is NaN if any of its pixels is, so that a missing pixel takes a block out instead of changing it. The same
+    holds for blocks that stick out at the upper and right edge, if the sides are no multiples of the factor.
+
+    Parameters
+    ----------
+    image : array-like
+        Shape (rows, columns).
+    factor : int
+        Pixels a side of a block. Park et al. 2019 take 4 for their 1024² images; 1 leaves an image as it is.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (rows / factor, columns / factor), rounded up.
+
+    Raises
+    ------
+    ValueError
+        If ``factor`` is not a positive integer, or the image has not two dimensions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sunpy_mag2euv.metrics import bin_image
+    >>> bin_image([[1.0, 3.0, 5.0, np.nan], [1.0, 3.0, 5.0, 7.0]], 2)
+    array([[ 2., nan]])
+    """
+    image = np.asarray(image, dtype=float)
+    if image.ndim != 2:
+        raise ValueError(f"the image must have two dimensions; this one has {image.ndim}")
+    check_binning(factor)
+    rows, columns = image.shape
+    image = np.pad(image, ((0, -rows % factor), (0, -columns % factor)), constant_values=np.nan)
+    return image.reshape(-(-rows // factor), factor, -(-columns // factor), factor).mean(axis=(1, 3))
+
+
+def correlation(synthetic, observed, *, log=False):
     """
     Pearson correlation of the pixels' values (CC).
 
@@ -29,6 +106,8 @@ def correlation(synthetic, observed):
     ----------
     synthetic, observed : array-like
         In DN/s, of one shape.
+    log : bool, optional
+        Correlate the logarithms of the values instead, in which the bright cores of active regions weigh less.
 
     Returns
     -------
@@ -47,9 +126,15 @@ def correlation(synthetic, observed):
     1.0
     """
     synthetic, observed = _pair(synthetic, observed)
+    if log:
+        synthetic, observed = np.log2(synthetic), np.log2(observed)
+    # Rounding can leave a spread where there is none, which would correlate with anything.
+    if np.ptp(synthetic) == 0 or np.ptp(observed) == 0:
+        return float("nan")
     synthetic, observed = synthetic - synthetic.mean(), observed - observed.mean()
     power = np.sqrt((synthetic**2).sum() * (observed**2).sum())
-    return float((synthetic * observed).sum() / power) if power > 0 else float("nan")
+    # Rounding can also lead beyond 1.
+    return float(np.clip((synthetic * observed).sum() / power, -1, 1))
 
 
 def relative_error(synthetic, observed):
@@ -91,3 +176,84 @@ def pixel_error_share(synthetic, observed, tolerance=0.1):
     """
     synthetic, observed = _pair(synthetic, observed)
     return float(np.mean(np.abs(synthetic - observed) <= tolerance * observed))
+
+
+def root_mean_square_error(synthetic, observed):
+    """
+    Root of the mean square difference, in DN/s (RMSE).
+
+    Parameters, errors and treatment of values are those of `correlation`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.metrics import root_mean_square_error
+    >>> root_mean_square_error([3.0, 9.0, 5.0, 5.0], [5.0, 5.0, 1.0, 5.0])
+    3.0
+    """
+    synthetic, observed = _pair(synthetic, observed)
+    return float(np.sqrt(np.mean((synthetic - observed) ** 2)))
+
+
+def structural_similarity_map(synthetic, observed):
+    """
+    Structural similarity of the surroundings of every pixel.
+
+    It is that of scikit-image (`skimage.metrics.structural_similarity`, after Wang et al. 2004, IEEE Trans. Image
+    Process. 13, 600, doi:10.1109/TIP.2003.819861) with its default window of 7 by 7 pixels, of the values
+    ``log2(clip(DN/s + 1, 1, 2**14))``, which go from 0 to 14. These are what the networks of Park et al. 2019 work in.
+    In DN/s, the constants that keep the quotient finite would outweigh all but the brightest structures.
+
+    Parameters
+    ----------
+    synthetic, observed : array-like
+        In DN/s, of one shape (rows, columns).
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        NaN where the window holds a pixel that is not finite in both, or leaves the image.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or have not two dimensions.
+    """
+    from skimage import metrics
+
+    synthetic, observed = check_shapes(synthetic, observed)
+    if synthetic.ndim != 2:
+        raise ValueError(f"the images must have two dimensions; these have {synthetic.ndim}")
+    if min(synthetic.shape) < _WINDOW:
+        return np.full(synthetic.shape, np.nan)
+    both = np.isfinite(synthetic) & np.isfinite(observed)
+    # What stands in for the unknown is seen only by windows that are taken out.
+    pair = (np.log2(clip(np.where(both, image, 0))) for image in (synthetic, observed))
+    similarity = metrics.structural_similarity(*pair, win_size=_WINDOW, data_range=np.log2(_CEILING), full=True)[1]
+    windows = np.lib.stride_tricks.sliding_window_view(both, (_WINDOW, _WINDOW)).all(axis=(2, 3))
+    return np.where(np.pad(windows, _WINDOW // 2), similarity, np.nan)
+
+
+def structural_similarity(synthetic, observed):
+    """
+    Mean of `structural_similarity_map` (SSIM), whose parameters and errors it shares.
+
+    Returns
+    -------
+    float
+        At most 1; NaN if no window is known altogether.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sunpy_mag2euv.metrics import structural_similarity
+    >>> image = np.arange(100.0).reshape(10, 10)
+    >>> structural_similarity(image, image)
+    1.0
+    """
+    similarity = structural_similarity_map(synthetic, observed)
+    known = np.isfinite(similarity)
+    return float(similarity[known].mean()) if known.any() else float("nan")

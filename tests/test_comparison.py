@@ -1,0 +1,362 @@
+"""A synthetic Map against an observed one."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import astropy.units as u
+import sunpy.map
+from astropy.table import QTable
+
+import sunpy_mag2euv as mag2euv
+from sunpy_mag2euv.metrics import REGIONS
+from sunpy_mag2euv.metrics.comparison import SATURATION
+
+SCORES = ("cc", "re", "ppe10", "ppe50", "cc_log", "rmse", "ssim")
+
+
+def _sun(x, y):
+    """A Sun in DN/s, as a function of places in solar radii, with network, regions and a coronal hole."""
+    r = np.hypot(x, y)
+    network = 1 + 0.3 * np.sin(40 * x + np.sin(9 * y)) * np.sin(35 * y + np.cos(7 * x))
+    regions = sum(
+        peak * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 2 / size**2)
+        for x0, y0, size, peak in ((0.4, 0.3, 0.06, 15), (-0.5, -0.25, 0.08, 9), (0.1, -0.4, 0.03, 20))
+    )
+    hole = 1 - 0.9 / (1 + np.exp((np.hypot(x + 0.2, y - 0.5) - 0.2) / 0.02))
+    return 100 * (network * hole + regions) * np.where(r < 1, 1, np.exp(-8 * (r - 1)))
+
+
+@functools.cache
+def _aia(
+    sun=_sun,
+    *,
+    size=256,
+    radius=98.0,
+    roll=0.0,
+    center=(0.0, 0.0),
+    date="2014-01-15T00:00:00",
+    exposure=2.0,
+    unit="DN",
+    longitude=0.0,
+    wavelength=193,
+    **keywords,
+):
+    """
+    Make an AIA image up, with the keywords of level 1.5.
+
+    The Sun has ``radius`` pixels and is ``center`` pixels from the middle of ``size`` (rows, columns), turned by
+    ``roll`` degrees as CROTA2 counts it. Pixels are means of 2 by 2 points. Without unit if that is None.
+    """
+    rows, columns = (size, size) if np.isscalar(size) else size
+    distance = 1.471e11
+    scale = np.degrees(np.arcsin(696e6 / distance)) * 3600 / radius
+    header = {
+        "telescop": "SDO/AIA",
+        "instrume": "AIA_2",
+        "lvl_num": 1.5,
+        "wavelnth": wavelength,
+        "waveunit": "angstrom",
+        "pixlunit": unit,
+        "exptime": exposure,
+        "date-obs": date,
+        "t_obs": date,
+        "ctype1": "HPLN-TAN",
+        "ctype2": "HPLT-TAN",
+        "cunit1": "arcsec",
+        "cunit2": "arcsec",
+        "crval1": 0.0,
+        "crval2": 0.0,
+        "crpix1": (columns + 1) / 2 + center[0],
+        "crpix2": (rows + 1) / 2 + center[1],
+        "cdelt1": scale,
+        "cdelt2": scale,
+        "crota2": roll,
+        "rsun_ref": 696e6,
+        "dsun_obs": distance,
+        "hgln_obs": longitude,
+        "hglt_obs": -4.5,
+    }
+    row, column = ((np.arange(2 * number) + 0.5) / 2 - 0.5 for number in (rows, columns))
+    u_, v = np.meshgrid(column - (columns - 1) / 2 - center[0], row - (rows - 1) / 2 - center[1])
+    sin, cos = np.sin(np.radians(roll)), np.cos(np.radians(roll))
+    image = sun((cos * u_ - sin * v) / radius, (sin * u_ + cos * v) / radius)
+    image = image.reshape(rows, 2, columns, 2).mean(axis=(1, 3))
+    if unit == "DN":
+        image = image * (exposure or 1.0)
+    header |= keywords
+    return sunpy.map.Map(image, {key: value for key, value in header.items() if value is not None})
+
+
+@pytest.fixture(scope="module")
+def aia():
+    return _aia()
+
+
+def _with(image, change):
+    """A copy whose data ``change`` has been let loose on."""
+    data = image.data.copy()
+    change(data)
+    return sunpy.map.Map(data, image.meta.copy())
+
+
+def _set(rows, columns, value):
+    return lambda data: data.__setitem__((rows, columns), value)
+
+
+def _assert_equal(table, other, names=SCORES, **tolerance):
+    for name in names:
+        np.testing.assert_allclose(
+            *(np.asarray(u.Quantity(each[name]).value, float) for each in (table, other)), err_msg=name, **tolerance
+        )
+
+
+def test_a_map_beside_itself(aia):
+    table = mag2euv.compare(aia, aia)
+    assert isinstance(table, QTable)
+    assert list(table["region"]) == list(REGIONS)
+    assert (table["pixels"] > 0).all()
+    np.testing.assert_allclose(table["cc"], 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(table["cc_log"], 1, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(table["ssim"], 1, rtol=0, atol=1e-12)
+    for name, value in (("re", 0), ("ppe10", 1), ("ppe50", 1)):
+        np.testing.assert_array_equal(table[name], value)
+    np.testing.assert_array_equal(table["rmse"], 0 * u.DN / u.s)
+    np.testing.assert_array_equal(table["structure"], [1] + [np.nan] * 6)
+
+
+def test_pixels_are_counted(aia):
+    pixels = dict(zip(*(mag2euv.compare(aia, aia)[name] for name in ("region", "pixels")), strict=True))
+    assert pixels["disk"] == pytest.approx(np.pi * 98**2, rel=0.005)
+    parts = ("active region", "quiet Sun", "coronal hole", "limb")
+    assert sum(pixels[name] for name in parts) == pixels["disk"]
+    # The meridians at 30° are seen as an ellipse of half the disk's width.
+    assert pixels["central"] == pytest.approx(pixels["disk"] / 2, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"roll": 180.0},
+        {"roll": 179.93, "size": 1024, "radius": 401.7, "center": (3.2, -1.7)},
+        {"roll": 37.0, "radius": 101.3},
+        {"size": 600, "radius": 230.0, "center": (-9.0, 20.0)},
+        {"size": (150, 210), "radius": 120.0, "center": (40.0, 30.0), "roll": -90.0},
+        {"radius": 60.0},
+        {"date": "2014-01-15T00:11:00", "exposure": 0.5},
+        {"unit": "DN / s", "exposure": None},
+        {"dsun_obs": 1.471e11 * 0.999},
+    ],
+)
+def test_any_geometry(aia, keywords):
+    """The same Sun, made on other pixels; a bit of it, or a coarser one, is as good where there is something."""
+    table = mag2euv.compare(aia, _aia(**keywords))
+    assert (table["pixels"] > 0).all()
+    assert (table["cc"] > 0.99).all()
+    np.testing.assert_allclose(table["re"], 0, atol=0.02)
+
+
+def test_regridding_preserves_structure(aia):
+    fine = _aia(size=1024, radius=401.7, roll=179.93)
+    assert mag2euv.compare(aia, fine)["structure"][0] == pytest.approx(1, abs=0.01)
+    assert (mag2euv.compare(aia, fine)["cc"] > 0.9999).all()
+
+
+def test_fine_structure_is_averaged_not_sampled(aia):
+    """A checkerboard of fine pixels has no effect on coarse ones."""
+    fine = _aia(size=1024, radius=392.0)
+    checkers = sunpy.map.Map(fine.data * (1 + 0.9 * (-1) ** np.indices(fine.data.shape).sum(axis=0)), fine.meta)
+    table = mag2euv.compare(aia, checkers)
+    assert (table["cc"] > 0.9999).all()
+    np.testing.assert_allclose(table["re"], 0, atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_whole_factors_are_plain_means(aia, factor):
+    fine = _aia(size=256 * factor, radius=98.0 * factor)
+    mean = sunpy.map.Map(fine.data.reshape(256, factor, 256, factor).mean(axis=(1, 3)), aia.meta)
+    _assert_equal(mag2euv.compare(mean, fine), mag2euv.compare(mean, mean), atol=1e-9)
+
+
+@pytest.mark.parametrize("second", [{}, {"size": 512, "radius": 203.0, "roll": 179.93}], ids=["same", "regridded"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, SATURATION.value, SATURATION.value + 500])
+def test_a_bad_pixel_only_changes_the_count(aia, second, value):
+    """As if the scored pixels that it is part of were not there."""
+    synthetic = _aia(lambda x, y: _sun(x, y) ** 0.9)
+    good = _aia(**second)
+    row, column = np.array(good.data.shape) // 3
+    bad = _with(good, _set(row, column, value))
+    table, whole = mag2euv.compare(synthetic, bad), mag2euv.compare(synthetic, good)
+    lost = whole["pixels"][0] - table["pixels"][0]
+    assert 1 <= lost <= (1 if not second else 9)
+    # Leave out the pixels in which the images differ, by way of the synthetic image.
+    from sunpy_mag2euv.metrics.comparison import _intensity
+    from sunpy_mag2euv.metrics.regridding import regrid
+
+    holes = np.isnan(regrid(_intensity(bad), bad, synthetic)) & ~np.isnan(regrid(_intensity(good), good, synthetic))
+    assert holes.sum() == lost
+    without = mag2euv.compare(_with(synthetic, _set(*np.nonzero(holes), np.nan)), good)
+    np.testing.assert_array_equal(table["pixels"], without["pixels"])
+    _assert_equal(table, without, (*SCORES, "structure"), rtol=1e-12, atol=1e-12)
+    # Which is next to nothing
+    _assert_equal(table, whole, atol=0.01, rtol=0.01)
+
+
+def test_saturation_in_images_per_second(aia):
+    bright = _with(aia, _set(128, 100, SATURATION.value))
+    per_second = sunpy.map.Map(bright.data / 2.0, bright.meta | {"bunit": "DN / s"})
+    assert mag2euv.compare(aia, per_second)["pixels"][0] == mag2euv.compare(aia, aia)["pixels"][0] - 1
+
+
+def test_masked_pixels(aia):
+    mask = np.zeros(aia.data.shape, dtype=bool)
+    mask[100:110, 100:110] = True
+    masked = sunpy.map.Map(aia.data, aia.meta, mask=mask)
+    assert mag2euv.compare(masked, aia)["pixels"][0] == mag2euv.compare(aia, aia)["pixels"][0] - 100
+
+
+def test_scores_are_of_the_pixels_of_the_region(aia):
+    """What happens off the disk is none of the disk's business."""
+    brighter = _aia(lambda x, y: _sun(x, y) * np.where(np.hypot(x, y) > 1.05, 1.3, 1))
+    table, itself = mag2euv.compare(brighter, aia), mag2euv.compare(aia, aia)
+    inside = [name != "off-limb" for name in table["region"]]
+    _assert_equal(table[inside], itself[inside], ("cc", "re", "ppe10", "rmse"), atol=1e-12)
+    assert table["ppe10"][-1] < 0.5 < table["ppe50"][-1]
+
+
+@pytest.mark.parametrize(
+    ("size", "radius", "binning"), [(256, 98.0, 1), (512, 196.0, 2), (1024, 392.0, 4), (64, 24.0, 1)]
+)
+def test_default_binning_is_the_papers(size, radius, binning):
+    image = _aia(size=size, radius=radius)
+    meta = mag2euv.compare(image, image).meta
+    assert meta["binning"] == binning
+    assert meta["solar_radius_pixels"] == pytest.approx(radius / binning)
+
+
+def test_binned_scores(aia):
+    fine = _aia(lambda x, y: _sun(x, y) * (1 + 0.5 * np.sin(300 * x)), size=512, radius=196.0)
+    smooth = _aia(size=512, radius=196.0)
+    scores = {binning: mag2euv.compare(fine, smooth, binning=binning) for binning in (1, 2, 4)}
+    assert scores[1]["ppe10"][0] < scores[4]["ppe10"][0]
+    assert scores[1]["pixels"][0] == pytest.approx(4 * scores[2]["pixels"][0], rel=0.01)
+    assert scores[1]["pixels"][0] == pytest.approx(16 * scores[4]["pixels"][0], rel=0.01)
+    # Two by two fine pixels are those of the small image.
+    pair = (sunpy.map.Map(image.data.reshape(256, 2, 256, 2).mean(axis=(1, 3)), aia.meta) for image in (fine, smooth))
+    _assert_equal(scores[2], mag2euv.compare(*pair), atol=1e-9)
+
+
+def test_synthetic_images(tiny_model, make_magnetogram):
+    synthetic = mag2euv.generate(make_magnetogram(), 193, model=tiny_model)
+    table = mag2euv.compare(synthetic, _aia(hglt_obs=0.0))
+    assert table.meta["model"] == "tiny"
+    assert table.meta["sha256"] == tiny_model.sha256
+    assert table.meta["passband"] == 193
+    assert table.meta["synthetic_time"] == table.meta["observed_time"] == synthetic.date.isot
+    assert table["pixels"][0] == mag2euv.compare(_aia(), _aia())["pixels"][0]
+    assert "model" not in mag2euv.compare(_aia(), _aia()).meta
+
+
+def test_provenance_survives_files(tiny_model, make_magnetogram, tmp_path):
+    mag2euv.generate(make_magnetogram(), 193, model=tiny_model).save(tmp_path / "synthetic.fits")
+    table = mag2euv.compare(sunpy.map.Map(tmp_path / "synthetic.fits"), _aia(hglt_obs=0.0))
+    assert (table.meta["model"], table.meta["sha256"]) == ("tiny", tiny_model.sha256)
+    table.write(tmp_path / "table.ecsv")
+    again = QTable.read(tmp_path / "table.ecsv")
+    assert again.meta == table.meta
+    assert again["rmse"].unit == u.DN / u.s
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"unit": None}, "in DN or DN/s; this Map is AIA 2 without a unit"),
+        ({"unit": "G"}, "in DN or DN/s; this Map is AIA 2 in G"),
+        ({"exposure": None}, "must have its exposure time"),
+        ({"exposure": 0.0}, "must have its exposure time"),
+        ({"wavelength": None, "waveunit": None, "instrume": "OTHER", "bunit": "DN"}, "must say its passband"),
+        ({"wavelength": 195}, "there is no AIA passband 195"),
+        ({"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"}, "must be helioprojective"),
+        ({"size": (1, 20)}, "at least 2 pixels"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Missing metadata")
+def test_unusable_images(aia, keywords, message, place):
+    pair = [_aia(**keywords), aia]
+    with pytest.raises(ValueError, match=message) as error:
+        mag2euv.compare(*(pair if place == "first" else pair[::-1]))
+    assert place in str(error.value) or "passband" in message
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"wavelength": 171}, "of one passband; the first is 193 Å, the second 171 Å"),
+        ({"date": "2014-01-15T00:13:00"}, "at most 12 min apart; these are 13 min apart"),
+        ({"date": "2014-01-14T00:00:00"}, "apart; these are 1440 min apart"),
+        ({"longitude": 40.0}, "observers of these are 39.9 deg apart"),
+        ({"center": (1000.0, 0.0), "size": 40}, "must have pixels that are known in both"),
+    ],
+)
+def test_pairs_that_do_not_match(aia, keywords, message):
+    with pytest.raises(ValueError, match=message):
+        mag2euv.compare(aia, _aia(**keywords))
+
+
+def test_magnetograms_and_pictures_are_refused(aia, make_magnetogram):
+    with pytest.raises(
+        ValueError, match="the second image must be an AIA image in DN or DN/s; this Map is HMI SIDE1 in G"
+    ):
+        mag2euv.compare(aia, make_magnetogram())
+    picture = sunpy.map.Map(np.zeros((20, 20), np.uint8), aia.meta)
+    with pytest.raises(ValueError, match="uint8 numbers, as pictures do"):
+        mag2euv.compare(aia, picture)
+
+
+def test_maps_are_needed(aia):
+    with pytest.raises(TypeError, match=r"the first image must be a sunpy.map.Map; got ndarray"):
+        mag2euv.compare(aia.data, aia)
+    with pytest.raises(TypeError, match=r"the second image must be a sunpy.map.Map; got NoneType"):
+        mag2euv.compare(aia, None)
+
+
+def test_the_time_difference_is_the_callers_choice(aia):
+    later = _aia(date="2014-01-15T01:00:00")
+    assert mag2euv.compare(aia, later, max_time_difference=1 * u.hour)["cc"][0] == pytest.approx(1)
+    with pytest.raises(TypeError, match="max_time_difference"):
+        mag2euv.compare(aia, later, max_time_difference=60)
+    with pytest.raises(u.UnitsError):
+        mag2euv.compare(aia, later, max_time_difference=60 * u.arcsec)
+
+
+@pytest.mark.parametrize("binning", [0, 1.5, "4"])
+def test_bad_binning(aia, binning):
+    with pytest.raises(ValueError, match="binning must be an integer"):
+        mag2euv.compare(aia, aia, binning=binning)
+
+
+def test_seen_from_the_far_side(aia):
+    """Both from one place, wherever that is; the central meridian is the observer's."""
+    far = _aia(longitude=120.0)
+    _assert_equal(mag2euv.compare(far, far), mag2euv.compare(aia, aia), ("cc", "re"), atol=1e-12)
+    np.testing.assert_array_equal(mag2euv.compare(far, far)["pixels"], mag2euv.compare(aia, aia)["pixels"])
+
+
+def test_real_images(test_data):
+    """Structure as the Sun has it, rolled and shrunk by other means than ours."""
+    paths = sorted(test_data.glob("inputs/*SDO_AIA_AIA_193.jp2"))
+    if not paths:
+        pytest.skip("there are no AIA images")
+    try:
+        picture = sunpy.map.Map(paths[0])
+    except Exception as error:
+        pytest.skip(f"JPEG 2000 cannot be read here ({type(error).__name__})")
+    # What a picture's numbers mean is not the question here.
+    image = sunpy.map.Map(picture.data.astype(float) ** 2, picture.meta | {"bunit": "DN"})
+    small = image.superpixel([4, 4] * u.pix, func=np.mean)
+    rolled = small.rotate(33 * u.deg, order=3, missing=np.nan)
+    for first, second in ((small, image), (small, rolled), (rolled, image)):
+        table = mag2euv.compare(first, second)
+        assert (table["cc"][table["pixels"] > 0] > 0.99).all()

@@ -1,0 +1,79 @@
+"""Structure by scale."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+import astropy.units as u
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.metrics import spectrum_ratio, structure_ratio
+
+GRID = Grid((256, 256), 98.0)
+PIXEL = 696 / 98  # Mm
+
+
+def _wave(scale, amplitude, mean=8):
+    """A wave of that length in Mm, of so many powers of two up and down."""
+    return 2 ** (mean + amplitude * np.sin(2 * np.pi * np.indices(GRID.shape)[1] * PIXEL / scale))
+
+
+@pytest.fixture
+def noise():
+    return 2 ** np.random.default_rng(0).normal(8, 0.5, GRID.shape)
+
+
+def test_an_image_beside_itself(noise):
+    scale, ratio = spectrum_ratio(noise, noise, GRID.radius, GRID.solar_radius)
+    np.testing.assert_array_equal(ratio, 1)
+    assert structure_ratio(noise, noise, GRID.radius, GRID.solar_radius) == 1
+    assert scale[0].to_value(u.Mm) == pytest.approx(256 * PIXEL)
+    assert scale[-1].to_value(u.Mm) == pytest.approx(2 * PIXEL)
+
+
+def test_power_goes_as_amplitude_squared(noise):
+    scale, ratio = spectrum_ratio(_wave(40, 1.5) - 1, _wave(40, 0.5) - 1, GRID.radius, GRID.solar_radius)
+    nearest = np.argmin(np.abs(scale - 40 * u.Mm))
+    assert ratio[nearest] == pytest.approx(9, rel=1e-3)
+    assert structure_ratio(_wave(40, 1.5) - 1, _wave(40, 0.5) - 1, GRID.radius, GRID.solar_radius) == pytest.approx(
+        9, rel=1e-3
+    )
+
+
+def test_power_is_at_its_scale(noise):
+    scale, ratio = spectrum_ratio(noise * _wave(40, 1, mean=0), noise, GRID.radius, GRID.solar_radius)
+    assert scale[np.argmax(ratio)].to_value(u.Mm) == pytest.approx(40, rel=0.05)
+    assert structure_ratio(noise * _wave(150, 1, mean=0), noise, GRID.radius, GRID.solar_radius) == pytest.approx(
+        1, abs=0.1
+    )
+
+
+def test_smoothing_takes_small_scales(noise):
+    logarithm = np.log2(noise)
+    scale, ratio = spectrum_ratio(2 ** gaussian_filter(logarithm, 2), noise, GRID.radius, GRID.solar_radius)
+    expected = np.exp(-((2 * np.pi * 2 * PIXEL / scale.to_value(u.Mm)) ** 2))
+    middle = (scale > 50 * u.Mm) & (scale < 300 * u.Mm)
+    np.testing.assert_allclose(ratio[middle], expected[middle], rtol=0.3)
+    assert structure_ratio(2 ** gaussian_filter(logarithm, 2), noise, GRID.radius, GRID.solar_radius) < 0.1
+
+
+def test_nothing_beyond_the_disk_counts(noise):
+    other = np.where(GRID.radius < 0.9, noise, 1e4)
+    assert structure_ratio(other, noise, GRID.radius, GRID.solar_radius) == pytest.approx(1)
+    other[GRID.radius > 0.9] = np.nan
+    assert structure_ratio(other, noise, GRID.radius, GRID.solar_radius) == pytest.approx(1)
+
+
+def test_missing_pixels_are_missing_in_both(noise):
+    holed = noise.copy()
+    holed[100:105, 120:125] = np.nan
+    assert structure_ratio(holed, noise, GRID.radius, GRID.solar_radius) == pytest.approx(1)
+
+
+def test_without_structure():
+    flat, coarse = np.full(GRID.shape, 5.0), Grid((40, 40), 15.0)
+    assert np.isnan(structure_ratio(flat, np.full(GRID.shape, np.nan), GRID.radius, GRID.solar_radius))
+    image = np.random.default_rng(0).gamma(2, 10, coarse.shape)
+    assert np.isnan(structure_ratio(image, image, coarse.radius, coarse.solar_radius))
+    with pytest.raises(ValueError, match="one shape"):
+        structure_ratio(flat, flat[1:], GRID.radius, GRID.solar_radius)
