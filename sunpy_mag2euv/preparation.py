@@ -18,7 +18,7 @@ from sunpy.util.exceptions import SunpyMetadataWarning, warn_user
 
 from sunpy_mag2euv.grid import apparent_radius
 
-__all__ = ["MAGNETOGRAPHS", "Magnetograph", "PreparedField", "prepare"]
+__all__ = ["MAGNETOGRAPHS", "Disk", "Magnetograph", "PreparedField", "prepare", "resample"]
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,18 @@ class PreparedField:
 
 
 @dataclass(frozen=True)
-class _Disk:
+class Disk:
     """
     Where the Sun is in an image: ``pixel = center + axes @ (x, y)``, x west and y north in solar radii.
 
     Over the disk, every projection in use is affine to 0.03 arcsec, so this is all the geometry there is.
+
+    Attributes
+    ----------
+    center : `~numpy.ndarray`
+        Pixel coordinates (x, y) of the disk's centre, counted from 0.
+    axes : `~numpy.ndarray`
+        Shape (2, 2): columns are one solar radius west, and north, in pixels.
     """
 
     center: np.ndarray
@@ -95,11 +102,12 @@ class _Disk:
         return float(np.sqrt(abs(np.linalg.det(self.axes))))
 
     @classmethod
-    def of(cls, magnetogram):
-        frame = magnetogram.coordinate_frame
+    def of(cls, image):
+        """Where a helioprojective Map has the Sun."""
+        frame = image.coordinate_frame
         radius = apparent_radius(frame)
         cross = SkyCoord([1, -1, 0, 0] * radius, [0, 0, 1, -1] * radius, frame=frame)
-        x, y = (axis.to_value(u.pix) for axis in magnetogram.wcs.world_to_pixel(cross) * u.pix)
+        x, y = (axis.to_value(u.pix) for axis in image.wcs.world_to_pixel(cross) * u.pix)
         points = np.stack([x, y])
         axes = np.stack([points[:, 0] - points[:, 1], points[:, 2] - points[:, 3]], axis=1) / 2
         return cls(points.mean(axis=1), axes)
@@ -148,7 +156,7 @@ def prepare(magnetogram, grid):
     """
     _check(magnetogram)
     magnetograph = _magnetograph(magnetogram)
-    disk = _Disk.of(magnetogram)
+    disk = Disk.of(magnetogram)
     shape = magnetogram.data.shape
     full = disk.inside(shape)
 
@@ -164,8 +172,8 @@ def prepare(magnetogram, grid):
         raise ValueError(f"the magnetogram must have values on the solar disk; this {_describe(magnetogram)} has none")
     values[~known] = 0
 
-    mean, share = _resample(values, known, disk, grid)
-    measured = share >= _KNOWN
+    mean = resample(values, known, disk, grid)
+    measured = np.isfinite(mean)
     gauss = np.float32(magnetograph.hmi_factor * magnetogram.unit.to(u.G))
     mean = np.where((grid.radius < 1) & measured, mean * gauss, 0)
     known = measured | (grid.radius > _LIMB)
@@ -249,25 +257,24 @@ def _magnetograph(magnetogram):
     return MAGNETOGRAPHS["HMI"]
 
 
-def _resample(values, known, disk, grid):
+def resample(values, known, disk, grid):
     """
-    Average an image over the pixels of a grid.
+    Average an image over the pixels of a grid: one linear interpolation turns, shifts and scales it.
 
     Parameters
     ----------
     values : `~numpy.ndarray`
         Float32, 0 where not ``known``.
     known : `~numpy.ndarray`
-        Boolean, same shape.
-    disk : _Disk
+        Boolean, same shape: what enters the averages.
+    disk : Disk
+        Where the image has the Sun.
     grid : Grid
 
     Returns
     -------
-    mean : `~numpy.ndarray`
-        Mean of the known part of each grid pixel, float32, shape ``grid.shape``.
-    share : `~numpy.ndarray`
-        The known part's share, 0…1.
+    `~numpy.ndarray`
+        Mean of the known part of each grid pixel, float32, shape ``grid.shape``; NaN where that is less than a quarter.
     """
     import torch
     from torch.nn import functional
@@ -289,7 +296,7 @@ def _resample(values, known, disk, grid):
     planes = functional.grid_sample(planes, points, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     total, share = functional.avg_pool2d(planes, _SAMPLES)[0].numpy()
-    return total / np.maximum(share, np.float32(1e-6)), share
+    return np.where(share >= _KNOWN, total / np.maximum(share, np.float32(1e-6)), np.float32(np.nan))
 
 
 def _field_of_view(shape, disk, grid):

@@ -1,0 +1,196 @@
+"""
+The commands ``mag2euv data download | prepare``: from the archives to a store that networks are trained on.
+
+What they need is imported by them, so that asking for help does not wait.
+"""
+
+from pathlib import Path
+
+__all__ = ["add_data"]
+
+#: Those of Park et al. 2019, doi:10.3847/2041-8213/ab46bb.
+_PASSBANDS = ("94", "131", "171", "193", "211", "304", "335", "1600", "1700")
+
+
+def add_data(commands):
+    """
+    Add the command ``data``.
+
+    Parameters
+    ----------
+    commands
+        What `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    data = commands.add_parser("data", help="observations to train on").add_subparsers(required=True, metavar="STEP")
+
+    download = data.add_parser("download", help="magnetograms and images from the archives")
+    download.add_argument("--start", required=True, metavar="TIME", help="first time, such as 2011-01-01")
+    download.add_argument("--end", required=True, metavar="TIME", help="end, which is not taken any more")
+    download.add_argument("--cadence", default="6h", metavar="STEP", help="default: %(default)s")
+    _add_selection(download)
+    download.add_argument(
+        "--series",
+        default="level1",
+        metavar="SERIES",
+        help="of the images: level1, or synoptic, the same reduced to 1024 by 1024 (default: %(default)s)",
+    )
+    download.add_argument("--email", required=True, metavar="ADDRESS", help="registered with the JSOC")
+    download.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the files go")
+    download.set_defaults(command=_download)
+
+    prepare = data.add_parser("prepare", help="a store from a directory of files")
+    prepare.add_argument("directory", type=Path, metavar="DIR", help="FITS files of HMI and AIA")
+    prepare.add_argument("store", type=Path, metavar="STORE", help="made, or filled on")
+    prepare.add_argument("--size", type=int, default=1024, metavar="PIXELS", help="of a side (default: %(default)s)")
+    prepare.add_argument(
+        "--radius", type=float, metavar="PIXELS", help="of the Sun (default: 392 of 1024, in proportion)"
+    )
+    _add_selection(prepare)
+    prepare.add_argument(
+        "--reference-epoch",
+        default="2011-01-01",
+        metavar="TIME",
+        help="the images are brought to AIA's sensitivity at this time (default: %(default)s)",
+    )
+    prepare.add_argument("--pointing-table", type=Path, metavar="FILE", help="default: fetched, if it is needed")
+    prepare.add_argument("--correction-table", type=Path, metavar="FILE", help="default: fetched, if it is needed")
+    prepare.add_argument("--skip-problems", action="store_true", help="go on without the files that have any")
+    prepare.set_defaults(command=_prepare)
+
+
+def _add_selection(parser):
+    parser.add_argument(
+        "--passbands", nargs="+", default=_PASSBANDS, metavar="BAND", help="default: the nine of AIA, 94 to 1700"
+    )
+    parser.add_argument(
+        "--tolerance", default="60s", metavar="TIME", help="between magnetogram and image (default: %(default)s)"
+    )
+
+
+def _download(arguments):
+    from sunpy_mag2euv.cli import UsageError
+    from sunpy_mag2euv.training import archive
+
+    passbands, tolerance = _selection(arguments)
+    try:
+        times = archive.slots(arguments.start, arguments.end, _duration("--cadence", arguments.cadence))
+    except ValueError as error:
+        raise UsageError(f"no times between --start and --end: {error}") from error
+    try:
+        table = archive.download(
+            arguments.output, times, passbands, arguments.email, series=arguments.series, tolerance=tolerance
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        _say(f"mag2euv: error: {error}")
+        return 1
+    counts = {status: int((table["status"] == status).sum()) for status in ("taken", "rejected", "failed")}
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    print(f"{said}; {arguments.output / archive.TABLE} says why")
+    return 1 if counts["failed"] else 0
+
+
+def _prepare(arguments):
+    from sunpy_mag2euv.cli import UsageError
+    from sunpy_mag2euv.training import observations, pairs
+
+    passbands, tolerance = _selection(arguments)
+    grid, epoch = _grid(arguments.size, arguments.radius), _time("--reference-epoch", arguments.reference_epoch)
+    try:
+        frames, problems = pairs.match(arguments.directory, passbands, tolerance=tolerance)
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
+    _report(problems)
+    if len(problems) and not arguments.skip_problems:
+        _say(f"mag2euv: error: {len(problems)} problems, so nothing was done; use --skip-problems to go on without")
+        return 1
+    if not len(frames):
+        _say(f"mag2euv: error: {arguments.directory} holds no magnetogram with images in all passbands asked for")
+        return 1
+    try:
+        calibration = observations.load_calibration(
+            arguments.directory,
+            frames,
+            passbands,
+            epoch,
+            pointing_table=arguments.pointing_table,
+            correction_table=arguments.correction_table,
+        )
+        store = observations.open_store(arguments.store, frames, passbands, grid, calibration)
+    except (FileNotFoundError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        _say(f"mag2euv: error: {error}")
+        return 1
+    try:
+        unusable = observations.fill(store, arguments.directory, calibration)
+    except OSError as error:
+        _say(f"mag2euv: error: cannot write {arguments.store} ({error}); run the same again to go on")
+        return 1
+    _report(unusable)
+    print(f"{int(store.done.sum())} of {len(frames)} frames in {arguments.store}")
+    return 1 if len(unusable) else 0
+
+
+def _selection(arguments):
+    """Passbands in angstrom, each once, and the tolerance."""
+    from sunpy_mag2euv.cli import UsageError
+    from sunpy_mag2euv.passbands import get_passband
+
+    try:
+        passbands = list(dict.fromkeys(get_passband(label).angstrom for label in arguments.passbands))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return passbands, _duration("--tolerance", arguments.tolerance)
+
+
+def _duration(option, text):
+    import astropy.units as u
+
+    from sunpy_mag2euv.cli import UsageError
+
+    try:
+        duration = u.Quantity(text).to(u.s)
+    except (TypeError, u.UnitConversionError):
+        duration = None
+    if duration is None or not 0 < duration.value < float("inf"):
+        raise UsageError(f"{option} must be a time with its unit, such as 60s, 12min, 6h or 1d; got {text!r}")
+    return duration
+
+
+def _time(option, text):
+    from sunpy.time import parse_time
+
+    from sunpy_mag2euv.cli import UsageError
+
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise UsageError(f"{option} must be a time such as 2011-01-01; got {text!r}") from error
+
+
+def _grid(size, radius):
+    from sunpy_mag2euv.cli import UsageError
+    from sunpy_mag2euv.grid import Grid
+    from sunpy_mag2euv.training.observations import GRID
+
+    if radius is None:
+        radius = size * GRID.solar_radius / GRID.shape[0]
+    if size < 1 or not 0 < radius <= size / 2:
+        raise UsageError(f"--size and --radius must be positive and the Sun must fit in; got {size} and {radius:g}")
+    return Grid((size, size), radius)
+
+
+def _report(problems):
+    for file, kind, reason in problems:
+        _say(f"{file}: {kind}: {reason}")
+
+
+def _say(line):
+    """Print to standard error, past a progress bar."""
+    import sys
+
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)

@@ -1,0 +1,268 @@
+"""
+The store: frames of magnetogram and images on one grid, as a zarr group with the manifest inside.
+
+Everything is in physical units, so one store serves any network and any scaling. Chunks are single images and carry
+checksums: training reads frames in any order, channels that a frame lacks take no space, and a damaged chunk is found
+when it is read.
+"""
+
+import dataclasses
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from astropy.table import Table
+from astropy.time import Time
+from sunpy.coordinates.sun import B0, carrington_rotation_number
+
+from sunpy_mag2euv.grid import Grid
+
+__all__ = ["Store"]
+
+#: Of the layout; raised when older stores can no longer be read.
+_FORMAT = 1
+
+
+class Store:
+    """
+    Frames with any subset of the passbands; made by `create` and `open`.
+
+    Parameters
+    ----------
+    group : `zarr.Group`
+
+    Attributes
+    ----------
+    frames : `~astropy.table.Table`
+        The manifest, one row for each frame: ``name`` (unique), ``time`` (UTC), ``source``, ``rotation`` (Carrington
+        rotation number), ``b0`` (latitude of the disk's centre as seen from Earth, degrees) and what else `create` was
+        given.
+    grid : Grid
+    passbands : list of int
+        In angstrom, in the order of the planes of `images`.
+    provenance : str
+        What the frames are.
+    calibration, caveats : dict
+        For each passband, what its DN/s refer to; for some passbands, a warning that models learnt from them must give.
+    ceilings : `~numpy.ndarray`
+        Shape (frames, passbands), in DN/s: values there are lower limits. Infinite where nothing saturates.
+    done : `~numpy.ndarray`
+        Shape (frames,): whether a frame is completely written.
+    """
+
+    def __init__(self, group):
+        self._group = group
+        facts = group.attrs
+        grid = facts["grid"]
+        self.grid = Grid(tuple(grid["shape"]), grid["solar_radius"], tuple(grid["center"]))
+        self.passbands = list(facts["passbands"])
+        self.provenance = facts["provenance"]
+        self.calibration = {int(band): text for band, text in facts["calibration"].items()}
+        self.caveats = {int(band): text for band, text in facts["caveats"].items()}
+        self.frames = Table.read(group["manifest"][:].tobytes().decode(), format="ascii.ecsv")
+        self.ceilings = group["ceilings"][:]
+        self.done = group["done"][:]
+        self._times = group["image_times"][:]
+
+    @classmethod
+    def create(cls, path, grid, frames, passbands, *, provenance, calibration, caveats=None, weights=None):
+        """
+        Make a store whose frames are still to be written.
+
+        Parameters
+        ----------
+        path : path-like
+            A directory that does not exist.
+        grid : Grid
+        frames : `~astropy.table.Table`
+            With ``name`` (unique), ``time`` (`~astropy.time.Time`) and ``source``; further columns are kept.
+        passbands : sequence of int
+            In angstrom.
+        provenance : str
+        calibration : dict
+            A text for each passband.
+        caveats : dict, optional
+            A sentence for some passbands.
+        weights : dict, optional
+            For some sources, the weight of each pixel of the grid in training; 1 unless given.
+
+        Returns
+        -------
+        Store
+
+        Raises
+        ------
+        FileExistsError
+            If there is something at ``path``.
+        ValueError
+            If two frames have one name.
+        """
+        import zarr
+        from zarr.codecs import ZstdCodec
+
+        path = Path(path)
+        if path.exists():
+            raise FileExistsError(f"{path} exists already; give another path, or remove it")
+        names, counts = np.unique(frames["name"], return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(f"every frame needs a name of its own; there is more than one {names[counts > 1][0]}")
+        frames = frames.copy()
+        frames["rotation"] = carrington_rotation_number(frames["time"])
+        frames["b0"] = B0(frames["time"]).to_value("deg")
+        text = io.StringIO()
+        frames.write(text, format="ascii.ecsv")
+        manifest = np.frombuffer(text.getvalue().encode(), dtype=np.uint8)
+
+        count, bands = len(frames), len(passbands)
+        try:
+            group = zarr.create_group(path, zarr_format=3)
+            group.attrs.put(
+                {
+                    "format": _FORMAT,
+                    "grid": dataclasses.asdict(grid),
+                    "passbands": [int(band) for band in passbands],
+                    "provenance": provenance,
+                    "calibration": {str(band): calibration[band] for band in passbands},
+                    "caveats": {str(band): text for band, text in (caveats or {}).items()},
+                    "units": {"field": "G", "images": "DN / s"},
+                }
+            )
+            packed = {"compressors": ZstdCodec(level=3, checksum=True)}
+            nothing = {"dtype": "float32", "fill_value": np.nan, **packed}
+            group.create_array("field", shape=(count, *grid.shape), chunks=(1, *grid.shape), **nothing)
+            group.create_array("images", shape=(count, bands, *grid.shape), chunks=(1, 1, *grid.shape), **nothing)
+            group.create_array("image_times", shape=(count, bands), dtype="float64", fill_value=np.nan, **packed)
+            group.create_array("ceilings", shape=(count, bands), dtype="float32", fill_value=np.inf, **packed)
+            group.create_array("done", shape=(count,), dtype="bool", fill_value=False, **packed)
+            group.create_array("manifest", data=manifest, **packed)
+            sources = group.create_group("weights")
+            for source, weight in (weights or {}).items():
+                sources.create_array(source, data=np.asarray(weight, dtype=np.float32), **packed)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        return cls(group)
+
+    @classmethod
+    def open(cls, path, mode="r"):
+        """
+        Open a store.
+
+        Parameters
+        ----------
+        path : path-like
+        mode : {"r", "r+"}
+            Whether frames will be written.
+
+        Returns
+        -------
+        Store
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no store at ``path``.
+        ValueError
+            If it is a zarr group of another kind or format.
+        """
+        import zarr
+
+        try:
+            group = zarr.open_group(path, mode=mode)
+        except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+            raise FileNotFoundError(
+                f"there is no training store at {path}; make one with mag2euv data prepare"
+            ) from None
+        if group.attrs.get("format") != _FORMAT:
+            raise ValueError(f"{path} is not a training store of this version; make it anew with mag2euv data prepare")
+        return cls(group)
+
+    def write(self, row, field, images, *, times=None, ceilings=None):
+        """
+        Write a frame; it counts as done when everything of it is there.
+
+        Parameters
+        ----------
+        row : int
+            In `frames`.
+        field : `~numpy.ndarray`
+            Line-of-sight field in gauss, shape of the grid, 0 off the limb.
+        images : dict
+            For each passband that the frame has, an image in DN/s, shape of the grid, NaN where there is no data.
+        times : dict, optional
+            For each of them, the `~astropy.time.Time` of the image; the frame's own unless given.
+        ceilings : dict, optional
+            For some of them, the DN/s at which values are lower limits.
+
+        Raises
+        ------
+        ValueError
+            If an array is not on the grid, or a passband is not the store's.
+        """
+        if unknown := set(images) - set(self.passbands):
+            raise ValueError(f"the store has no passband {unknown.pop()}; it has {', '.join(map(str, self.passbands))}")
+        for array in (field, *images.values()):
+            if np.shape(array) != tuple(self.grid.shape):
+                raise ValueError(f"arrays must have the grid's shape {self.grid.shape}; got {np.shape(array)}")
+        own = Time(self.frames["time"][row])
+        self._group["done"][row] = self.done[row] = False
+        # Nothing is left of an earlier attempt that had more channels.
+        self._times[row], self.ceilings[row] = np.nan, np.inf
+        for band, image in images.items():
+            column = self.passbands.index(band)
+            self._group["images"][row, column] = image
+            self._times[row, column] = (times or {}).get(band, own).unix
+            self.ceilings[row, column] = (ceilings or {}).get(band, np.inf)
+        self._group["field"][row] = field
+        self._group["image_times"][row] = self._times[row]
+        self._group["ceilings"][row] = self.ceilings[row]
+        self._group["done"][row] = self.done[row] = True
+
+    def field(self, row):
+        """Line-of-sight field of a frame in gauss; float32, shape of the grid."""
+        return self._group["field"][row]
+
+    def images(self, row, passbands=None):
+        """
+        Images of a frame.
+
+        Parameters
+        ----------
+        row : int
+        passbands : sequence of int, optional
+            All that the store has unless given.
+
+        Returns
+        -------
+        `~numpy.ndarray`
+            In DN/s, float32, shape (passbands, rows, columns), NaN where there is no data.
+        """
+        columns = self.columns(passbands)
+        images = np.full((len(columns), *self.grid.shape), np.nan, dtype=np.float32)
+        for image, column in zip(images, columns, strict=True):
+            # What is not there need not be looked for.
+            if self.has[row, column]:
+                image[...] = self._group["images"][row, column]
+        return images
+
+    def columns(self, passbands=None):
+        """Where passbands are in `ceilings`, `has` and the like; all in their order unless given."""
+        return [self.passbands.index(band) for band in (self.passbands if passbands is None else passbands)]
+
+    @property
+    def has(self):
+        """Whether a frame has an image of a passband; boolean, shape (frames, passbands)."""
+        return np.isfinite(self._times) & self.done[:, None]
+
+    @property
+    def delay(self):
+        """Seconds from a frame's magnetogram to its images, shape (frames, passbands), NaN where there is none."""
+        return np.where(self.has, self._times - self.frames["time"].unix[:, None], np.nan)
+
+    def weight(self, row):
+        """Weight of each pixel of a frame in training; float32, shape of the grid."""
+        source = str(self.frames["source"][row])
+        weights = self._group["weights"]
+        return weights[source][:] if source in weights else np.ones(self.grid.shape, dtype=np.float32)
