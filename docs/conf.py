@@ -5,6 +5,8 @@ from importlib.metadata import version as distribution_version
 
 # Figures are drawn into files, also on machines with a display.
 os.environ.setdefault("MPLBACKEND", "agg")
+# Progress bars of the gallery's examples would be printed line by line.
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 # -- Project -------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Generator", "SharedUNet", "build_network"]
+__all__ = ["Generator", "SharedUNet", "build_network", "initialize"]
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -32,6 +32,20 @@ class _Dropout(nn.Dropout):
         return functional.dropout(x, self.p, self.training or self.always)
 
 
+def initialize(network, spread=0.02):
+    """
+    Draw initial weights as Park et al. 2019 do.
+
+    Convolutions from N(0, ``spread``) with zero bias, normalisations from N(1, ``spread``); the rest is left as it is.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, spread)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, spread)
+
+
 class Generator(nn.Module):
     """
     The Pix2Pix U-Net of Park et al. 2019.
@@ -45,6 +59,10 @@ class Generator(nn.Module):
         Images in and out.
     levels : int
         Number of halvings, at least 5; the input's sides must be multiples of ``2**levels``.
+    width : int
+        Channels of the first level; they double from level to level up to eight times that.
+    dropout : float
+        Probability, in the three lowest stages of the decoder.
     normalization : {"running", "batch"}
         ``"running"``: batch normalisation with the statistics gathered in training, and no dropout, at inference.
         ``"batch"``: statistics of the batch at hand, and dropout, at inference too, as in the paper's first code;
@@ -63,7 +81,7 @@ class Generator(nn.Module):
     54.4
     """
 
-    def __init__(self, in_channels=1, out_channels=1, *, levels=8, normalization="running"):
+    def __init__(self, in_channels=1, out_channels=1, *, levels=8, width=64, dropout=0.5, normalization="running"):
         super().__init__()
         if levels < 5:
             raise ValueError(f"levels must be at least 5; got {levels}")
@@ -71,7 +89,7 @@ class Generator(nn.Module):
             raise ValueError(f"normalization must be 'running' or 'batch'; got {normalization!r}")
         running = normalization == "running"
         self.levels = levels
-        widths = [64, 128, 256] + [512] * (levels - 3)
+        widths = [width * min(2**level, 8) for level in range(levels)]
         # One pixel has no spread to normalise by, hence no normalisation at the bottom of the ten-level network.
         normalize_bottom = levels < 10
 
@@ -93,16 +111,11 @@ class Generator(nn.Module):
                 leaving = widths[level - 1]
                 layers = [nn.ConvTranspose2d(entering, leaving, 4, 2, 1), _BatchNorm(leaving, running)]
                 if stage < 3:
-                    layers.append(_Dropout(0.5, always=not running))
+                    layers.append(_Dropout(dropout, always=not running))
                 layers.append(nn.ReLU())
             self.decoder.append(nn.Sequential(*layers))
 
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-                nn.init.zeros_(module.bias)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.weight, 1.0, 0.02)
+        initialize(self)
 
     def forward(self, x):
         """Tensor (batch, in_channels, H, W) in −1…1 → (batch, out_channels, H, W) in −1…1."""

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sunpy_mag2euv.network import Generator, SharedUNet, build_network
+from sunpy_mag2euv.network import Generator, SharedUNet, build_network, initialize
 
 
 def parameters(network):
@@ -99,6 +99,35 @@ def test_generator_initial_weights():
     assert weights.mean().item() == pytest.approx(1, abs=0.002)
     assert weights.std().item() == pytest.approx(0.02, rel=0.1)
     assert all(torch.all(layer.bias == 0) for layer in norms)
+
+
+def test_generator_width_and_dropout():
+    with torch.device("meta"):
+        generator = Generator(levels=6, width=4, dropout=0.25)
+    widths = [stage[0].out_channels for stage in generator.encoder]
+    assert widths == [4, 8, 16, 32, 32, 32]
+    decoder = [(stage[0].in_channels, stage[0].out_channels) for stage in generator.decoder]
+    assert decoder == [(32, 32), (64, 32), (64, 16), (32, 8), (16, 4), (8, 1)]
+    dropouts = [[layer.p for layer in stage if isinstance(layer, nn.Dropout)] for stage in generator.decoder]
+    assert dropouts == [[0.25]] * 3 + [[]] * 3
+
+
+def test_without_dropout_training_is_deterministic():
+    torch.manual_seed(0)
+    generator = Generator(levels=5, width=4, dropout=0.0)
+    field = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(generator(field), generator(field))
+
+
+def test_initial_weights_can_have_another_spread():
+    torch.manual_seed(0)
+    generator = Generator(levels=5, width=16)
+    initialize(generator, 0.1)
+    convolutions = [layer for layer in generator.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+    weights = torch.cat([layer.weight.ravel() for layer in convolutions])
+    assert weights.std().item() == pytest.approx(0.1, rel=0.01)
+    assert not any(layer.bias.any() for layer in convolutions)
 
 
 def test_skips_join_each_decoder_stage_with_its_mirror(generator):

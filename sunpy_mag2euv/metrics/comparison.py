@@ -23,13 +23,13 @@ from sunpy_mag2euv.metrics.scores import (
 from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, structure_ratio
 from sunpy_mag2euv.passbands import get_passband
 
-__all__ = ["SATURATION", "compare"]
+__all__ = ["PAPER_RADIUS", "SATURATION", "compare"]
 
 #: AIA's analogue-to-digital converters have 14 bits; from here on a pixel holds more than it says.
 SATURATION = (2**14 - 1) * u.DN
 
 #: Solar radius in pixels of the grid on which Park et al. 2019 compute their scores.
-_PAPER_RADIUS = 98
+PAPER_RADIUS = 98
 
 #: By how much the directions from which the Sun is seen may differ: SOHO's, Earth's and SDO's do by less.
 _SAME_OBSERVER = 1 * u.deg
@@ -99,7 +99,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     _check_pair(synthetic, aia_map, max_time_difference)
     radius_in_pixels = solar_radius(synthetic)
     if binning is None:
-        binning = max(1, round(radius_in_pixels / _PAPER_RADIUS))
+        binning = max(1, round(radius_in_pixels / PAPER_RADIUS))
     images = _intensity(synthetic), regrid(_intensity(aia_map), aia_map, synthetic)
     x, y, synthetic_image, observed = (bin_image(plane, binning) for plane in (*solar_coordinates(synthetic), *images))
     # What is known in one image only is in no region, so that it does not matter in which of them it is missing.

@@ -1,5 +1,7 @@
 """
-The browse-image archives: what is in them, how it is put right, and how it is split.
+The browse-image archives: what is in them, how it is put right, and how it becomes a store.
+
+``python -m sunpy_mag2euv.training.browse DIRECTORY STORE`` writes the store.
 
 The archives pair synoptic HMI fields seen from Earth with 8-bit SDO browse images on one grid. Three things have to be
 put right before a network can learn DN/s from them:
@@ -11,15 +13,22 @@ put right before a network can learn DN/s from them:
   epoch of their passband, by the disk's median.
 """
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
+from tqdm.auto import tqdm
 
+from astropy.table import Table
+from astropy.time import Time
 from sunpy.coordinates.sun import carrington_rotation_number
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling, SqrtScaling
+from sunpy_mag2euv.training.splits import rotations
+from sunpy_mag2euv.training.store import Store
 
 __all__ = [
     "ARCHIVES",
@@ -28,8 +37,8 @@ __all__ = [
     "Browse",
     "load_browse",
     "match_codes",
-    "split_rotations",
     "staleness_weight",
+    "write_store",
 ]
 
 #: The archives in the order in which their frames are numbered.
@@ -68,9 +77,8 @@ REFERENCE_ARCHIVE = {
     304: "daily_2010_2011",
 }
 
-#: Carrington rotations that are scored, and those left out on either side of them so that no region is seen twice.
-TEST_ROTATIONS = {"hourly_2012": (2128,), "daily_2010_2011": (2100, 2101), "full_sets_2015": (2159,)}
-GAP_ROTATIONS = {"hourly_2012": (2129,), "daily_2010_2011": (2102,), "full_sets_2015": (2160,)}
+#: Carrington rotations that are scored: the levels and stretches above are found without them.
+TEST_ROTATIONS = (2100, 2101, 2128, 2159)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ class Browse:
     index : dict
         For each passband, the frames that its images belong to.
     images : dict
-        For each passband, float16 images in the −1…1 of `STRETCHES`, NaN where there is no data.
+        For each passband, images in DN/s, float32, NaN where there is no data.
     """
 
     time: np.ndarray
@@ -100,21 +108,6 @@ class Browse:
     field: np.ndarray
     index: dict
     images: dict
-
-    def target(self, frame):
-        """One frame's images of all passbands, shape (9, 256, 256), float32, NaN where there is no data."""
-        planes = np.full((len(STRETCHES), *self.field.shape[1:]), np.nan, dtype=np.float32)
-        for plane, passband in zip(planes, STRETCHES, strict=True):
-            (rows,) = np.nonzero(self.index[passband] == frame)
-            if rows.size:
-                plane[...] = self.images[passband][rows[0]]
-        return planes
-
-    def saturation(self, frame):
-        """Scaled value above which each passband of a frame says only "at least this"; shape (9,), inf where none."""
-        if self.archive[frame] != "hourly_2012":
-            return np.full(len(STRETCHES), np.inf, dtype=np.float32)
-        return np.array([_scaled(SATURATION[b]) if b in SATURATION else np.inf for b in STRETCHES], dtype=np.float32)
 
 
 def _scaled(code):
@@ -178,23 +171,6 @@ def staleness_weight():
     return np.where(disk, np.maximum(1 / (1 + (age / 2) ** 2), 0.15), 0.3).astype(np.float32)
 
 
-def split_rotations(archive, rotation):
-    """
-    Split frames by solar rotation.
-
-    Returns
-    -------
-    dict of `~numpy.ndarray`
-        Frame numbers of "train", "gap" and "test". Frames of archives that are not in `TEST_ROTATIONS` are trained on.
-    """
-    test = np.zeros(len(rotation), dtype=bool)
-    gap = np.zeros(len(rotation), dtype=bool)
-    for name in TEST_ROTATIONS:
-        test |= (archive == name) & np.isin(np.floor(rotation), TEST_ROTATIONS[name])
-        gap |= (archive == name) & np.isin(np.floor(rotation), GAP_ROTATIONS[name])
-    return {"train": np.nonzero(~test & ~gap)[0], "gap": np.nonzero(gap)[0], "test": np.nonzero(test)[0]}
-
-
 def load_browse(directory):
     """
     Read all archives and put their levels right.
@@ -232,9 +208,9 @@ def load_browse(directory):
                     codes[passband].append(data[f"aia_{passband:04d}"])
                     index[passband].append(data[f"index_{passband:04d}"] + start)
         start += len(time[-1])
-    time, archive, field = np.concatenate(time), np.concatenate(archive), np.concatenate(field)
+    time, archive, field = map(np.concatenate, (time, archive, field))
     rotation = carrington_rotation_number(time)
-    train = split_rotations(archive, rotation)["train"]
+    train = rotations(rotation, TEST_ROTATIONS)["train"]
 
     images = {}
     for passband in STRETCHES:
@@ -246,7 +222,7 @@ def load_browse(directory):
 
 
 def _put_right(passband, codes, index, time, archive, field, train):
-    """Codes → float16 images in −1…1 of one stretch, at one level."""
+    """Codes → images in DN/s, at one level."""
     disk = GRID.radius < 0.9
     values = codes.astype(np.float32)
     values[codes == MISSING] = np.nan
@@ -274,11 +250,84 @@ def _put_right(passband, codes, index, time, archive, field, train):
     reference = archive[index] == REFERENCE_ARCHIVE.get(passband)
     level = np.median(levels[reference] if reference.any() else levels)
     factor = np.where(reference, 1, level / levels)
-    return STRETCHES[passband].forward(images * factor[:, None, None]).astype(np.float16)
+    return (images * factor[:, None, None]).astype(np.float32)
 
 
 def _activity(field):
     """Log of the unsigned field within some 50 Mm: how active the Sun is around each pixel."""
-    from scipy.ndimage import gaussian_filter
-
     return np.log1p(gaussian_filter(np.abs(field.astype(np.float32)), 7))
+
+
+#: Epoch of AIA's sensitivity that the levels of the well-sampled passbands belong to.
+_EPOCHS = {94: "2012", 131: "2012", 171: "2012", 193: "2011 February-March", 304: "2011 February-March"}
+
+_PROVENANCE = (
+    "8-bit SDO browse images (JPEG, 4.8 arcsec) and HMI synoptic charts of radial field seen from Earth, "
+    "2010-2012, 2015 and 2023; not the 8544 simultaneous pairs of Park et al. 2019"
+)
+
+_SCARCE = (
+    "the weights rest on {count} training images of this passband, of uncertain brightness: "
+    "structure and level of the result are illustrative"
+)
+
+
+def write_store(directory, path):
+    """
+    Make a store of the archives.
+
+    Parameters
+    ----------
+    directory : path-like
+        Of the archives, see `load_browse`.
+    path : path-like
+        The store to write.
+
+    Returns
+    -------
+    Store
+    """
+    data = load_browse(directory)
+    train = rotations(data.rotation, TEST_ROTATIONS)["train"]
+    counts = {band: np.isin(data.index[band], train).sum() for band in STRETCHES}
+    frames = Table(
+        {
+            "name": [f"{archive} {time}" for archive, time in zip(data.archive, data.time, strict=True)],
+            "time": Time(data.time, scale="utc"),
+            "source": data.archive,
+        }
+    )
+    store = Store.create(
+        path,
+        GRID,
+        frames,
+        list(STRETCHES),
+        provenance=_PROVENANCE,
+        calibration={
+            band: f"sensitivity as in {_EPOCHS[band]}, not corrected for degradation"
+            if band in _EPOCHS
+            else "level uncertain: 2015 and 2023 browse images brightened by unknown amounts"
+            for band in STRETCHES
+        },
+        caveats={band: _SCARCE.format(count=count) for band, count in counts.items() if count < 10},
+        weights={name: staleness_weight() for name in ARCHIVES if name != "same_time_2023"},
+    )
+    ceilings = {band: STRETCHES[band].inverse(_scaled(code)) for band, code in SATURATION.items()}
+    for row, archive in enumerate(tqdm(data.archive, unit="frame")):
+        images = {band: data.images[band][data.index[band] == row] for band in STRETCHES}
+        images = {band: found[0] for band, found in images.items() if len(found)}
+        store.write(row, data.field[row], images, ceilings=ceilings if archive == "hourly_2012" else None)
+    return store
+
+
+def main():
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="python -m sunpy_mag2euv.training.browse", description="Archives to a store.")
+    parser.add_argument("directory", help="of the browse archives")
+    parser.add_argument("store", help="to write")
+    arguments = parser.parse_args()
+    write_store(arguments.directory, arguments.store)
+
+
+if __name__ == "__main__":
+    main()

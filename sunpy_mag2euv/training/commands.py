@@ -1,0 +1,101 @@
+"""The commands ``mag2euv train``, ``export`` and ``score``; the heavy packages are imported when one of them runs."""
+
+import sys
+from pathlib import Path
+
+from sunpy_mag2euv.cli import UsageError
+
+__all__ = ["add_export", "add_score", "add_train"]
+
+
+def add_train(commands):
+    """Add ``mag2euv train`` to the subparsers ``commands``."""
+    train = commands.add_parser("train", help="train a network, or go on with it")
+    train.add_argument("config", type=Path, metavar="CONFIG.toml", help="see the documentation of training")
+    train.add_argument("-o", "--output", type=Path, metavar="DIR", help="of the run (default: runs/ and its name)")
+    train.set_defaults(command=_train)
+
+
+def add_export(commands):
+    """Add ``mag2euv export`` to the subparsers ``commands``."""
+    export = commands.add_parser("export", help="weights, registry entry and score table of a training run")
+    export.add_argument("run", type=Path, metavar="DIR", help="as mag2euv train wrote it")
+    export.add_argument("weights", type=Path, metavar="FILE.safetensors", help="to write")
+    export.set_defaults(command=_export)
+
+
+def add_score(commands):
+    """Add ``mag2euv score`` to the subparsers ``commands``."""
+    score = commands.add_parser("score", help="models beside the baselines, on frames held out from training")
+    score.add_argument("config", type=Path, metavar="CONFIG.toml", help="whose store and split are used")
+    score.add_argument("models", nargs="+", metavar="MODEL", help="names or paths of weights")
+    score.add_argument("--region", choices=("disk", "central"), default="disk", help="default: %(default)s")
+    score.add_argument("--table", type=Path, metavar="FILE.rst", help="write the table as reStructuredText")
+    score.add_argument("--images", type=Path, metavar="FILE.ecsv", help="write the scores of every image")
+    score.set_defaults(command=_score)
+
+
+def _train(arguments):
+    import logging
+
+    from sunpy_mag2euv.training.run import set_up
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = _config(arguments.config)
+    directory = arguments.output or Path("runs") / config["model"]["name"]
+    try:
+        run = set_up(config, directory)
+    except (OSError, ValueError) as error:
+        return _failed(error)
+    run.fit()
+    print(f"trained; write the weights with: mag2euv export {directory} {config['model']['name']}.safetensors")
+    return 0
+
+
+def _export(arguments):
+    from sunpy_mag2euv.training.export import export
+
+    if not arguments.weights.suffix:
+        raise UsageError(f"the weights' file needs an ending: give {arguments.weights}.safetensors")
+    try:
+        model = export(arguments.run, arguments.weights)
+    except (OSError, ValueError) as error:
+        return _failed(error)
+    files = ", ".join(str(arguments.weights.with_suffix(end)) for end in (arguments.weights.suffix, ".toml", ".rst"))
+    print(f"{model.name} (sha256 {model.sha256}) written to {files}")
+    return 0
+
+
+def _score(arguments):
+    from sunpy_mag2euv.models import load_model
+    from sunpy_mag2euv.training.card import score_images, summarize, write_table
+
+    config = _config(arguments.config)
+    try:
+        images = score_images([load_model(name) for name in arguments.models], config)
+    except (OSError, ValueError) as error:
+        return _failed(error)
+    summary = summarize(images, region=arguments.region)
+    for name in summary.colnames[4:]:
+        summary[name].info.format = ".3f"
+    print(*summary.pformat(max_lines=-1, max_width=-1), sep="\n")
+    if arguments.table:
+        where = {"disk": "whole disk", "central": "within 30° of the central meridian"}[arguments.region]
+        write_table(summary, arguments.table, f"Held-out scores, {where}, with 95 % intervals")
+    if arguments.images:
+        images.write(arguments.images, format="ascii.ecsv", overwrite=True)
+    return 0
+
+
+def _config(path):
+    from sunpy_mag2euv.training.config import load_config
+
+    try:
+        return load_config(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _failed(error):
+    print(f"mag2euv: error: {error}", file=sys.stderr)
+    return 1

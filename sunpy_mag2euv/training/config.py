@@ -1,0 +1,201 @@
+"""
+What a training run is told: ``CONFIG.toml`` laid over the defaults of a protocol.
+
+A protocol is a file of defaults in ``protocols/``, in which every number of a published method stands once; a
+configuration names one and says what it changes.
+"""
+
+import copy
+import difflib
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.scaling import scaling_from_dict
+from sunpy_mag2euv.training import splits
+
+__all__ = ["PROTOCOLS", "load_config", "model_record", "protocol_defaults", "split_frames"]
+
+#: Names that ``protocol = "..."`` may have.
+PROTOCOLS = ("model-a", "model-b", "shared")
+
+#: Tables in which keys that the protocol does not have are somebody else's to check.
+_OPEN = {"trainer", "draws", "network", "image_scaling", "field_scaling"}
+
+_PARK2019 = "10.3847/2041-8213/ab46bb"
+
+
+def load_config(path):
+    """
+    Read a configuration.
+
+    Parameters
+    ----------
+    path : path-like
+        A TOML file with ``protocol`` and any of the protocol's keys. Relative paths in it are relative to it.
+
+    Returns
+    -------
+    dict
+        All keys of the protocol, in nested dictionaries.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file at ``path``.
+    ValueError
+        If it is not TOML, names no protocol, has keys or types of value that the protocol does not have, or lacks what
+        has no default.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no configuration {path}")
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
+    protocol = given.pop("protocol", None)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"{path} must name a protocol, one of {', '.join(PROTOCOLS)}; it has {protocol!r}")
+    config = protocol_defaults(protocol)
+    _lay_over(config, given, path.name)
+    _check(config, path.name)
+    store = Path(config["data"]["store"])
+    config["data"]["store"] = str(store if store.is_absolute() else (path.parent / store).resolve())
+    return {"protocol": protocol, **config}
+
+
+def protocol_defaults(protocol):
+    """
+    All keys of a protocol with their defaults.
+
+    Parameters
+    ----------
+    protocol : str
+        One of `PROTOCOLS`.
+
+    Returns
+    -------
+    dict
+    """
+    text = (resources.files("sunpy_mag2euv.training") / "protocols" / f"{protocol}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def _lay_over(defaults, given, where, inside=()):
+    for key, value in given.items():
+        name = ".".join((*inside, key))
+        if key not in defaults and not (inside and inside[-1] in _OPEN):
+            near = difflib.get_close_matches(key, defaults, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(defaults)}"
+            raise ValueError(f"{where} has the unknown key {name}; {hint}")
+        default = defaults.get(key)
+        if isinstance(value, dict) and _replaces(value, default):
+            defaults[key] = value
+        elif isinstance(default, dict):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}: {name} must be a table; it is {value!r}")
+            _lay_over(default, value, where, (*inside, key))
+        else:
+            if type(default) is float and type(value) is int:
+                value = float(value)
+            if default is not None and type(value) is not type(default):
+                raise ValueError(
+                    f"{where}: {name} must be a {type(default).__name__} such as {default!r}; it is {value!r}"
+                )
+            defaults[key] = copy.deepcopy(value)
+
+
+def _replaces(value, default):
+    """Whether a table is of another kind than the default, so that nothing of the default's can be kept."""
+    kind = default.get("kind") if isinstance(default, dict) else None
+    return kind is not None and (value.get("kind", kind) != kind or any(key.isdigit() for key in value))
+
+
+def _check(config, where):
+    data, augmentation, run = config["data"], config["augmentation"], config["run"]
+    if not data["store"]:
+        raise ValueError(f"{where} must say where the frames are; give data.store")
+    if not data["passbands"]:
+        raise ValueError(f"{where} must say what to learn; give data.passbands, such as [193]")
+    data["passbands"] = [get_passband(band).angstrom for band in data["passbands"]]
+    if augmentation["shift"] and not set(config["model"]["planes"]) <= {"signed", "absolute"}:
+        raise ValueError(f"{where}: the planes mu and radius cannot be shifted; set augmentation.shift = 0")
+    for name in ("steps", "batch", "epoch"):
+        if run[name] < 1:
+            raise ValueError(f"{where}: run.{name} must be at least 1; it is {run[name]}")
+    for table, key, choices in (
+        ("split", "method", ("park2019", "rotations")),
+        ("optimizer", "name", ("adam", "adamw")),
+        ("optimizer", "decay", ("none", "cosine")),
+    ):
+        if config[table][key] not in choices:
+            raise ValueError(
+                f"{where}: {table}.{key} must be one of {', '.join(choices)}; it is {config[table][key]!r}"
+            )
+
+
+def model_record(config, store):
+    """
+    Everything about the model that a run makes but its weights.
+
+    Parameters
+    ----------
+    config : dict
+        As `load_config` returns it.
+    store : Store
+        Where grid, calibration and provenance come from.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError
+        If the store lacks a passband, or a scaling cannot be made.
+    """
+    bands, settings = config["data"]["passbands"], config["model"]
+    if missing := [band for band in bands if band not in store.passbands]:
+        raise ValueError(f"the store has no passband {missing[0]}; it has {', '.join(map(str, store.passbands))}")
+    scaling = settings["image_scaling"]
+    scalings = {band: scaling if "kind" in scaling else scaling.get(str(band)) for band in bands}
+    if missing := [band for band in bands if scalings[band] is None]:
+        raise ValueError(f"passband {missing[0]} has no scaling; give model.image_scaling.{missing[0]}")
+    return Model(
+        name=settings["name"],
+        description=settings["description"],
+        architecture={**settings["network"], "in_channels": len(settings["planes"]), "out_channels": len(bands)},
+        grid=store.grid,
+        planes=tuple(settings["planes"]),
+        field_scaling=scaling_from_dict(settings["field_scaling"]),
+        image_scalings={band: scaling_from_dict(scalings[band]) for band in bands},
+        unpolarized=settings["unpolarized"],
+        valid_radius=settings["valid_radius"],
+        calibration={band: store.calibration[band] for band in bands},
+        provenance=store.provenance,
+        caveats={band: store.caveats[band] for band in bands if band in store.caveats},
+        references=(_PARK2019,),
+    )
+
+
+def split_frames(config, store):
+    """
+    Which frames are trained on, watched and scored.
+
+    Parameters
+    ----------
+    config : dict
+    store : Store
+
+    Returns
+    -------
+    dict of `~numpy.ndarray`
+        Frame numbers of "train", "validation", "gap" and "test".
+    """
+    split = config["split"]
+    if split["method"] == "park2019":
+        return splits.park2019(store.frames["time"])
+    return splits.rotations(store.frames["rotation"], split["test"], split["validation"], split["gap"])

@@ -1,0 +1,198 @@
+"""
+How a network learns: one Lightning module for Model A and the packaged default, one for Model B.
+
+Targets have holes: channels that a frame lacks, pixels without data, saturated pixels that are only lower limits. The
+absolute error goes around them.
+"""
+
+import math
+
+import lightning.pytorch as pl
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from sunpy_mag2euv.network import build_network, initialize
+from sunpy_mag2euv.training.discriminator import Discriminator
+
+__all__ = ["Adversarial", "Regression", "absolute_error"]
+
+
+def absolute_error(predicted, targets, weight, ceiling, spread):
+    """
+    Mean absolute error over what is known.
+
+    Parameters
+    ----------
+    predicted, targets : `torch.Tensor`
+        Shape (batch, passbands, H, W); targets are NaN where there is no data.
+    weight : `torch.Tensor`
+        Of the pixels, shape (batch, H, W).
+    ceiling : `torch.Tensor`
+        Shape (batch, passbands): targets from there on are lower limits, and only what is below them is an error.
+    spread : `torch.Tensor`
+        Shape (passbands,), the unit of each passband's errors.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Scalar: mean over pixels, then over the passbands that a frame has, then over frames. Because the mean over
+        frames comes last, processes that average their gradients learn what one with all their frames would.
+    """
+    known = torch.isfinite(targets)
+    ceiling = ceiling[:, :, None, None]
+    aim = torch.minimum(torch.where(known, targets, 0), ceiling)
+    short = aim - predicted
+    error = torch.where(aim >= ceiling, short.clamp(min=0), short.abs())
+    share = torch.where(known, weight[:, None], 0)
+    total = share.sum((-2, -1))
+    mean = (error * share).sum((-2, -1)) / total.clamp(min=torch.finfo(total.dtype).tiny)
+    has = total > 0
+    return ((mean / spread * has).sum(1) / has.sum(1).clamp(min=1)).mean()
+
+
+class _Learner(pl.LightningModule):
+    """What both have: the network, its first weights, its optimiser, and a look at watched frames."""
+
+    def __init__(self, config, model, spread):
+        super().__init__()
+        self.config = config
+        self.passbands = list(model.image_scalings)
+        torch.manual_seed(config["run"]["seed"])
+        self.network = build_network(**model.architecture)
+        if config["run"]["initial_spread"]:
+            initialize(self.network, config["run"]["initial_spread"])
+        self.register_buffer("spread", spread)
+        self.register_buffer("disk", torch.from_numpy(model.grid.radius < 1), persistent=False)
+
+    def _optimizer(self, network):
+        settings = self.config["optimizer"]
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings["name"]]
+        return kind(
+            network.parameters(),
+            lr=settings["learning_rate"],
+            betas=tuple(settings["betas"]),
+            weight_decay=settings["weight_decay"],
+        )
+
+    def _schedule(self, optimizer):
+        settings, steps = self.config["optimizer"], self.config["run"]["steps"]
+
+        def factor(step):
+            rise = min(1, (step + 1) / settings["warmup"]) if settings["warmup"] else 1
+            return rise * ((1 + math.cos(math.pi * step / steps)) / 2 if settings["decay"] == "cosine" else 1)
+
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+    def on_train_batch_start(self, batch, batch_idx):
+        """Seed what networks draw, dropout, by the step, so that a resumed run draws what an unbroken one would."""
+        step = self.current_epoch * self.config["run"]["epoch"] + batch_idx
+        torch.manual_seed(hash((self.config["run"]["seed"], step, self.global_rank)) % 2**63)
+
+    def _error(self, predicted, batch):
+        return absolute_error(predicted, batch["targets"], batch["weight"], batch["ceiling"], self.spread)
+
+    def validation_step(self, batch):
+        """Correlation on the disk, in the scaled values: to watch, never to report."""
+        predicted, targets = self.network(batch["inputs"])[0], batch["targets"][0]
+        for band, image, target in zip(self.passbands, predicted, targets, strict=True):
+            known = self.disk & torch.isfinite(target)
+            there = bool(known.sum() > 1)
+            pair = torch.stack([image[known].float(), target[known]])
+            score = torch.corrcoef(pair)[0, 1] if there else image.new_zeros(())
+            # Processes wait for each other with every number, so what is not there is logged too, with no weight.
+            self.log(f"cc_{band:04}", score, batch_size=int(there), sync_dist=True)
+
+
+class Regression(_Learner):
+    """
+    Learning by absolute error alone: Model A of Park et al. 2019, and the packaged default.
+
+    Parameters
+    ----------
+    config : dict
+    model : Model
+    spread : `torch.Tensor`
+        See `absolute_error`.
+    """
+
+    def configure_optimizers(self):
+        """The optimiser and its schedule, for Lightning."""
+        optimizer = self._optimizer(self.network)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"},
+        }
+
+    def training_step(self, batch):
+        """The loss of a batch, for Lightning."""
+        loss = self._error(self.network(batch["inputs"]), batch)
+        self.log("loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["inputs"]))
+        return loss
+
+
+class Adversarial(_Learner):
+    """
+    Learning by absolute error and by an adversary that judges patches: Model B of Park et al. 2019.
+
+    The generator's loss is ``adversarial * -log D(x, G(x)) + l1 * |y - G(x)|``, the adversary's
+    ``-log D(x, y) - log(1 - D(x, G(x)))``, which is ln 4 for one that guesses.
+
+    Parameters
+    ----------
+    config, model, spread
+        As of `Regression`.
+    """
+
+    def __init__(self, config, model, spread):
+        super().__init__(config, model, spread)
+        # Two networks take turns, which Lightning leaves to the module.
+        self.automatic_optimization = False
+        self.discriminator = Discriminator(
+            len(model.planes) + len(self.passbands), stride2_layers=config["loss"]["stride2_layers"]
+        )
+        if config["run"]["initial_spread"]:
+            initialize(self.discriminator, config["run"]["initial_spread"])
+
+    def configure_optimizers(self):
+        """Both optimisers and their schedules, for Lightning."""
+        optimizers = [self._optimizer(self.network), self._optimizer(self.discriminator)]
+        return optimizers, [self._schedule(optimizer) for optimizer in optimizers]
+
+    def training_step(self, batch):
+        """One step of the adversary, then one of the generator."""
+        of_generator, of_adversary = self.optimizers()
+        inputs, known = batch["inputs"], torch.isfinite(batch["targets"])
+        # What is not known of the real image must not give away the synthetic one.
+        real = torch.where(known, batch["targets"], 0)
+        predicted = self.network(inputs)
+        synthetic = torch.where(known, predicted, 0)
+
+        self.toggle_optimizer(of_adversary)
+        judged_real, judged_synthetic = (self.discriminator(inputs, image) for image in (real, synthetic.detach()))
+        loss_adversary = _says(judged_real, True) + _says(judged_synthetic, False)
+        self._step(of_adversary, loss_adversary)
+        self.untoggle_optimizer(of_adversary)
+
+        self.toggle_optimizer(of_generator)
+        error = self._error(predicted, batch)
+        fooled = _says(self.discriminator(inputs, synthetic), True)
+        settings = self.config["loss"]
+        loss = settings["adversarial"] * fooled + settings["l1"] * error
+        self._step(of_generator, loss)
+        self.untoggle_optimizer(of_generator)
+
+        for schedule in self.lr_schedulers():
+            schedule.step()
+        logged = {"loss": loss, "l1": error, "fooled": fooled, "adversary": loss_adversary}
+        self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=len(inputs))
+
+    def _step(self, optimizer, loss):
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        if clip := self.config["optimizer"]["clip"]:
+            self.clip_gradients(optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
+        optimizer.step()
+
+
+def _says(judged, real):
+    return binary_cross_entropy_with_logits(judged, torch.full_like(judged, float(real)))

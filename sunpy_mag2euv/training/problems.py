@@ -1,0 +1,81 @@
+"""Problems of a training set, found and named before training starts."""
+
+import hashlib
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from astropy.table import Table
+
+__all__ = ["find_problems"]
+
+#: Gauss that the strongest pixel of a magnetogram exceeds, noise alone, and that none reaches.
+_WEAKEST, _STRONGEST = 5, 1e4
+
+
+def find_problems(store, passbands, *, complete, max_delay):
+    """
+    Read every frame and report what is wrong.
+
+    Parameters
+    ----------
+    store : Store
+    passbands : sequence of int
+        Those to learn; frames that have none of them are nobody's problem.
+    complete : bool
+        Whether a frame must have all of them.
+    max_delay : float
+        Seconds that magnetogram and image may be apart.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``frame`` (row of the manifest), ``name`` and ``problem`` (a sentence); a frame may have several.
+    """
+    found = []
+    columns = store.columns(passbands)
+    disk = store.grid.radius < 1
+    seen, moments = {}, {}
+    for row in tqdm(range(len(store.frames)), desc="checking", unit="frame", leave=False):
+        name = str(store.frames["name"][row])
+
+        def report(problem, row=row, name=name):
+            found.append((row, name, problem))
+
+        if not store.done[row]:
+            report("was never completely written; run mag2euv data prepare again")
+            continue
+        has = store.has[row, columns]
+        if not has.any():
+            continue
+        if complete and not has.all():
+            report("lacks " + ", ".join(str(band) for band, there in zip(passbands, has, strict=True) if not there))
+        for band, delay in zip(passbands, store.delay[row, columns], strict=True):
+            if abs(delay) > max_delay:
+                report(f"the image in {band} was taken {abs(delay):.0f} s from the magnetogram")
+        try:
+            field = store.field(row)
+            images = store.images(row, passbands)
+        except Exception as error:
+            # Whatever a damaged chunk makes its codec raise.
+            report(f"cannot be read ({type(error).__name__}: {error})")
+            continue
+        if not np.isfinite(field).all():
+            report("the field has pixels that are not finite")
+        elif not field[disk].any():
+            report("the field is zero everywhere")
+        elif np.abs(field).max() > _STRONGEST:
+            report(f"the field reaches {np.abs(field).max():.0f}, which no magnetogram in gauss does")
+        elif np.abs(field).max() < _WEAKEST:
+            report(f"the field stays below {np.abs(field).max():.2g}, which no magnetogram in gauss does")
+        for band, image, there in zip(passbands, images, has, strict=True):
+            if there and not np.isfinite(image[disk]).any():
+                report(f"the image in {band} has no data on the disk")
+        moment = (str(store.frames["time"][row]), str(store.frames["source"][row]))
+        content = hashlib.sha256(field.tobytes()).hexdigest()
+        if (earlier := seen.get(content) or moments.get(moment)) is not None:
+            report(f"is a duplicate of {earlier}")
+        seen.setdefault(content, name)
+        moments.setdefault(moment, name)
+    rows = list(zip(*found, strict=True)) or [[], [], []]
+    return Table(list(map(list, rows)), names=("frame", "name", "problem"), dtype=(int, str, str))

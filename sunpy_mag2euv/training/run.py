@@ -1,0 +1,263 @@
+"""A training run: a configuration in, a directory with checkpoints, logs and sample images out."""
+
+import json
+import logging
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning.pytorch as pl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.training.config import model_record, split_frames
+from sunpy_mag2euv.training.learners import Adversarial, Regression
+from sunpy_mag2euv.training.problems import find_problems
+from sunpy_mag2euv.training.sampling import Frames, Sampling
+from sunpy_mag2euv.training.store import Store
+
+__all__ = ["CHECKPOINT", "CONFIGURATION", "ProblemsError", "Run", "set_up", "train"]
+
+log = logging.getLogger(__name__)
+
+#: Names in a run's directory.
+CHECKPOINT = "last.ckpt"
+CONFIGURATION = "config.json"
+
+#: Watched frames are looked at after every epoch, so there are not to be many of them.
+_WATCHED = 8
+
+
+class ProblemsError(ValueError):
+    """
+    Frames of a training set have problems.
+
+    Attributes
+    ----------
+    problems : `~astropy.table.Table`
+        As `~sunpy_mag2euv.training.problems.find_problems` returns it.
+    """
+
+    def __init__(self, problems):
+        self.problems = problems
+        lines = [f"{name}: {problem}" for name, problem in problems["name", "problem"].iterrows()]
+        super().__init__(
+            f"{len(set(problems['frame']))} frames of the training set have problems; put them right, or set "
+            "data.skip_problems = true to go on without them:\n" + "\n".join(lines)
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    A run that has passed all checks and is ready to go, or to go on; see `set_up`.
+
+    Attributes
+    ----------
+    trainer : `lightning.pytorch.Trainer`
+    learner : `lightning.pytorch.LightningModule`
+    sampling : Sampling
+    checkpoint : `pathlib.Path`
+        Gone on from if it exists.
+    """
+
+    trainer: pl.Trainer
+    learner: pl.LightningModule
+    sampling: Sampling
+    checkpoint: Path
+
+    def fit(self):
+        """Train to the last step."""
+        checkpoint = self.checkpoint if self.checkpoint.is_file() else None
+        with warnings.catch_warnings():
+            # The directory of a run that goes on is never empty; what Lightning uses of torch is not ours to change.
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
+            self.trainer.fit(self.learner, datamodule=self.sampling, ckpt_path=checkpoint, weights_only=True)
+
+
+def train(config, directory):
+    """
+    Train, or go on with training.
+
+    If ``directory`` holds a checkpoint of the same configuration, the run goes on from it as if it had not stopped.
+
+    Parameters, returned value and errors are those of `set_up`.
+    """
+    run = set_up(config, directory)
+    run.fit()
+    return run
+
+
+def set_up(config, directory):
+    """
+    Check everything that a run needs before it is started.
+
+    Parameters
+    ----------
+    config : dict
+        As `~sunpy_mag2euv.training.config.load_config` returns it.
+    directory : path-like
+        Of the run; made if all is well.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ProblemsError
+        If frames have problems and the configuration does not say to go on without them.
+    FileNotFoundError
+        If there is no store.
+    ValueError
+        If there is nothing to train on, the directory belongs to another configuration, the network does not fit the
+        grid, or Lightning cannot use ``[trainer]``.
+    """
+    directory = Path(directory)
+    _claim(directory, config)
+    store = Store.open(config["data"]["store"])
+    model = model_record(config, store)
+    _try_network(config, model)
+    bands = config["data"]["passbands"]
+    problems = find_problems(store, bands, complete=config["data"]["complete"], max_delay=config["data"]["max_delay"])
+    if len(problems):
+        if not config["data"]["skip_problems"]:
+            raise ProblemsError(problems)
+        for name, problem in problems["name", "problem"].iterrows():
+            log.warning("left out: %s: %s", name, problem)
+    usable = store.has[:, store.columns(bands)].any(axis=1)
+    usable[problems["frame"]] = False
+    split = {part: rows[usable[rows]] for part, rows in split_frames(config, store).items()}
+    if not split["train"].size:
+        raise ValueError("no frame is left to train on; look at data.passbands and split")
+    # Without frames of their own to watch, those of the gap show as well how it goes; nothing is chosen by them.
+    watched = split["validation"] if split["validation"].size else split["gap"]
+    watched = watched[:: max(1, len(watched) // _WATCHED)][:_WATCHED]
+
+    spread = _spread(store, split["train"], model) if config["loss"]["evened"] else torch.ones(len(bands))
+    learner = (Adversarial if config["loss"]["adversarial"] else Regression)(config, model, spread)
+    trainer = _trainer(config, directory, watched.size > 0, Frames(store, watched[:1], model))
+    _write_configuration(directory, config)
+    return Run(trainer, learner, Sampling(store, split["train"], watched, model, config), directory / CHECKPOINT)
+
+
+def _try_network(config, model):
+    """Whether images of this size and batches of this number can be trained on; tensors on "meta" hold no numbers."""
+    with torch.device("meta"):
+        network = build_network(**model.architecture)
+        inputs = torch.zeros(config["run"]["batch"], len(model.planes), *model.grid.shape)
+    try:
+        network(inputs)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"the network cannot be trained on batches of shape {tuple(inputs.shape)}: {error}") from None
+
+
+def _claim(directory, config):
+    """A directory that holds another run is left alone."""
+    path = directory / CONFIGURATION
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != config:
+        raise ValueError(f"{directory} holds a run of another configuration; give another directory")
+
+
+@rank_zero_only
+def _write_configuration(directory, config):
+    """Put the configuration in place all at once, since other processes of the run may be reading it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = directory / f".{CONFIGURATION}.part"
+    partial.write_text(json.dumps(config, indent=1), encoding="utf-8")
+    partial.replace(directory / CONFIGURATION)
+
+
+def _trainer(config, directory, watches, sample):
+    run, optimizer = config["run"], config["optimizer"]
+    callbacks = [
+        ModelCheckpoint(
+            directory,
+            filename=Path(CHECKPOINT).stem,
+            # One file, replaced when the next is complete.
+            save_top_k=1,
+            enable_version_counter=False,
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+        ),
+        LearningRateMonitor("epoch"),
+    ]
+    if watches:
+        # Before the averaging, which puts the averaged weights in for the watching only.
+        callbacks.append(_SampleImages(directory / "samples", sample))
+    if optimizer["averaging"]:
+        callbacks.append(EMAWeightAveraging(decay=optimizer["averaging"]))
+    settings = {
+        "max_epochs": math.ceil(run["steps"] / run["epoch"]),
+        "default_root_dir": directory,
+        "callbacks": callbacks,
+        "logger": [
+            CSVLogger(directory, name="log", flush_logs_every_n_steps=10),
+            TensorBoardLogger(directory, name="tensorboard"),
+        ],
+        # With an adversary, the module clips by itself.
+        "gradient_clip_val": None if config["loss"]["adversarial"] else optimizer["clip"] or None,
+        "log_every_n_steps": 1,
+        "num_sanity_val_steps": 0,
+        "limit_val_batches": 1.0 if watches else 0,
+        # Draws are numbered from the run's first, so every epoch has others.
+        "reload_dataloaders_every_n_epochs": 1,
+        "deterministic": "warn",
+    }
+    if taken := sorted(settings.keys() & config["trainer"].keys()):
+        raise ValueError(f"trainer.{taken[0]} follows from the other tables; take it out of [trainer]")
+    try:
+        return pl.Trainer(**config["trainer"], **settings)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise ValueError(f"Lightning cannot make a trainer from the table [trainer]: {error}") from error
+
+
+def _spread(store, rows, model):
+    """Mean absolute deviation of each passband's scaled values on the disk; shape (passbands,)."""
+    disk = store.grid.radius < 1
+    spreads = []
+    for band, scaling in model.image_scalings.items():
+        (column,) = store.columns([band])
+        chosen = rows[store.has[rows, column]]
+        if not chosen.size:
+            raise ValueError(f"no frame to train on has passband {band}; leave it out of data.passbands")
+        # A hundred frames say it as well as thousands.
+        chosen = chosen[:: max(1, len(chosen) // 100)]
+        values = np.stack([scaling.forward(store.images(row, [band])[0][disk]) for row in chosen])
+        spreads.append(np.nanmean(np.abs(values - np.nanmedian(values))))
+    return torch.tensor(spreads, dtype=torch.float32)
+
+
+class _SampleImages(pl.Callback):
+    """After every epoch, a picture of one watched frame: the real images above, the synthetic ones below."""
+
+    def __init__(self, directory, frames):
+        self.directory = directory
+        self.frames = frames
+
+    def on_validation_epoch_end(self, trainer, learner):
+        if not trainer.is_global_zero:
+            return
+        example = self.frames[0]
+        with torch.no_grad():
+            inputs = example["inputs"][None].to(learner.device)
+            synthetic = learner.network(inputs)[0].float().cpu()
+        bands = list(self.frames.model.image_scalings)
+        figure, axes = plt.subplots(2, len(bands), figsize=(2 * len(bands), 4.3), squeeze=False, layout="constrained")
+        for column, band in enumerate(bands):
+            for axis, image in zip(axes[:, column], (example["targets"][column], synthetic[column]), strict=True):
+                axis.imshow(image.numpy(), origin="lower", cmap=f"sdoaia{band}", vmin=-1, vmax=1)
+                axis.set_axis_off()
+            axes[0, column].set_title(f"{band} Å")
+        figure.suptitle(f"epoch {trainer.current_epoch}: observed (above), synthetic")
+        self.directory.mkdir(exist_ok=True)
+        figure.savefig(self.directory / f"epoch_{trainer.current_epoch:04}.png", dpi=100)
+        plt.close(figure)

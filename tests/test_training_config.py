@@ -1,0 +1,260 @@
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+from training_store import BANDS, GRID, configure, make_store, manifest, write_config
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.models import load_model, save_model
+from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.scaling import scaling_from_dict
+from sunpy_mag2euv.training.config import PROTOCOLS, load_config, model_record, protocol_defaults, split_frames
+
+#: All that the paper's protocols have no default for.
+NEEDED = {"store": "store.zarr", "passbands": [193]}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("config")
+    return make_store(directory / "store", frames=manifest([2096.5, 2099.5]), caveats={193: "scarce"})
+
+
+def leaves(tables, inside=()):
+    for key, value in tables.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*inside, key))
+        else:
+            yield ".".join((*inside, key)), value
+
+
+# -- Protocols ---------------------------------------------------------------------------------------------------------
+
+
+def test_protocols_have_the_same_keys():
+    # Scalings and networks have parameters of their own.
+    own = re.compile(r"model\.(network|image_scaling|field_scaling)\.")
+    keys = [{key for key, _ in leaves(protocol_defaults(name)) if not own.match(key)} for name in PROTOCOLS]
+    assert keys[0] == keys[1] == keys[2]
+
+
+def test_model_a_is_the_papers():
+    keys = dict(leaves(protocol_defaults("model-a")))
+    assert {
+        "model.network.kind": "generator",
+        "model.network.levels": 8,
+        "model.network.dropout": 0.5,
+        "model.planes": ["signed"],
+        "augmentation.shift": 15,
+        "loss.l1": 1,
+        "loss.adversarial": 0,
+        "optimizer.name": "adam",
+        "optimizer.learning_rate": 2e-4,
+        "optimizer.betas": [0.5, 0.999],
+        "optimizer.decay": "none",
+        "run.steps": 500_000,
+        "run.batch": 1,
+        "run.epoch": 8544,
+        "run.initial_spread": 0.02,
+        "split.method": "park2019",
+    }.items() <= keys.items()
+    assert keys["run.steps"] / keys["run.epoch"] == pytest.approx(58.5, abs=0.05)
+    # Of what other protocols do to magnetograms, gradients and weights, the paper tells nothing.
+    off = ("mirror", "polarity", "gain", "noise", "clipping")
+    assert not any(keys[f"augmentation.{name}"] for name in off)
+    assert not any(keys[f"optimizer.{name}"] for name in ("weight_decay", "warmup", "clip", "averaging"))
+    assert not keys["loss.evened"]
+
+
+def test_model_b_is_model_a_with_an_adversary():
+    of_a, of_b = (dict(leaves(protocol_defaults(name))) for name in ("model-a", "model-b"))
+    changed = {key: of_b[key] for key in of_b if of_a[key] != of_b[key]}
+    assert set(changed) == {"model.name", "model.description", "loss.l1", "loss.adversarial"}
+    assert (changed["loss.l1"], changed["loss.adversarial"]) == (100, 1)
+    assert of_b["loss.stride2_layers"] == 3
+
+
+@pytest.mark.parametrize("protocol", ["model-a", "model-b"])
+def test_the_papers_scalings(protocol):
+    settings = protocol_defaults(protocol)["model"]
+    image, field = scaling_from_dict(settings["image_scaling"]), scaling_from_dict(settings["field_scaling"])
+    values = np.concatenate([[-50, -1, 0, 2.0**14 - 1, 2.0**14, 1e6], np.geomspace(1e-3, 1e5, 200)])
+    expected = np.log2(np.clip(values + 1, 1, 2**14)) / 14 * 2 - 1
+    np.testing.assert_allclose(image.forward(values), expected, atol=1e-12)
+    gauss = np.linspace(-5000, 5000, 101)
+    np.testing.assert_allclose(field.forward(gauss), np.clip(gauss, -3000, 3000) / 3000, atol=1e-12)
+
+
+@pytest.mark.parametrize("protocol", ["model-a", "model-b"])
+def test_the_papers_protocols_need_no_more_than_store_and_passband(tmp_path, protocol):
+    config = load_config(write_config(tmp_path / "run.toml", protocol, data=NEEDED))
+    defaults = protocol_defaults(protocol)
+    assert config["protocol"] == protocol
+    changed = {key for key, value in leaves(config) if dict(leaves(defaults)).get(key) != value}
+    assert changed == {"protocol", "data.store", "data.passbands"}
+    assert config["data"]["passbands"] == [193]
+
+
+def test_the_shared_protocol_makes_the_packaged_model():
+    """What `sunpy_mag2euv.load_model` says of the weights in the package is what the protocol says."""
+    packaged, settings = load_model(), protocol_defaults("shared")["model"]
+    in_and_out = {"in_channels": 4, "out_channels": 9}
+    assert packaged.architecture == {**settings["network"], **in_and_out}
+    assert list(packaged.planes) == settings["planes"]
+    assert packaged.field_scaling == scaling_from_dict(settings["field_scaling"])
+    assert list(map(str, packaged.image_scalings)) == list(settings["image_scaling"])
+    for band, scaling in packaged.image_scalings.items():
+        rounded = scaling_from_dict(settings["image_scaling"][str(band)])
+        assert type(rounded) is type(scaling)
+        assert (rounded.low, rounded.high) == pytest.approx((scaling.low, scaling.high), rel=0.01)
+    assert (packaged.unpolarized, packaged.valid_radius) == (settings["unpolarized"], settings["valid_radius"])
+
+
+# -- Reading -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_is_laid_over_the_defaults(tmp_path):
+    path = write_config(
+        tmp_path / "run.toml",
+        "model-a",
+        data={**NEEDED, "passbands": ["171", 193], "draws": {"toy": 3}},
+        model={"network": {"levels": 10}},
+        optimizer={"learning_rate": 1},
+        trainer={"devices": 2, "strategy": "ddp"},
+    )
+    config, defaults = load_config(path), protocol_defaults("model-a")
+    assert config["data"]["passbands"] == [171, 193]
+    assert config["data"]["draws"] == {"toy": 3}
+    assert config["model"]["network"] == {**defaults["model"]["network"], "levels": 10}
+    assert config["optimizer"] == {**defaults["optimizer"], "learning_rate": 1.0}
+    assert type(config["optimizer"]["learning_rate"]) is float
+    assert config["trainer"] == {"accelerator": "auto", "devices": 2, "strategy": "ddp"}
+    assert config["run"] == defaults["run"]
+
+
+def test_paths_are_relative_to_the_file(tmp_path):
+    (tmp_path / "here").mkdir()
+    path = write_config(tmp_path / "here" / "run.toml", "model-a", data={**NEEDED, "store": "../store.zarr"})
+    assert load_config(path)["data"]["store"] == str(tmp_path / "store.zarr")
+    path = write_config(tmp_path / "run.toml", "model-a", data={**NEEDED, "store": "/data/store.zarr"})
+    assert load_config(path)["data"]["store"] == "/data/store.zarr"
+
+
+def test_another_network_keeps_nothing_of_the_default(tmp_path):
+    network = {"kind": "shared-unet", "widths": [4, 8], "head": 4}
+    config = load_config(write_config(tmp_path / "run.toml", "model-a", data=NEEDED, model={"network": network}))
+    assert config["model"]["network"] == network
+    scaling = {"kind": "sqrt", "low": 0.0, "high": 100.0}
+    config = load_config(write_config(tmp_path / "run.toml", "model-a", data=NEEDED, model={"image_scaling": scaling}))
+    assert config["model"]["image_scaling"] == scaling
+    by_band = {"193": scaling}
+    config = load_config(write_config(tmp_path / "run.toml", "model-a", data=NEEDED, model={"image_scaling": by_band}))
+    assert config["model"]["image_scaling"] == by_band
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"optimiser": {}}, "run.toml has the unknown key optimiser; did you mean optimizer?"),
+        ({"run": {"step": 3}}, "run.toml has the unknown key run.step; did you mean steps?"),
+        ({"loss": {"xyz": 3}}, "unknown key loss.xyz; there are l1, adversarial, stride2_layers, evened"),
+        ({"run": {"steps": "many"}}, "run.toml: run.steps must be a int such as 500000; it is 'many'"),
+        ({"run": {"steps": True}}, "run.toml: run.steps must be a int such as 500000; it is True"),
+        ({"run": 3}, "run.toml: run must be a table; it is 3"),
+        ({"model": {"network": "big"}}, "run.toml: model.network must be a table; it is 'big'"),
+        ({"augmentation": {"mirror": 1}}, "run.toml: augmentation.mirror must be a bool such as False; it is 1"),
+        ({"data": {**NEEDED, "store": ""}}, "run.toml must say where the frames are; give data.store"),
+        ({"data": {"store": "x"}}, "run.toml must say what to learn; give data.passbands, such as [193]"),
+        ({"data": {**NEEDED, "passbands": [195]}}, "195"),
+        ({"model": {"planes": ["signed", "mu"]}}, "mu and radius cannot be shifted; set augmentation.shift = 0"),
+        ({"run": {"steps": 0}}, "run.steps must be at least 1; it is 0"),
+        ({"run": {"batch": -1}}, "run.batch must be at least 1; it is -1"),
+        ({"run": {"epoch": 0}}, "run.epoch must be at least 1; it is 0"),
+        ({"split": {"method": "random"}}, "split.method must be one of park2019, rotations; it is 'random'"),
+        ({"optimizer": {"name": "sgd"}}, "optimizer.name must be one of adam, adamw; it is 'sgd'"),
+        ({"optimizer": {"decay": "step"}}, "optimizer.decay must be one of none, cosine; it is 'step'"),
+    ],
+)
+def test_mistakes_are_said_in_one_sentence(tmp_path, tables, message):
+    if "run" in tables and not isinstance(tables["run"], dict):
+        path = tmp_path / "run.toml"
+        path.write_text(f'protocol = "model-a"\nrun = {tables["run"]}\n', encoding="utf-8")
+    else:
+        path = write_config(tmp_path / "run.toml", "model-a", **{"data": NEEDED, **tables})
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_configuration(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no configuration .*run\.toml"):
+        load_config(tmp_path / "run.toml")
+    (tmp_path / "run.toml").write_text("protocol = ", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"run\.toml is not TOML: "):
+        load_config(tmp_path / "run.toml")
+    for protocol in ("", 'protocol = "model-c"'):
+        (tmp_path / "run.toml").write_text(protocol, encoding="utf-8")
+        with pytest.raises(ValueError, match="must name a protocol, one of model-a, model-b, shared; it has"):
+            load_config(tmp_path / "run.toml")
+
+
+# -- What is made of it ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_models_of_protocols_work(tmp_path, store, protocol):
+    if protocol != "shared":
+        store = make_store(tmp_path / "store", frames=manifest([2096.5]), grid=Grid((64, 64), 26.0))
+    config = configure(tmp_path, tmp_path / "store", protocol)
+    model = model_record(config, store)
+    assert list(model.image_scalings) == list(BANDS)
+    assert (model.grid, model.provenance) == (store.grid, "made up")
+    assert model.calibration == store.calibration
+    assert model.caveats == store.caveats
+    assert model.architecture["in_channels"] == len(model.planes) == {"shared": 4}.get(protocol, 1)
+    assert model.architecture["out_channels"] == 2
+    assert model.references == ("10.3847/2041-8213/ab46bb",)
+
+    network = build_network(**model.architecture)
+    save_model(dataclasses.replace(model, state=network.state_dict()), tmp_path / "weights.safetensors")
+    loaded = load_model(tmp_path / "weights.safetensors")
+    images = loaded.outputs(loaded.run(store.field(0), torch.device("cpu")))
+    assert images.shape == (2, *store.grid.shape)
+    assert images.unit == "DN / s"
+    assert np.isfinite(images).all()
+
+
+def test_the_order_of_passbands_is_the_configurations(tmp_path, store):
+    config = configure(tmp_path, "store", data={"passbands": [193, 171]})
+    assert list(model_record(config, store).image_scalings) == [193, 171]
+    config = configure(tmp_path, "store", data={"passbands": [193]})
+    record = model_record(config, store)
+    assert (list(record.calibration), record.architecture["out_channels"]) == ([193], 1)
+
+
+def test_models_need_what_the_store_has(tmp_path, store):
+    with pytest.raises(ValueError, match="the store has no passband 304; it has 171, 193"):
+        model_record(configure(tmp_path, "store", data={"passbands": [193, 304]}), store)
+    scaling = {"171": {"kind": "sqrt", "low": 0.0, "high": 100.0}}
+    config = configure(tmp_path, "store", "model-a", model={"image_scaling": scaling})
+    with pytest.raises(ValueError, match=r"passband 193 has no scaling; give model\.image_scaling\.193"):
+        model_record(config, store)
+    config = configure(tmp_path, "store", "model-a", model={"field_scaling": {"kind": "cubic"}})
+    with pytest.raises(ValueError, match="unknown scaling 'cubic'"):
+        model_record(config, store)
+
+
+def test_frames_are_split_as_the_configuration_says(tmp_path, store):
+    assert store.grid == GRID
+    by_rotation = split_frames(configure(tmp_path, "store", split={"test": [2099], "validation": []}), store)
+    assert {part: list(rows) for part, rows in by_rotation.items()} == {
+        "train": [0],
+        "validation": [],
+        "gap": [],
+        "test": [1],
+    }
+    # Both are of 2010, with which the paper does nothing.
+    by_date = split_frames(configure(tmp_path, "store", split={"method": "park2019"}), store)
+    assert list(by_date["gap"]) == [0, 1]

@@ -1,0 +1,293 @@
+import ast
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from docutils.core import publish_doctree
+from training_store import BANDS, GRID, SPLIT, configure, make_images, make_store, write_config
+
+from astropy.table import Table
+
+import sunpy_mag2euv
+from sunpy_mag2euv.cli import main
+from sunpy_mag2euv.models import Model, load_model
+from sunpy_mag2euv.training.card import BASELINES, score_images, summarize, write_table
+from sunpy_mag2euv.training.config import load_config, model_record
+from sunpy_mag2euv.training.export import export
+from sunpy_mag2euv.training.run import CHECKPOINT, train
+from sunpy_mag2euv.training.store import Store
+
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),
+    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty"),
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "store"
+    make_store(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, store):
+    """A configuration, and the directory of its run."""
+    directory = tmp_path_factory.mktemp("export")
+    config = configure(directory, store, model={"name": "toy", "network": {"widths": [4, 8], "head": 4}})
+    train(config, directory / "run")
+    return config, directory / "run"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, run):
+    """The model, and the weights beside which its entry and its table are."""
+    weights = tmp_path_factory.mktemp("export") / "toy.safetensors"
+    return export(run[1], weights), weights
+
+
+@pytest.fixture(scope="module")
+def truth(run, store):
+    """A model that knows what the toy images are made of; it has no network."""
+
+    class Truth(Model):
+        def run(self, field, device):
+            images = make_images(field)
+            scaled = [scaling.forward(images[band]) for band, scaling in self.image_scalings.items()]
+            return torch.tensor(np.nan_to_num(np.stack(scaled)))
+
+    config = run[0]
+    scaling = {"kind": "linear", "low": 0.0, "high": 5000.0}
+    config = {**config, "model": {**config["model"], "image_scaling": scaling, "name": "truth"}}
+    record = model_record(config, Store.open(store))
+    return Truth(**{field.name: getattr(record, field.name) for field in dataclasses.fields(record)})
+
+
+# -- Export ------------------------------------------------------------------------------------------------------------
+
+
+def test_exported_weights_are_the_averaged_ones(run, exported):
+    config, directory = run
+    checkpoint = torch.load(directory / CHECKPOINT, weights_only=True)
+    model = load_model(exported[1])
+    assert config["optimizer"]["averaging"] > 0
+    differs = False
+    for name, tensor in model.state.items():
+        assert torch.equal(tensor, checkpoint["state_dict"][f"network.{name}"].half())
+        differs |= not torch.equal(tensor, checkpoint["current_model_state"][f"network.{name}"].half())
+    assert differs
+    count = sum(name.startswith("network.") for name in checkpoint["state_dict"])
+    assert len(model.state) == count
+
+
+def test_exported_weights_can_be_used_at_once(exported, make_magnetogram):
+    model = load_model(exported[1])
+    assert (model.name, model.sha256) == ("toy", exported[0].sha256)
+    image = sunpy_mag2euv.generate(make_magnetogram(size=64), passband=193, model=model)
+    assert image.data.shape == GRID.shape
+    assert image.unit == "DN / s"
+    assert np.isfinite(image.data).any()
+    assert image.meta["instrume"] == "AIA_SYNTHETIC"
+
+
+def test_the_registry_entry_is_that_of_the_file(exported):
+    model, weights = exported
+    entries = tomllib.loads(weights.with_suffix(".toml").read_text(encoding="utf-8"))
+    assert list(entries) == ["toy"]
+    assert entries["toy"] == {
+        "file": "toy.safetensors",
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "passbands": list(BANDS),
+        "description": model.description,
+    }
+
+
+def cells(path):
+    """Of the one table in a document, row by row."""
+    document = publish_doctree(path.read_text(encoding="utf-8"), settings_overrides={"halt_level": 2})
+    (table,) = document.findall(lambda node: node.tagname == "table")
+    return [
+        [cell.astext() for cell in row.findall(lambda node: node.tagname == "entry")]
+        for row in table.findall(lambda node: node.tagname == "row")
+    ]
+
+
+def test_the_table_has_the_model_beside_the_baselines(exported):
+    head, *rows = cells(exported[1].with_suffix(".rst"))
+    assert head[:3] == ["Passband (Å)", "Method", "Images"]
+    assert [row[:2] for row in rows] == [[str(band), method] for band in BANDS for method in ("toy", *BASELINES)]
+    # Three frames are scored, for one of which there is an image of the last rotation.
+    assert [row[2] for row in rows] == ["3", "3", "3", "3", "1"] * 2
+    assert all(-1 <= float(row[3].split()[0]) <= 1 for row in rows)
+    # Skill is against the baselines.
+    assert [bool(row[-1]) for row in rows] == [True, False, False, False, False] * 2
+    assert exported[0].sha256[:16] in exported[1].with_suffix(".rst").read_text(encoding="utf-8")
+
+
+def test_only_finished_epochs_can_be_exported(tmp_path, run):
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json; train first with mag2euv train"):
+        export(tmp_path, tmp_path / "toy.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(run[0]), encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match=r"has no last\.ckpt; train first"):
+        export(tmp_path, tmp_path / "toy.safetensors")
+    assert not (tmp_path / "toy.safetensors").exists()
+
+
+# -- Card --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_truth_scores_best(run, truth):
+    table = score_images([truth], run[0])
+    chosen = table[table["method"] == "truth"]
+    assert set(zip(chosen["passband"], chosen["region"], strict=True)) == {
+        (band, region) for band in BANDS for region in ("disk", "central")
+    }
+    assert len(chosen) == 3 * 2 * 2
+    for name, best in (("cc", 1), ("cc_log", 1), ("re", 0), ("ppe10", 1), ("ppe50", 1)):
+        np.testing.assert_allclose(chosen[name], best, atol=1e-3)
+    others = table[(table["method"] != "truth") & (table["region"] == "disk")]
+    assert set(others["method"]) == set(BASELINES)
+    assert (others["cc"] < 0.999).all()
+    # Brightness follows the field here, and so do two of the baselines.
+    means = {method: others["cc"][others["method"] == method].mean() for method in BASELINES}
+    assert means["power law"] > means["climatology"] + 0.2
+    assert means["least squares"] > means["climatology"] + 0.2
+
+
+def test_models_must_be_on_the_stores_grid(run, tiny_model):
+    with pytest.raises(ValueError, match=r"the model tiny works on .*, the store's frames are on"):
+        score_images([tiny_model], run[0])
+
+
+def test_scoring_needs_frames(tmp_path, store):
+    config = configure(tmp_path, store, split={**SPLIT, "test": [2150]})
+    with pytest.raises(ValueError, match=r"no frame to test; look at split\.test"):
+        score_images([], config)
+
+
+def table(*rows):
+    """Scores of images (method, CC, rotation) in one passband and two regions."""
+    return Table(
+        rows=[
+            (193, str(rotation), rotation, method, region, cc, cc, re, cc / 2, cc)
+            for method, cc, rotation in rows
+            for region, re in (("disk", -0.1), ("central", 0.3))
+        ],
+        names=("passband", "frame", "rotation", "method", "region", "cc", "cc_log", "re", "ppe10", "ppe50"),
+    )
+
+
+def test_summaries_are_means_with_intervals_and_skill():
+    images = table(
+        ("net", 0.8, 2100.1), ("net", 0.9, 2100.6),
+        ("climatology", 0.5, 2100.1), ("climatology", 0.5, 2100.6),
+        ("power law", 0.6, 2100.1), ("power law", 0.8, 2100.6),
+        ("last rotation", 0.9, 2100.1),
+    )  # fmt: skip
+    summary = summarize(images)
+    assert list(summary["method"]) == ["net", "climatology", "power law", "last rotation"]
+    assert list(summary["images"]) == [2, 2, 2, 1]
+    assert list(summary["blocks"]) == [2, 2, 2, 1]
+    np.testing.assert_allclose(summary["cc"], [0.85, 0.5, 0.7, 0.9])
+    np.testing.assert_allclose(summary["ppe10"], summary["cc"] / 2)
+    np.testing.assert_allclose(summary["re"], -0.1)
+    # Of two blocks, a quarter of the draws has the one only and another quarter the other.
+    np.testing.assert_allclose(summary["cc_low"], [0.8, 0.5, 0.6, np.nan])
+    np.testing.assert_allclose(summary["cc_high"], [0.9, 0.5, 0.8, np.nan])
+    # The best baseline that has all images is the power law, halfway beyond which the network is.
+    assert summary["skill"][0] == pytest.approx((0.85 - 0.7) / (1 - 0.7))
+    np.testing.assert_allclose(summarize(images, region="central")["re"], 0.3)
+
+
+def test_summaries_become_tables(tmp_path):
+    images = table(
+        ("net", 0.8, 2100.1), ("net", 0.9, 2100.6), ("climatology", 0.5, 2100.1), ("climatology", 0.5, 2100.6)
+    )
+    write_table(summarize(images), tmp_path / "table.rst", "Some scores")
+    _, net, climatology = cells(tmp_path / "table.rst")
+    assert net == [
+        "193",
+        "net",
+        "2",
+        "0.850 (0.800 … 0.900)",
+        "-0.100 (-0.100 … -0.100)",
+        "0.425 (0.400 … 0.450)",
+        "+0.70",
+    ]
+    assert climatology[-1] == ""
+
+
+# -- Commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_from_a_configuration_to_a_table_by_commands(tmp_path, store, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("logging.basicConfig", lambda **settings: None)
+    config = configure(tmp_path, store, run={"steps": 1, "epoch": 1})
+    assert load_config(tmp_path / "run.toml") == config
+    assert main(["train", "run.toml"]) == 0
+    assert (tmp_path / "runs" / "shared" / CHECKPOINT).is_file()
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "trained; write the weights with: mag2euv export runs/shared shared.safetensors"
+    assert main(said.split(": mag2euv ")[1].split()) == 0
+    sha256 = hashlib.sha256(Path("shared.safetensors").read_bytes()).hexdigest()
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == f"shared (sha256 {sha256}) written to shared.safetensors, shared.toml, shared.rst"
+    score = ["score", "run.toml", "shared.safetensors", "--region", "central", "--table", "t.rst", "--images", "i.ecsv"]
+    assert main(score) == 0
+    assert "least squares" in capsys.readouterr().out
+    assert len(cells(tmp_path / "t.rst")) == 1 + 2 * 5
+    assert set(Table.read("i.ecsv")["method"]) == {"shared", *BASELINES}
+
+
+def test_commands_say_what_is_wrong_in_a_line(tmp_path, capsys):
+    path = write_config(tmp_path / "run.toml", "model-a", data={"store": "nowhere", "passbands": [193]})
+    for arguments, message in (
+        (["train", str(path), "-o", str(tmp_path / "run")], "no training store at"),
+        (["train", str(tmp_path / "other.toml")], "there is no configuration"),
+        (["export", str(tmp_path / "run"), str(tmp_path / "toy.safetensors")], "has no config.json"),
+        (["score", str(path), "shared-browse"], "no training store at"),
+    ):
+        assert main(arguments) in (1, 2)
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert line.startswith("mag2euv: error: ")
+        assert message in line
+    assert not (tmp_path / "run").exists()
+
+
+# -- Packaging ---------------------------------------------------------------------------------------------------------
+
+
+def imported(path):
+    """Names of the modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_nothing_but_the_training_imports_the_training():
+    package = Path(sunpy_mag2euv.__file__).parent
+    files = {path: set(imported(path)) for path in package.rglob("*.py")}
+    inside = {path for path in files if path.is_relative_to(package / "training")}
+    assert len(inside) > 10
+    assert any(name.startswith("sunpy_mag2euv.training") for path in inside for name in files[path])
+    for path in files.keys() - inside:
+        assert not any("training" in name.split(".") for name in files[path]), path
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, sunpy_mag2euv; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "sunpy" in modules
+    assert not {"lightning", "zarr", "skimage", "tensorboard", "torch", "aiapy"} & set(modules)

@@ -1,0 +1,119 @@
+"""A toy training set, and configurations that train on it, for the tests of the training."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from astropy.table import Table
+from astropy.time import Time
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.training.config import load_config
+from sunpy_mag2euv.training.store import Store
+
+GRID = Grid((32, 32), 13.0)
+
+BANDS = (171, 193)
+
+#: Carrington rotations of the frames: six to train on, two in gaps, two to watch, three to score. One that is scored
+#: has an image in the gap one rotation before.
+ROTATIONS = (2094.1, 2094.3, 2094.5, 2094.7, 2095.2, 2095.6, 2096.5, 2097.2, 2097.6, 2098.2, 2099.2, 2099.5, 2099.8)
+TRAINED = range(6)
+WATCHED = range(7, 9)
+SCORED = range(10, 13)
+SPLIT = {"method": "rotations", "validation": [2097], "test": [2099], "gap": 1}
+
+
+def manifest(rotations=ROTATIONS, source="toy"):
+    """The frames' names, times and sources."""
+    # Mean rotations, which is near enough.
+    time = Time(2398167.4 + 27.2752316 * (np.asarray(rotations) - 1), format="jd", scale="utc")
+    time.format = "isot"
+    names = [f"{source} {number}" for number in range(len(time))]
+    return Table({"name": names, "time": time, "source": [source] * len(time)})
+
+
+def make_field(number, grid=GRID):
+    """Some spots on the disk, in gauss, others for every number."""
+    rng = np.random.default_rng(number)
+    rows, columns = np.indices(grid.shape)
+    field = rng.normal(0, 5, grid.shape)
+    for _ in range(6):
+        row, column = rng.uniform(-0.6, 0.6, 2) * grid.solar_radius + np.array(grid.center)[::-1]
+        field += rng.choice([-600, 600]) * np.exp(-(np.hypot(rows - row, columns - column) ** 2) / 6)
+    return np.where(grid.radius < 1, field, 0).astype(np.float32)
+
+
+def make_images(field, bands=BANDS, grid=GRID):
+    """The brighter, the stronger the field; in DN/s, with a corner that was not observed."""
+    images = {}
+    for number, band in enumerate(bands):
+        images[band] = ((20 + np.abs(field)) * (1 + number) * np.where(grid.radius < 1, 1, 0.2)).astype(np.float32)
+        images[band][:3, :3] = np.nan
+    return images
+
+
+def make_store(path, *, frames=None, bands=BANDS, grid=GRID, **settings):
+    """A store of which every frame is complete."""
+    frames = manifest() if frames is None else frames
+    calibration = {band: f"epoch of {band}" for band in bands}
+    settings = {"provenance": "made up", "calibration": calibration} | settings
+    store = Store.create(path, grid, frames, bands, **settings)
+    for row in range(len(frames)):
+        field = make_field(row, grid)
+        store.write(row, field, make_images(field, bands, grid))
+    return store
+
+
+def damage(path, array, *chunk):
+    """Change a byte in the middle of a chunk."""
+    (file,) = [file for file in Path(path, array, "c").joinpath(*map(str, chunk)).rglob("*") if file.is_file()]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+#: What makes a protocol small and quiet.
+_SMALL = {
+    "shared": {"model": {"network": {"widths": [4, 8], "head": 4}}, "run": {"batch": 2}},
+    "model-a": {"model": {"network": {"levels": 5, "width": 4}}, "augmentation": {"shift": 2}},
+    "model-b": {"model": {"network": {"levels": 5, "width": 4}}, "augmentation": {"shift": 2}},
+}
+_QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
+
+
+def configure(directory, store, protocol="shared", **tables):
+    """
+    Load a configuration of a small run.
+
+    Parameters
+    ----------
+    directory : path-like
+        Where its file is written.
+    store : path-like
+    protocol : str
+    **tables : dict
+        Laid over what makes it small.
+    """
+    given = {"data": {"store": str(store), "passbands": list(BANDS)}, "split": SPLIT, "trainer": _QUIET}
+    given["run"] = {"steps": 4, "epoch": 2, "workers": 0}
+    for more in (_SMALL[protocol], tables):
+        for table, values in more.items():
+            given[table] = given.get(table, {}) | values
+    return load_config(write_config(Path(directory) / "run.toml", protocol, **given))
+
+
+def write_config(path, protocol, **tables):
+    """Write tables as TOML."""
+    lines = [f"protocol = {json.dumps(protocol)}"]
+    for table, values in tables.items():
+        lines += [f"[{table}]", *(f"{json.dumps(key)} = {_toml(value)}" for key, value in values.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)
