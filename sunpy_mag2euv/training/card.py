@@ -232,7 +232,7 @@ def write_table(summary, path, title):
 def _cells(row):
     cells = [row["passband"], row["method"], row["images"]]
     for name, form in (("cc", ".3f"), ("re", "+.3f"), ("ppe10", ".3f")):
-        known = np.isfinite(row[f"{name}_low"])
-        interval = f" ({row[f'{name}_low']:{form}} … {row[f'{name}_high']:{form}})" if known else ""
-        cells.append(f"{row[name]:{form}}{interval}")
-    return (*cells, "" if row["method"] in BASELINES else f"{row['skill']:+.2f}")
+        mean, low, high = (f"{row[name + end]:{form}}".replace("-", "−") for end in ("", "_low", "_high"))
+        # A block of two lines, since the interval would be broken at its spaces.
+        cells.append(f"| {mean}\n       | {low}…{high}" if np.isfinite(row[f"{name}_low"]) else mean)
+    return (*cells, "" if row["method"] in BASELINES else f"{row['skill']:+.2f}".replace("-", "−"))
