@@ -2,6 +2,7 @@ import ast
 import dataclasses
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ from sunpy_mag2euv.models import Model, load_model
 from sunpy_mag2euv.training.card import BASELINES, score_images, summarize, write_table
 from sunpy_mag2euv.training.config import load_config, model_record
 from sunpy_mag2euv.training.export import export
+from sunpy_mag2euv.training.problems import ProblemsError, usable_split
 from sunpy_mag2euv.training.run import CHECKPOINT, train
 from sunpy_mag2euv.training.store import Store
 
@@ -141,6 +143,16 @@ def test_only_finished_epochs_can_be_exported(tmp_path, run):
     assert not (tmp_path / "toy.safetensors").exists()
 
 
+def test_nothing_is_written_unless_there_are_scores(tmp_path, run):
+    """The split is changed after training, so that no frame is left to test."""
+    shutil.copytree(run[1], tmp_path / "run")
+    config = {**run[0], "split": {**run[0]["split"], "test": []}}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"no frame to test; look at split\.test"):
+        export(tmp_path / "run", tmp_path / "toy.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 # -- Card --------------------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +172,18 @@ def test_the_truth_scores_best(run, truth):
     means = {method: others["cc"][others["method"] == method].mean() for method in BASELINES}
     assert means["power law"] > means["climatology"] + 0.2
     assert means["least squares"] > means["climatology"] + 0.2
+
+
+def test_frames_with_problems_are_not_scored(run, store, truth, tmp_path):
+    """They are refused by name, or left out if the configuration says so."""
+    shutil.copytree(store, tmp_path / "store")
+    config = {**run[0], "data": {**run[0]["data"], "store": str(tmp_path / "store")}}
+    row = usable_split(config, Store.open(tmp_path / "store"))["test"][0]
+    shutil.rmtree(tmp_path / "store" / "field" / "c" / str(row))
+    with pytest.raises(ProblemsError, match=f"toy {row}: the field has pixels that are not finite"):
+        score_images([truth], config)
+    config["data"]["skip_problems"] = True
+    assert set(score_images([truth], run[0])["frame"]) - set(score_images([truth], config)["frame"]) == {f"toy {row}"}
 
 
 def test_models_must_be_on_the_stores_grid(run, tiny_model):

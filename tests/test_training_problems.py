@@ -7,9 +7,9 @@ from training_store import BANDS, GRID, configure, damage, make_field, make_imag
 import astropy.units as u
 from astropy.time import Time
 
-from sunpy_mag2euv.training import run
-from sunpy_mag2euv.training.problems import find_problems
-from sunpy_mag2euv.training.run import ProblemsError, train
+from sunpy_mag2euv.training import problems, run
+from sunpy_mag2euv.training.problems import ProblemsError, find_problems
+from sunpy_mag2euv.training.run import train
 from sunpy_mag2euv.training.store import Store
 
 pytestmark = [
@@ -145,12 +145,12 @@ def test_training_can_go_on_without_the_frames_with_problems(flawed, tmp_path, m
             return super().images(row, passbands)
 
     def check(*args, **kwargs):
-        problems = find_problems(*args, **kwargs)
+        found = find_problems(*args, **kwargs)
         drawn.clear()
-        return problems
+        return found
 
     monkeypatch.setattr(run, "Store", Watchful)
-    monkeypatch.setattr(run, "find_problems", check)
+    monkeypatch.setattr(problems, "find_problems", check)
     config = configure(
         tmp_path,
         flawed,
@@ -160,7 +160,7 @@ def test_training_can_go_on_without_the_frames_with_problems(flawed, tmp_path, m
     )
     assert train(config, tmp_path / "run").trainer.global_step == 20
     assert set(drawn) == set(range(COUNT)) - {int(name.split()[1]) for name in WRONG}
-    left_out = [record.getMessage() for record in caplog.records if record.name == run.__name__]
+    left_out = [record.getMessage() for record in caplog.records if record.name == problems.__name__]
     assert len(left_out) == len(WRONG)
     assert all(line.startswith(f"left out: {name}: ") for line, name in zip(left_out, WRONG, strict=True))
 

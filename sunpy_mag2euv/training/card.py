@@ -30,7 +30,8 @@ from sunpy_mag2euv.metrics import (
 )
 from sunpy_mag2euv.metrics.comparison import PAPER_RADIUS
 from sunpy_mag2euv.scaling import scaling_from_dict
-from sunpy_mag2euv.training.config import protocol_defaults, split_frames
+from sunpy_mag2euv.training.config import protocol_defaults
+from sunpy_mag2euv.training.problems import usable_split
 from sunpy_mag2euv.training.store import Store
 
 __all__ = ["BASELINES", "score_images", "summarize", "write_table"]
@@ -65,7 +66,8 @@ def score_images(models, config):
     Raises
     ------
     ValueError
-        If there is no frame to test, or a model has another grid than the store.
+        If frames have problems (`~sunpy_mag2euv.training.problems.ProblemsError`), there is none to test or to fit the
+        baselines to, or a model has another grid than the store.
 
     Notes
     -----
@@ -76,14 +78,22 @@ def score_images(models, config):
     for model in models:
         if model.grid != store.grid:
             raise ValueError(f"the model {model.name} works on {model.grid}, the store's frames are on {store.grid}")
-    split = split_frames(config, store)
+    split = usable_split(config, store)
     bands = [band for band in config["data"]["passbands"] if store.has[split["test"], store.columns([band])[0]].any()]
     if not bands:
         raise ValueError("the store has no frame to test; look at split.test")
-    baselines = {band: _Baselines(store, band, split["train"]) for band in tqdm(bands, desc="baselines", leave=False)}
+    baselines = {band: _Baselines(store, band, split) for band in tqdm(bands, desc="baselines", leave=False)}
+    # The paper's networks draw dropout when they generate, too.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _score_frames(models, store, split["test"], bands, baselines)
+
+
+def _score_frames(models, store, frames, bands, baselines):
+    """The rows of `score_images`."""
     device = torch.device("cpu")
     rows = []
-    for frame in tqdm(split["test"], desc="scoring", unit="frame"):
+    for frame in tqdm(frames, desc="scoring", unit="frame"):
         has = [band for band in bands if store.has[frame, store.columns([band])[0]]]
         if not has:
             continue
@@ -108,19 +118,21 @@ def score_images(models, config):
 class _Baselines:
     """The baselines of one passband, fitted to the frames trained on; images in DN/s."""
 
-    def __init__(self, store, band, train):
+    def __init__(self, store, band, split):
         self.store = store
         self.band = band
         (column,) = store.columns([band])
         # In the stretch in which the default network works: there a least-squares fit is not ruled by the brightest.
         self.scaling = scaling_from_dict(protocol_defaults("shared")["model"]["image_scaling"][str(band)])
-        fitted = [row for row in train if store.has[row, column]]
+        fitted = [row for row in split["train"] if store.has[row, column]]
+        if not fitted:
+            raise ValueError(f"no frame to fit the baselines to has passband {band}; leave it out of data.passbands")
+        weight = np.mean([store.weight(row) for row in fitted], axis=0)
         self.fitted = {}
         for name, kind in zip(BASELINES, (Climatology, PowerLaw, LeastSquares), strict=False):
             images = (self.scaling.forward(store.images(row, [band])[0]) for row in fitted)
-            weight = np.mean([store.weight(row) for row in fitted[:50]], axis=0) if fitted else None
             self.fitted[name] = kind(store.grid).fit((store.field(row) for row in fitted), images, weight)
-        rows = np.nonzero(store.has[:, column])[0]
+        rows = np.array([row for part in split.values() for row in part if store.has[row, column]])
         self.last = LastRotation(store.grid, store.frames["time"][rows], _Images(store, rows, band))
 
     def predict(self, frame, field):

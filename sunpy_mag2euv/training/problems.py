@@ -1,16 +1,73 @@
 """Problems of a training set, found and named before training starts."""
 
 import hashlib
+import logging
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from astropy.table import Table
 
-__all__ = ["find_problems"]
+from sunpy_mag2euv.training.config import split_frames
+
+__all__ = ["ProblemsError", "find_problems", "usable_split"]
+
+log = logging.getLogger(__name__)
 
 #: Gauss that the strongest pixel of a magnetogram exceeds, noise alone, and that none reaches.
 _WEAKEST, _STRONGEST = 5, 1e4
+
+
+class ProblemsError(ValueError):
+    """
+    Frames of a training set have problems.
+
+    Attributes
+    ----------
+    problems : `~astropy.table.Table`
+        As `find_problems` returns it.
+    """
+
+    def __init__(self, problems):
+        self.problems = problems
+        lines = [f"{name}: {problem}" for name, problem in problems["name", "problem"].iterrows()]
+        super().__init__(
+            f"{len(set(problems['frame']))} frames of the training set have problems; put them right, or set "
+            "data.skip_problems = true to go on without them:\n" + "\n".join(lines)
+        )
+
+
+def usable_split(config, store):
+    """
+    Check the frames of a store and split those that can be used.
+
+    Parameters
+    ----------
+    config : dict
+        As `~sunpy_mag2euv.training.config.load_config` returns it.
+    store : Store
+
+    Returns
+    -------
+    dict of `~numpy.ndarray`
+        Frame numbers of "train", "validation", "gap" and "test", without those that have problems or none of the
+        passbands.
+
+    Raises
+    ------
+    ProblemsError
+        If frames have problems and the configuration does not say to go on without them.
+    """
+    data = config["data"]
+    problems = find_problems(store, data["passbands"], complete=data["complete"], max_delay=data["max_delay"])
+    if len(problems):
+        if not data["skip_problems"]:
+            raise ProblemsError(problems)
+        for name, problem in problems["name", "problem"].iterrows():
+            log.warning("left out: %s: %s", name, problem)
+    usable = store.has[:, store.columns(data["passbands"])].any(axis=1)
+    usable[problems["frame"]] = False
+    return {part: rows[usable[rows]] for part, rows in split_frames(config, store).items()}
 
 
 def find_problems(store, passbands, *, complete, max_delay):

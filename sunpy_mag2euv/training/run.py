@@ -1,7 +1,6 @@
 """A training run: a configuration in, a directory with checkpoints, logs and sample images out."""
 
 import json
-import logging
 import math
 import warnings
 from dataclasses import dataclass
@@ -17,15 +16,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sunpy_mag2euv.network import build_network
-from sunpy_mag2euv.training.config import model_record, split_frames
+from sunpy_mag2euv.training.config import model_record
 from sunpy_mag2euv.training.learners import Adversarial, Regression
-from sunpy_mag2euv.training.problems import find_problems
+from sunpy_mag2euv.training.problems import usable_split
 from sunpy_mag2euv.training.sampling import Frames, Sampling
 from sunpy_mag2euv.training.store import Store
 
-__all__ = ["CHECKPOINT", "CONFIGURATION", "ProblemsError", "Run", "set_up", "train"]
-
-log = logging.getLogger(__name__)
+__all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "set_up", "train"]
 
 #: Names in a run's directory.
 CHECKPOINT = "last.ckpt"
@@ -33,25 +30,6 @@ CONFIGURATION = "config.json"
 
 #: Watched frames are looked at after every epoch, so there are not to be many of them.
 _WATCHED = 8
-
-
-class ProblemsError(ValueError):
-    """
-    Frames of a training set have problems.
-
-    Attributes
-    ----------
-    problems : `~astropy.table.Table`
-        As `~sunpy_mag2euv.training.problems.find_problems` returns it.
-    """
-
-    def __init__(self, problems):
-        self.problems = problems
-        lines = [f"{name}: {problem}" for name, problem in problems["name", "problem"].iterrows()]
-        super().__init__(
-            f"{len(set(problems['frame']))} frames of the training set have problems; put them right, or set "
-            "data.skip_problems = true to go on without them:\n" + "\n".join(lines)
-        )
 
 
 @dataclass(frozen=True)
@@ -113,7 +91,7 @@ def set_up(config, directory):
 
     Raises
     ------
-    ProblemsError
+    `~sunpy_mag2euv.training.problems.ProblemsError`
         If frames have problems and the configuration does not say to go on without them.
     FileNotFoundError
         If there is no store.
@@ -127,15 +105,7 @@ def set_up(config, directory):
     model = model_record(config, store)
     _try_network(config, model)
     bands = config["data"]["passbands"]
-    problems = find_problems(store, bands, complete=config["data"]["complete"], max_delay=config["data"]["max_delay"])
-    if len(problems):
-        if not config["data"]["skip_problems"]:
-            raise ProblemsError(problems)
-        for name, problem in problems["name", "problem"].iterrows():
-            log.warning("left out: %s: %s", name, problem)
-    usable = store.has[:, store.columns(bands)].any(axis=1)
-    usable[problems["frame"]] = False
-    split = {part: rows[usable[rows]] for part, rows in split_frames(config, store).items()}
+    split = usable_split(config, store)
     if not split["train"].size:
         raise ValueError("no frame is left to train on; look at data.passbands and split")
     # Without frames of their own to watch, those of the gap show as well how it goes; nothing is chosen by them.
