@@ -12,6 +12,7 @@ import numpy as np
 
 import astropy.units as u
 import sunpy.map
+from astropy.nddata import StdDevUncertainty
 
 __all__ = ["INSTRUMENT", "make_cube", "make_map"]
 
@@ -19,7 +20,7 @@ __all__ = ["INSTRUMENT", "make_cube", "make_map"]
 INSTRUMENT = "AIA_SYNTHETIC"
 
 
-def make_map(image, grid, passband, magnetogram, model):
+def make_map(image, deviation, grid, passband, magnetogram, model, validity):
     """
     Make an AIA-like Map.
 
@@ -27,6 +28,8 @@ def make_map(image, grid, passband, magnetogram, model):
     ----------
     image : `~astropy.units.Quantity`
         In DN/s, shape ``grid.shape``, NaN where nothing is known.
+    deviation : `~astropy.units.Quantity` or None
+        Its standard deviation, same unit and shape, if the model says so.
     grid : Grid
         The pixels that ``image`` is on.
     passband : Passband
@@ -34,12 +37,16 @@ def make_map(image, grid, passband, magnetogram, model):
         Where observer and time come from.
     model : Model
         What the image was made with.
+    validity : Validity
+        What there is to say against it.
 
     Returns
     -------
     `~sunpy.map.sources.AIAMap`
-        With ``INSTRUME = 'AIA_SYNTHETIC'`` and its provenance in ``HISTORY``; FITS and ASDF files keep both. There is
-        no ``EXPTIME``, since the image is per second already, and no ``LVL_NUM``, since it never was an observation.
+        With ``INSTRUME = 'AIA_SYNTHETIC'``, its provenance in ``HISTORY`` and the keywords of ``validity.header()``;
+        FITS and ASDF files keep all of that. There is no ``EXPTIME``, since the image is per second already, and no
+        ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which sunpy
+        writes to ASDF files but not to FITS files.
     """
     header = grid.header(
         magnetogram.coordinate_frame,
@@ -53,8 +60,10 @@ def make_map(image, grid, passband, magnetogram, model):
     header["t_obs"] = magnetogram.reference_date.utc.isot
     header["timesys"] = "UTC"
     header["origin"] = f"sunpy_mag2euv {version('sunpy_mag2euv')}"
+    header |= validity.header()
     header["history"] = "\n".join(_history(passband, magnetogram, model))
-    synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header)
+    uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)
+    synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
     # For titles of plots; files do not keep it.
     synthetic.nickname = "AIA (synthetic)"
     return synthetic
@@ -93,6 +102,7 @@ def make_cube(maps):
     -------
     `~ndcube.NDCube`
         Dimensions (passband, y, x) in DN/s; the wavelengths are a table coordinate. Masked where no image is known.
+        ``uncertainty`` holds the standard deviations of all passbands, if the maps have them.
         ``meta`` holds the header of each Map by its passband in angstrom.
     """
     # Imported here, since ndcube takes longer to import than all of this package.
@@ -101,11 +111,16 @@ def make_cube(maps):
     from ndcube.wcs.wrappers import CompoundLowLevelWCS
 
     data = np.stack([image.data for image in maps])
+    uncertainty = None
+    if all(image.uncertainty is not None for image in maps):
+        deviations = np.stack([image.uncertainty.array for image in maps])
+        uncertainty = StdDevUncertainty(deviations, unit=u.DN / u.s)
     wavelengths = u.Quantity([image.wavelength for image in maps]).to(u.angstrom)
     table = QuantityTableCoordinate(wavelengths, names="passband", physical_types="em.wl")
     return NDCube(
         data,
         wcs=CompoundLowLevelWCS(maps[0].wcs, table.wcs),
+        uncertainty=uncertainty,
         unit=u.DN / u.s,
         mask=np.isnan(data),
         meta={round(image.wavelength.to_value(u.angstrom)): dict(image.meta) for image in maps},

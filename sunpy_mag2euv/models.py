@@ -40,7 +40,50 @@ _PLANES = {
     "absolute": lambda field, model: np.abs(model.field_scaling.forward(field)),
     "mu": lambda field, model: model.grid.mu,
     "radius": lambda field, model: model.grid.radius - 1,
+    "disk": lambda field, model: model.grid.radius < 1,
 }
+
+#: The same of the field's surroundings, by the first word of a plane such as "absolute 57 Mm": the field, or its
+#: strength, averaged with a Gaussian of that standard deviation. What a wide average of the signed field keeps is
+#: unbalanced flux, as where field lines are open; that of the strength says how active the Sun is there.
+_SMOOTHED_PLANES = {
+    "signed": lambda field, average: np.arcsinh(average(field) / 2) / 3,
+    "absolute": lambda field, average: np.log1p(average(np.abs(field))) / 3,
+}
+
+_SOLAR_RADIUS_MM = 696
+
+
+def _parse_plane(name):
+    """Name of a plane → its first word, and the width of the average in Mm or None; ValueError if there is no such."""
+    kind, *scale = name.split() or [""]
+    if not scale and kind in _PLANES:
+        return kind, None
+    try:
+        width, unit = scale
+        if kind in _SMOOTHED_PLANES and unit == "Mm" and 0 < float(width) < np.inf:
+            return kind, float(width)
+    except ValueError:
+        pass
+    raise ValueError(f"unknown input plane {name!r}; expected one of {', '.join(_PLANES)}, or such as 'absolute 57 Mm'")
+
+
+def _plane(name, field, model):
+    """One input plane by its name."""
+    kind, width = _parse_plane(name)
+    if width is None:
+        return _PLANES[kind](field, model)
+    sigma = width / _SOLAR_RADIUS_MM * model.grid.solar_radius
+    rows, columns = (_gaussian(size, sigma) for size in field.shape)
+    return _SMOOTHED_PLANES[kind](field, lambda values: rows @ values.astype(np.float32) @ columns)
+
+
+@functools.lru_cache(maxsize=32)
+def _gaussian(size, sigma):
+    """Matrix that averages along one axis; there is nothing beyond the edges. As a product it takes a millisecond."""
+    kernel = np.exp(-((np.arange(-size, size + 1) / sigma) ** 2) / 2)
+    kernel = (kernel / kernel.sum()).astype(np.float32)
+    return kernel[size + np.subtract.outer(np.arange(size), np.arange(size))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +102,8 @@ class Model:
     grid : Grid
         The pixels it works on.
     planes : tuple of str
-        Input planes, out of "signed", "absolute", "mu" and "radius".
+        Input planes, out of "signed", "absolute", "mu", "radius" and "disk"; the first two also of the field averaged
+        over its surroundings, such as "absolute 57 Mm" (standard deviation of the Gaussian, in the image's plane).
     field_scaling : LinearScaling
         Scaling of the line-of-sight field in gauss; antisymmetric.
     image_scalings : dict
@@ -77,6 +121,13 @@ class Model:
         For the passbands that have one, a sentence that users are warned with.
     references : tuple of str
         DOIs of the papers to read and cite.
+    training_images : dict
+        For every passband, how many images of it the model was trained on.
+    strongest_field : float
+        In gauss; what the fields trained on hardly ever exceed, as they are on the grid.
+    deviation_factors : dict
+        For every passband, what the network's standard deviations are multiplied by. Found on frames that were not
+        trained on, so that intervals hold as much as they say; empty for networks that give no deviations.
     sha256 : str
         Of the weights file.
     state : dict
@@ -96,8 +147,15 @@ class Model:
     provenance: str
     caveats: dict[int, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    training_images: dict[int, int] = field(default_factory=dict)
+    strongest_field: float = float("inf")
+    deviation_factors: dict[int, float] = field(default_factory=dict)
     sha256: str = ""
     state: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self):
+        for plane in self.planes:
+            _parse_plane(plane)
 
     @property
     def passbands(self):
@@ -125,26 +183,8 @@ class Model:
         """
         import torch
 
-        planes = [_PLANES[plane](field, self) for plane in self.planes]
+        planes = [_plane(plane, field, self) for plane in self.planes]
         return torch.from_numpy(np.stack(planes).astype(np.float32))
-
-    def outputs(self, scaled):
-        """
-        Network output → images.
-
-        Parameters
-        ----------
-        scaled : `torch.Tensor`
-            Shape (passbands, rows, columns).
-
-        Returns
-        -------
-        `~astropy.units.Quantity`
-            In DN/s, same shape, float32.
-        """
-        scaled = scaled.detach().cpu().float().numpy()
-        images = [scaling.inverse(plane) for scaling, plane in zip(self.image_scalings.values(), scaled, strict=True)]
-        return u.Quantity(np.stack(images).astype(np.float32), "DN / s", copy=False)
 
     def run(self, field, device):
         """
@@ -159,14 +199,81 @@ class Model:
         Returns
         -------
         `torch.Tensor`
-            Shape (passbands, rows, columns), as `outputs` takes it.
+            Shape (planes, rows, columns), as `outputs` takes it.
         """
         import torch
 
-        fields = (field, -field) if self.unpolarized else (field,)
-        inputs = torch.stack([self.inputs(field) for field in fields])
+        inputs = self.inputs(field)[None]
+        if self.unpolarized:
+            # Planes are even or odd in the field.
+            signs = torch.tensor([-1.0 if plane.startswith("signed") else 1.0 for plane in self.planes])
+            inputs = torch.cat([inputs, inputs * signs[:, None, None]])
         with torch.inference_mode():
             return self.network(device)(inputs.to(device)).mean(dim=0)
+
+    def moments(self, scaled):
+        """
+        What the network's output says of the images: mean and standard deviation, as tensors.
+
+        The scaled image is taken to be normally distributed in every pixel, so that in DN/s the mean is a mean: it
+        neither falls short of the total, as the median of a skewed distribution does, nor needs a correction.
+
+        Parameters
+        ----------
+        scaled : `torch.Tensor`
+            Shape (..., planes, rows, columns).
+
+        Returns
+        -------
+        mean, deviation : `torch.Tensor`
+            In DN/s, shape (..., passbands, rows, columns). A network without deviations leaves none to take the mean
+            over: the image is then the inverse of its output, and the deviation None.
+
+        Raises
+        ------
+        ValueError
+            If it is neither one plane for each passband nor two.
+        """
+        import torch
+
+        count = len(self.image_scalings)
+        if scaled.shape[-3] not in (count, 2 * count):
+            raise ValueError(
+                f"the model {self.name} needs {count} planes, or {2 * count} with deviations; got {scaled.shape[-3]}"
+            )
+        scaled, logarithms = scaled.split([count, scaled.shape[-3] - count], dim=-3)
+        certain = not logarithms.shape[-3]
+        deviations = torch.zeros_like(scaled) if certain else logarithms.exp()
+        pairs = [
+            scaling.moments(*planes)
+            for scaling, *planes in zip(
+                self.image_scalings.values(), scaled.unbind(-3), deviations.unbind(-3), strict=True
+            )
+        ]
+        mean, deviation = (torch.stack(planes, dim=-3) for planes in zip(*pairs, strict=True))
+        return mean, None if certain else deviation
+
+    def outputs(self, scaled):
+        """
+        Network output → images.
+
+        Parameters
+        ----------
+        scaled : `torch.Tensor`
+            Shape (planes, rows, columns).
+
+        Returns
+        -------
+        images : `~astropy.units.Quantity`
+            In DN/s, shape (passbands, rows, columns), float32.
+        deviations : `~astropy.units.Quantity` or None
+            Their standard deviations, same shape; None if the network gives none.
+        """
+        images, deviations = self.moments(scaled.detach().cpu().float())
+        if deviations is not None:
+            factors = [self.deviation_factors.get(band, 1) for band in self.image_scalings]
+            deviations = _quantity(deviations.numpy() * np.array(factors)[:, None, None])
+        return _quantity(images.numpy()), deviations
 
     @functools.cache  # noqa: B019  (models are few and live as long as the process)
     def network(self, device):
@@ -214,6 +321,9 @@ class Model:
             "provenance": self.provenance,
             "caveats": {str(band): caveat for band, caveat in self.caveats.items()},
             "references": list(self.references),
+            "training_images": {str(band): count for band, count in self.training_images.items()},
+            "strongest_field": self.strongest_field,
+            "deviation_factors": {str(band): factor for band, factor in self.deviation_factors.items()},
         }
 
     @classmethod
@@ -236,8 +346,15 @@ class Model:
             provenance=record["provenance"],
             caveats={int(band): caveat for band, caveat in record["caveats"].items()},
             references=tuple(record["references"]),
+            training_images={int(band): count for band, count in record["training_images"].items()},
+            strongest_field=record["strongest_field"],
+            deviation_factors={int(band): factor for band, factor in record["deviation_factors"].items()},
             **kwargs,
         )
+
+
+def _quantity(values):
+    return u.Quantity(values.astype(np.float32), "DN / s", copy=False)
 
 
 @functools.cache

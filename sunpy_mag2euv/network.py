@@ -174,8 +174,8 @@ class SharedUNet(nn.Module):
 
     The trunk works at half resolution, where pixels are folded into channels on entry (Shi et al. 2016,
     arXiv:1609.05158). Images grow by bilinear interpolation and convolution, never by transposed convolution, so no
-    checkerboard is left (Odena et al. 2016, doi:10.23915/distill.00003). The last convolutions see the input again,
-    at full resolution.
+    checkerboard is left (Odena et al. 2016, doi:10.23915/distill.00003). The last two convolutions see the input again,
+    at full resolution, so that what is linear in the input need not go through the trunk.
 
     Parameters
     ----------
@@ -185,23 +185,42 @@ class SharedUNet(nn.Module):
         Channels at each level, from half resolution down by factors of two.
     head : int
         Channels at full resolution.
+    deviations : bool
+        Whether it also says how far off it may be: a second set of planes, the natural logarithm of the standard
+        deviation of each passband's scaled image, between −5.5 and −0.5.
     """
 
-    def __init__(self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16):
+    #: Logarithm that is added to those of the deviations: near it trained networks end up. They are bounded as well, so
+    #: that no pixel can be all that matters in a likelihood.
+    usual_deviation = -1.5
+
+    def __init__(self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16, deviations=False):
         super().__init__()
         self.step = 2 ** len(widths)
+        self.deviations = deviations
         self.enter = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
         self.encoder = nn.ModuleList(_Block(width) for width in widths)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.decoder = nn.ModuleList(_Block(width) for width in widths[:-1])
         self.leave = nn.Sequential(_ChannelNorm(widths[0]), nn.Conv2d(widths[0], head, 1))
-        self.head = nn.Sequential(
-            nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU(), nn.Conv2d(head, out_channels, 3, padding=1)
-        )
+        self.head = nn.Sequential(nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU())
+        self.read = nn.Conv2d(head + in_channels, out_channels * (1 + deviations), 3, padding=1)
 
     def forward(self, x):
-        """Tensor (batch, in_channels, H, W) → (batch, out_channels, H, W), in which −1…1 is the range trained on."""
+        """
+        Tensor (batch, in_channels, H, W) → (batch, out_channels, H, W), in which −1…1 is the range trained on.
+
+        With ``deviations``, there are twice as many planes: first the images, then the logarithms.
+        """
+        x = self.read(self.features(x))
+        if not self.deviations:
+            return x
+        images, deviations = x.chunk(2, dim=1)
+        return torch.cat([images, (deviations + self.usual_deviation).clamp(-5.5, -0.5)], dim=1)
+
+    def features(self, x):
+        """What the images are read from, by one last convolution: tensor (batch, head + in_channels, H, W)."""
         if x.shape[-1] % self.step or x.shape[-2] % self.step:
             raise ValueError(f"this network needs sides that are multiples of {self.step}; got {tuple(x.shape[-2:])}")
         seen = x
@@ -214,7 +233,8 @@ class SharedUNet(nn.Module):
         x = self.encoder[-1](x)
         for block, up in zip(reversed(self.decoder), reversed(self.up), strict=True):
             x = block(_doubled(up(x)) + skips.pop())
-        return self.head(torch.cat([_doubled(self.leave(x)), seen], dim=1))
+        x = self.head(torch.cat([_doubled(self.leave(x)), seen], dim=1))
+        return torch.cat([x, seen], dim=1)
 
 
 def _doubled(x):

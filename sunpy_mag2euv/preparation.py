@@ -71,11 +71,15 @@ class PreparedField:
         off it there is no field to miss, so all of that counts.
     window : tuple of slice
         Rows and columns of the grid that the field of view takes up: everything for a full-disk magnetogram.
+    on_hmi_scale : bool
+        Whether ``values`` really are on HMI's scale; otherwise the instrument's scale is unknown, and they are as it
+        gave them.
     """
 
     values: np.ndarray
     known: np.ndarray
     window: tuple[slice, slice]
+    on_hmi_scale: bool
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def prepare(magnetogram, grid):
         nothing of the disk.
     """
     _check(magnetogram)
-    magnetograph = _magnetograph(magnetogram)
+    magnetograph, on_hmi_scale = _magnetograph(magnetogram)
     disk = Disk.of(magnetogram)
     shape = magnetogram.data.shape
     full = disk.inside(shape)
@@ -188,7 +192,7 @@ def prepare(magnetogram, grid):
             )
         window = tuple(_extent(seen.any(axis=axis)) for axis in (1, 0))
         known &= seen
-    return PreparedField(mean, known, window)
+    return PreparedField(mean, known, window, on_hmi_scale)
 
 
 def _describe(magnetogram):
@@ -245,16 +249,16 @@ def _check(magnetogram):
 
 
 def _magnetograph(magnetogram):
-    """The instrument's record, or, with a warning, that of one like HMI."""
+    """The instrument's record, or, with a warning, that of one like HMI; and whether it is the instrument's own."""
     names = f"{magnetogram.instrument} {magnetogram.observatory} {magnetogram.detector}".upper()
     for name, magnetograph in MAGNETOGRAPHS.items():
         if name in names:
-            return magnetograph
+            return magnetograph, True
     warn_user(
         f"no conversion to HMI's field scale is known for {magnetogram.instrument or 'this instrument'}: "
         "its field is taken as it is"
     )
-    return MAGNETOGRAPHS["HMI"]
+    return MAGNETOGRAPHS["HMI"], False
 
 
 def resample(values, known, disk, grid):

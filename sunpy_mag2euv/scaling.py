@@ -53,6 +53,29 @@ class LinearScaling:
         low, high = self._stretch(self.low), self._stretch(self.high)
         return self._unstretch(low + (np.clip(scaled, -1, 1) + 1) / 2 * (high - low))
 
+    def moments(self, mean, deviation):
+        """
+        Mean and standard deviation of the physical value whose scaled value is normally distributed.
+
+        Parameters
+        ----------
+        mean, deviation : `torch.Tensor`
+            Of the scaled value; a mean outside −1…1 is clipped.
+
+        Returns
+        -------
+        mean, deviation : `torch.Tensor`
+            Of the physical value, not clipped. Where the stretch is curved, that is not the ``inverse`` of the mean.
+        """
+        low, high = self._stretch(self.low), self._stretch(self.high)
+        return self._unstretched_moments(
+            float(low) + (mean.clamp(-1, 1) + 1) / 2 * float(high - low), deviation / 2 * float(high - low)
+        )
+
+    def _unstretched_moments(self, mean, deviation):
+        """Moments of `_unstretch` of a normally distributed tensor."""
+        return mean, deviation
+
     def to_dict(self):
         """A plain dictionary from which `scaling_from_dict` makes the same scaling."""
         return {"kind": type(self).__name__.removesuffix("Scaling").lower(), **asdict(self)}
@@ -72,6 +95,10 @@ class SqrtScaling(LinearScaling):
 
     def _unstretch(self, value):
         return np.square(value)
+
+    def _unstretched_moments(self, mean, deviation):
+        variance = deviation.square()
+        return mean.square() + variance, deviation * (4 * mean.square() + 2 * variance).sqrt()
 
 
 @dataclass(frozen=True)
@@ -102,6 +129,11 @@ class LogScaling(LinearScaling):
     def _unstretch(self, value):
         return np.exp(value) - self.offset
 
+    def _unstretched_moments(self, mean, deviation):
+        variance = deviation.square()
+        mean = (mean + variance / 2).exp()
+        return mean - self.offset, mean * variance.expm1().sqrt()
+
 
 @dataclass(frozen=True)
 class AsinhScaling(LinearScaling):
@@ -128,6 +160,11 @@ class AsinhScaling(LinearScaling):
 
     def _unstretch(self, value):
         return self.knee * np.sinh(value)
+
+    def _unstretched_moments(self, mean, deviation):
+        variance = deviation.square()
+        spread = variance.expm1() * (variance.exp() * (2 * mean).cosh() + 1) / 2
+        return self.knee * (variance / 2).exp() * mean.sinh(), self.knee * spread.sqrt()
 
 
 _KINDS = {"linear": LinearScaling, "sqrt": SqrtScaling, "log": LogScaling, "asinh": AsinhScaling}

@@ -8,6 +8,7 @@ from sunpy_mag2euv.aia import make_cube, make_map
 from sunpy_mag2euv.models import Model, load_model
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import prepare
+from sunpy_mag2euv.validity import assess
 
 __all__ = ["generate", "generate_cube", "resolve_device"]
 
@@ -32,7 +33,9 @@ def generate(magnetogram, passband, *, model=None, device=None):
     -------
     `~sunpy.map.sources.AIAMap`, or list of them for a sequence of passbands
         In DN/s on the model's grid, solar north up, NaN where the model has learnt nothing. For a cutout, on that
-        part of the grid which the field of view takes up, NaN outside of it.
+        part of the grid which the field of view takes up, NaN outside of it. The ``uncertainty`` of each is its
+        standard deviation, if the model gives one. ``meta["validity"]`` is "good", or says why to be cautious, see
+        `~sunpy_mag2euv.validity.Validity.header`.
 
     Raises
     ------
@@ -45,7 +48,8 @@ def generate(magnetogram, passband, *, model=None, device=None):
     Warns
     -----
     SunpyUserWarning
-        If a passband rests on too little training data, or the magnetograph's field scale is unknown.
+        If the field is stronger than in training, most of the image lies off the limb, a passband rests on too little
+        training data, or the magnetograph's field scale is unknown.
 
     Notes
     -----
@@ -81,7 +85,8 @@ def generate_cube(magnetogram, passbands=None, *, model=None, device=None):
     -------
     `~ndcube.NDCube`
         Dimensions (passband, y, x), in DN/s, with the wavelength as a table coordinate, masked where the model has
-        learnt nothing and outside the field of view.
+        learnt nothing and outside the field of view. ``uncertainty`` is the standard deviation, if the model gives one:
+        the observed intensity is within one of it in about 68 per cent of the pixels, within 1.96 in 95.
 
     Raises
     ------
@@ -121,16 +126,22 @@ def _generate(passbands, magnetogram, model, device):
     device = resolve_device(device)
 
     field = prepare(magnetogram, model.grid)
-    for passband in passbands:
-        if passband.angstrom in model.caveats:
-            warn_user(f"{passband}: {model.caveats[passband.angstrom]}")
-    images = model.outputs(model.run(field.values, device))
-    images[:, ~(field.known & model.valid)] = np.nan
-    grid = model.grid.crop(*field.window)
-    return [
-        make_map(images[available.index(passband)][field.window], grid, passband, magnetogram, model)
-        for passband in passbands
-    ]
+    reports = [assess(field, model, passband) for passband in passbands]
+    # Most of what there is to say concerns all passbands alike, and is said once.
+    for sentence in dict.fromkeys(sentence for report in reports for sentence in report.warnings()):
+        warn_user(sentence)
+    images, deviations = model.outputs(model.run(field.values, device))
+    for planes in (images, deviations):
+        if planes is not None:
+            planes[:, ~(field.known & model.valid)] = np.nan
+    grid, maps = model.grid.crop(*field.window), []
+    for passband, validity in zip(passbands, reports, strict=True):
+        planes = [
+            None if planes is None else planes[available.index(passband)][field.window]
+            for planes in (images, deviations)
+        ]
+        maps.append(make_map(*planes, grid, passband, magnetogram, model, validity))
+    return maps
 
 
 def _resolve(model):

@@ -21,19 +21,35 @@ hypothesis.settings.register_profile("sunpy_mag2euv", deadline=None)
 hypothesis.settings.load_profile("sunpy_mag2euv")
 
 
+#: Input planes of the tiny model, out of those of the packaged one: the last two see no farther than eight pixels.
+TINY_PLANES = ("absolute", "signed", "mu", "radius", "disk", "absolute 14 Mm", "signed 14 Mm")
+
+
 @pytest.fixture(scope="session")
 def tiny_model():
     """The packaged model's record, in which 211 Å alone is scarce, with a small network that has learnt nothing."""
-    architecture = {"kind": "shared-unet", "in_channels": 4, "out_channels": 9, "widths": [4, 8], "head": 4}
+    packaged = load_model()
+    architecture = {
+        "kind": "shared-unet",
+        "in_channels": len(TINY_PLANES),
+        "out_channels": 9,
+        "widths": [4, 8],
+        "head": 4,
+        "deviations": True,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build_network(**architecture)
-    packaged = load_model()
     return dataclasses.replace(
         packaged,
         name="tiny",
+        planes=TINY_PLANES,
         caveats={211: packaged.caveats[211]},
         architecture=architecture,
+        # Above all made-up fields that are not meant to be too strong.
+        strongest_field=1500.0,
+        # One for each passband, so that they cannot be mistaken for each other.
+        deviation_factors={band: 1 + number / 8 for number, band in enumerate(packaged.image_scalings)},
         sha256="0123456789abcdef" * 4,
         state=network.state_dict(),
     )

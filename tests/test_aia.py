@@ -9,11 +9,13 @@ import astropy.units as u
 import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 
 from sunpy_mag2euv.aia import INSTRUMENT, make_cube, make_map
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.validity import Validity
 
 #: Keywords of a magnetogram, or of an AIA observation, that would mean something else in a synthetic image.
 FOREIGN = (
@@ -28,6 +30,15 @@ FOREIGN = (
     "quality",
     "content",
     "crota2",
+)
+
+GOOD = Validity(
+    strong=0.0001,
+    strongest_field=1500.0,
+    off_limb=0.36,
+    on_hmi_scale=True,
+    training_images=100,
+    caveat=None,
 )
 
 
@@ -57,12 +68,18 @@ def grid():
 
 @pytest.fixture(scope="module")
 def make(grid, magnetogram, tiny_model):
-    """A function that makes the Map of a passband, brighter with every pixel and unknown in the last row."""
+    """
+    A function that makes the Map of a passband, brighter with every pixel and unknown in the last row.
 
-    def make(angstrom=193, magnetogram=magnetogram, model=tiny_model):
+    Its standard deviation is a tenth of it.
+    """
+
+    def make(angstrom=193, magnetogram=magnetogram, model=tiny_model, validity=GOOD, certain=False):
         image = np.arange(grid.shape[0] * grid.shape[1], dtype=np.float32).reshape(grid.shape) + angstrom
         image[-1] = np.nan
-        return make_map(image * (u.DN / u.s), grid, PASSBANDS[angstrom], magnetogram, model)
+        image *= u.DN / u.s
+        deviation = None if certain else image / 10
+        return make_map(image, deviation, grid, PASSBANDS[angstrom], magnetogram, model, validity)
 
     return make
 
@@ -87,9 +104,27 @@ def test_colours_of_the_passband(make, angstrom):
 
 
 def test_unit_is_converted(grid, magnetogram, tiny_model):
-    image = make_map(np.ones(grid.shape) * u.DN / u.ms, grid, PASSBANDS[193], magnetogram, tiny_model)
-    assert image.unit == u.DN / u.s
+    ones = np.ones(grid.shape) * u.DN / u.ms
+    image = make_map(ones, ones, grid, PASSBANDS[193], magnetogram, tiny_model, GOOD)
+    assert image.unit == image.uncertainty.unit == u.DN / u.s
     np.testing.assert_allclose(image.data, 1000)
+    np.testing.assert_allclose(image.uncertainty.array, 1000)
+
+
+def test_uncertainty(make):
+    image = make()
+    assert isinstance(image.uncertainty, StdDevUncertainty)
+    assert image.uncertainty.unit == u.DN / u.s
+    assert image.uncertainty.array.shape == image.data.shape
+    np.testing.assert_allclose(image.uncertainty.array, image.data / 10)
+    assert np.isnan(image.uncertainty.array[-1]).all()
+    assert make(certain=True).uncertainty is None
+
+
+def test_header_has_the_validity(make):
+    assert {keyword: make().meta[keyword] for keyword in GOOD.header()} == GOOD.header()
+    doubtful = dataclasses.replace(GOOD, strong=0.5, on_hmi_scale=False)
+    assert make(validity=doubtful).meta["validity"] == "caution: strong field, unknown instrument"
 
 
 def test_dates_are_in_utc(make, magnetogram):
@@ -215,7 +250,8 @@ def test_files_keep_it(make, tmp_path, round_trip):
     assert isinstance(read, sunpy.map.sources.AIAMap)
     np.testing.assert_array_equal(read.data, image.data)
     assert read.data.dtype.newbyteorder("=") == np.float32
-    for keyword in ("instrume", "telescop", "origin", "history", "date-obs", "t_obs", "timesys", "wavelnth"):
+    keywords = ("instrume", "telescop", "origin", "history", "date-obs", "t_obs", "timesys", "wavelnth", "validity")
+    for keyword in keywords:
         assert read.meta[keyword] == image.meta[keyword], keyword
     assert [keyword for keyword in FOREIGN if keyword in read.meta] == []
     assert read.unit == image.unit
@@ -225,6 +261,13 @@ def test_files_keep_it(make, tmp_path, round_trip):
     assert read.coordinate_frame.is_equivalent_frame(image.coordinate_frame)
     corner = (0, 0) * u.pix
     assert read.pixel_to_world(*corner).separation(image.pixel_to_world(*corner)) < 1e-6 * u.arcsec
+
+
+def test_asdf_files_keep_the_uncertainty(make, tmp_path):
+    image = make()
+    read = write_asdf(image, tmp_path)
+    assert read.uncertainty.unit == u.DN / u.s
+    np.testing.assert_array_equal(read.uncertainty.array, image.uncertainty.array)
 
 
 def test_fits_header_is_plain(make, tmp_path):
@@ -252,6 +295,17 @@ def test_cube(cube, make, grid):
     assert cube.unit == u.DN / u.s
     for plane, angstrom in zip(cube.data, PASSBANDS, strict=True):
         np.testing.assert_array_equal(plane, make(angstrom).data)
+
+
+def test_cube_uncertainty(cube):
+    assert isinstance(cube.uncertainty, StdDevUncertainty)
+    assert cube.uncertainty.unit == u.DN / u.s
+    np.testing.assert_allclose(cube.uncertainty.array, cube.data / 10)
+
+
+def test_cube_without_uncertainty(make):
+    # As soon as one passband lacks it, since a cube has it for all or for none.
+    assert make_cube([make(171), make(193, certain=True)]).uncertainty is None
 
 
 def test_cube_mask(cube):

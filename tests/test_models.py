@@ -9,12 +9,14 @@ import pytest
 import safetensors
 import torch
 from safetensors.torch import save_file
+from scipy.ndimage import gaussian_filter
 
 import astropy.units as u
 
 from sunpy_mag2euv import models, remote
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import DEFAULT_MODEL, Model, available_models, load_model, save_model
+from sunpy_mag2euv.network import build_network
 
 ANGSTROMS = [94, 131, 171, 193, 211, 304, 335, 1600, 1700]
 
@@ -65,6 +67,23 @@ def test_round_trip(tiny_model, tiny_weights):
     for field in dataclasses.fields(Model):
         if field.name not in ("sha256", "state"):
             assert getattr(loaded, field.name) == getattr(tiny_model, field.name), field.name
+
+
+def test_round_trip_of_what_is_known_of_the_training(tiny_model, tmp_path):
+    known = {
+        "training_images": {94: 3, 1700: 2048},
+        "strongest_field": 1234.5,
+        "deviation_factors": {171: 0.9, 193: 1.25},
+    }
+    nothing = {"training_images": {}, "strongest_field": float("inf"), "deviation_factors": {}}
+    for values in (known, nothing):
+        save_model(dataclasses.replace(tiny_model, **values), tmp_path / "trained.safetensors")
+        loaded = load_model(tmp_path / "trained.safetensors")
+        assert {name: getattr(loaded, name) for name in values} == values
+    # These are what a model has of which nothing is known.
+    needed = [field for field in dataclasses.fields(Model) if field.default is field.default_factory]
+    model = Model(**{field.name: getattr(tiny_model, field.name) for field in needed})
+    assert {name: getattr(model, name) for name in nothing} == nothing
 
 
 def test_round_trip_keeps_the_order_of_the_output_planes(tiny_model, tiny_weights):
@@ -200,7 +219,7 @@ def test_weights_of_something_else(write, metadata):
         load_model(write(metadata))
 
 
-@pytest.mark.parametrize("key", ["grid", "valid_radius", "calibration"])
+@pytest.mark.parametrize("key", ["grid", "valid_radius", "calibration", "training_images", "deviation_factors"])
 def test_record_of_another_version(write, record, key):
     del record[key]
     with pytest.raises(ValueError, match=f"lacks '{key}'; was it written by another version"):
@@ -314,71 +333,239 @@ def field(tiny_model):
     return np.where(tiny_model.grid.radius < 1, rng.normal(0, 300, tiny_model.grid.shape), 0).astype(">f8")
 
 
+def planes_of(model, field, *names):
+    """Some planes by name."""
+    model = dataclasses.replace(model, planes=names)
+    return dict(zip(names, model.inputs(field).numpy(), strict=True))
+
+
 def test_inputs(tiny_model, field):
-    planes = dict(zip(tiny_model.planes, tiny_model.inputs(field), strict=True))
-    assert set(planes) == {"absolute", "signed", "mu", "radius"}
+    planes = planes_of(tiny_model, field, "absolute", "signed", "mu", "radius", "disk")
     scaled = np.arcsinh(np.clip(field, -3000, 3000) / 10) / np.arcsinh(300)
     expected = {
         "signed": scaled,
         "absolute": np.abs(scaled),
         "mu": tiny_model.grid.mu,
         "radius": tiny_model.grid.radius - 1,
+        "disk": tiny_model.grid.radius < 1,
     }
     for name, plane in planes.items():
-        assert plane.dtype == torch.float32
-        np.testing.assert_allclose(plane.numpy(), expected[name], atol=1e-6)
+        assert plane.dtype == np.float32
+        np.testing.assert_allclose(plane, expected[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("megametres", [7, 14.5, 57, 227])
+def test_the_field_averaged_over_its_surroundings(tiny_model, field, megametres):
+    sigma = megametres / 696 * tiny_model.grid.solar_radius
+    signed, absolute = planes_of(tiny_model, field, f"signed {megametres} Mm", f"absolute {megametres} Mm").values()
+    assert np.abs([signed, absolute]).max() < 3  # of order one
+    native = field.astype(float)
+    # There is nothing beyond the edges, and no pixel is too far away.
+    strengths = (gaussian_filter(values, sigma, mode="constant", truncate=12) for values in (native, np.abs(native)))
+    for seen, expected in zip((2 * np.sinh(3 * signed), np.expm1(3 * absolute)), strengths, strict=True):
+        np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("grid", [Grid((256, 256), 98.0), Grid((128, 192), 40.0)])
+def test_surroundings_are_as_wide_on_every_grid(tiny_model, grid):
+    """One strong pixel is seen as a Gaussian of that many Mm, for 696 Mm in the Sun's radius."""
+    field = np.zeros(grid.shape)
+    row, column = (size // 2 for size in grid.shape)
+    field[row, column] = -1e4
+    model = dataclasses.replace(tiny_model, grid=grid)
+    signed, absolute = planes_of(model, field, "signed 57 Mm", "absolute 57 Mm").values()
+    rows, columns = np.indices(grid.shape)
+    for seen, sign in ((2 * np.sinh(3 * signed), -1), (np.expm1(3 * absolute), 1)):
+        # Nothing is lost, and it is where it was.
+        assert seen.sum() == pytest.approx(1e4 * sign, rel=1e-3)
+        for distance in (rows - row, columns - column):
+            assert (seen * distance).sum() == pytest.approx(0, abs=1)
+            width = np.sqrt((seen * distance**2).sum() / seen.sum())
+            assert width / grid.solar_radius * 696 == pytest.approx(57, rel=0.01)
+
+
+def test_a_wide_average_of_mixed_polarities_vanishes(tiny_model):
+    chessboard = 500.0 * (-1) ** np.indices(tiny_model.grid.shape).sum(axis=0)
+    signed, absolute = planes_of(tiny_model, chessboard, "signed 57 Mm", "absolute 57 Mm").values()
+    # But for the edges, beyond which there is nothing.
+    middle = np.s_[64:-64, 64:-64]
+    np.testing.assert_allclose(signed[middle], 0, atol=1e-4)
+    np.testing.assert_allclose(absolute[middle], np.log1p(500) / 3, rtol=1e-4)
+
+
+ODD = ("signed", "signed 14 Mm", "signed 114 Mm")
+EVEN = ("absolute", "absolute 7 Mm", "absolute 227 Mm", "mu", "radius", "disk")
 
 
 def test_mirrored_polarity(tiny_model, field):
-    inputs, mirrored = (dict(zip(tiny_model.planes, tiny_model.inputs(sign * field), strict=True)) for sign in (1, -1))
-    torch.testing.assert_close(mirrored["signed"], -inputs["signed"], rtol=0, atol=1e-6)
-    for plane in ("absolute", "mu", "radius"):
-        torch.testing.assert_close(mirrored[plane], inputs[plane], rtol=0, atol=1e-6)
+    inputs, mirrored = (planes_of(tiny_model, sign * field, *ODD, *EVEN) for sign in (1, -1))
+    for plane in ODD:
+        assert inputs[plane].std() > 1e-3
+        np.testing.assert_allclose(mirrored[plane], -inputs[plane], atol=1e-6)
+    for plane in EVEN:
+        assert inputs[plane].std() > 1e-3
+        np.testing.assert_allclose(mirrored[plane], inputs[plane], atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", [Grid((32, 32), 13.0), Grid((64, 64), 4.0)])
+@pytest.mark.parametrize("megametres", [1, 7, 28])
+def test_a_flat_field_stays_flat(tiny_model, grid, megametres):
+    """Also where the average is narrower than a pixel."""
+    model = dataclasses.replace(tiny_model, grid=grid)
+    flat = np.full(grid.shape, 300.0)
+    signed, absolute = planes_of(model, -flat, f"signed {megametres} Mm", f"absolute {megametres} Mm").values()
+    middle = np.s_[10:-10, 10:-10]
+    np.testing.assert_allclose(signed[middle], -np.arcsinh(150) / 3, rtol=1e-4)
+    np.testing.assert_allclose(absolute[middle], np.log1p(300) / 3, rtol=1e-4)
+
+
+UNKNOWN_PLANES = [
+    *("wind", "mu 57 Mm", "radius 57 Mm", "absolute 57", "absolute 57 km", "signed wide Mm", "signed 57 Mm wide"),
+    *("absolute 0 Mm", "absolute -7 Mm", "absolute nan Mm", "signed inf Mm"),
+]
+
+
+@pytest.mark.parametrize("plane", UNKNOWN_PLANES)
+def test_planes_that_there_are_not(tiny_model, plane):
+    """They are refused when the model is made, not when it is used."""
+    with pytest.raises(ValueError, match=f"unknown input plane '{plane}'; expected one of signed, absolute, mu, "):
+        dataclasses.replace(tiny_model, planes=("signed", plane))
+
+
+def test_record_with_an_unknown_plane(write, record):
+    record["planes"][0] = "wind"
+    with pytest.raises(ValueError, match="unknown input plane 'wind'"):
+        load_model(write({"sunpy_mag2euv": json.dumps(record)}))
 
 
 def test_planes_come_in_the_order_of_the_record(tiny_model, field):
-    one = dataclasses.replace(tiny_model, planes=("mu", "signed"))
-    four = dict(zip(tiny_model.planes, tiny_model.inputs(field), strict=True))
-    torch.testing.assert_close(one.inputs(field), torch.stack([four["mu"], four["signed"]]))
+    one = dataclasses.replace(tiny_model, planes=("mu", "signed 14 Mm", "signed"))
+    planes = dict(zip(tiny_model.planes, tiny_model.inputs(field), strict=True))
+    torch.testing.assert_close(one.inputs(field), torch.stack([planes[name] for name in one.planes]))
 
 
-def test_outputs(tiny_model):
+@pytest.fixture(scope="module")
+def certain_model(tiny_model):
+    """One that gives no deviations."""
+    architecture = {**tiny_model.architecture, "deviations": False}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        state = build_network(**architecture).state_dict()
+    return dataclasses.replace(tiny_model, architecture=architecture, deviation_factors={}, state=state)
+
+
+def test_outputs_without_deviations(certain_model):
     codes = torch.linspace(-1, 1, 9)[:, None, None].expand(9, 2, 3)
-    images = tiny_model.outputs(codes)
+    images, deviations = certain_model.outputs(codes)
+    assert deviations is None
     assert images.unit == u.DN / u.s
     assert images.dtype == np.float32
     assert images.shape == (9, 2, 3)
-    for image, code, scaling in zip(images.value, codes.numpy(), tiny_model.image_scalings.values(), strict=True):
+    for image, code, scaling in zip(images.value, codes.numpy(), certain_model.image_scalings.values(), strict=True):
         np.testing.assert_allclose(image, scaling.inverse(code), rtol=1e-5)
 
 
-def test_outputs_stay_in_the_range_trained_on(tiny_model):
-    scalings = tiny_model.image_scalings.values()
+def test_outputs_without_deviations_stay_in_the_range_trained_on(certain_model):
+    scalings = certain_model.image_scalings.values()
     for code, limits in ((-3, [s.low for s in scalings]), (3, [s.high for s in scalings])):
-        images = tiny_model.outputs(torch.full((9, 1, 1), float(code), requires_grad=True))
+        images, _ = certain_model.outputs(torch.full((9, 1, 1), float(code), requires_grad=True))
         np.testing.assert_allclose(images.value.ravel(), limits, rtol=1e-5, atol=1e-4)
 
 
-def test_outputs_need_a_plane_for_every_passband(tiny_model):
-    with pytest.raises(ValueError, match="zip"):
-        tiny_model.outputs(torch.zeros(8, 2, 2))
+@pytest.fixture(scope="module")
+def output():
+    """What a network with deviations might say of nine passbands."""
+    torch.manual_seed(2)
+    return torch.cat([2 * torch.rand(9, 4, 5) - 1, -0.5 - 5 * torch.rand(9, 4, 5)])
 
 
-def test_run(tiny_model, field):
-    polarized = dataclasses.replace(tiny_model, unpolarized=False)
-    image = polarized.run(field, torch.device("cpu"))
-    assert image.shape == (9, 256, 256)
+def test_outputs_with_deviations(tiny_model, output):
+    images, deviations = tiny_model.outputs(output.requires_grad_())
+    for quantity in (images, deviations):
+        assert quantity.unit == u.DN / u.s
+        assert quantity.dtype == np.float32
+        assert quantity.shape == (9, 4, 5)
+    codes, logarithms = output.detach().double().split(9)
+    for number, (band, scaling) in enumerate(tiny_model.image_scalings.items()):
+        mean, deviation = scaling.moments(codes[number], logarithms[number].exp())
+        np.testing.assert_allclose(images[number].value, mean, rtol=1e-5)
+        np.testing.assert_allclose(
+            deviations[number].value, deviation * tiny_model.deviation_factors[band], rtol=1e-5, err_msg=str(band)
+        )
+
+
+def test_images_are_brighter_the_less_certain_they_are(tiny_model):
+    """What is normally distributed in the scaled values is skewed in DN/s."""
+    code = torch.zeros(9, 1, 1)
+    images = [tiny_model.outputs(torch.cat([code, code + logarithm]))[0].value.ravel() for logarithm in (-5.5, -0.5)]
+    kinds = [scaling.to_dict()["kind"] for scaling in tiny_model.image_scalings.values()]
+    assert set(kinds) == {"linear", "sqrt", "log"}
+    for kind, *image in zip(kinds, *images, strict=True):
+        assert image[1] == pytest.approx(image[0]) if kind == "linear" else image[1] > 1.05 * image[0]
+
+
+def test_factors_are_of_the_deviations_alone(tiny_model, output):
+    factors = {band: 0.5 + number for number, band in enumerate(ANGSTROMS)}
+    without, some = (dataclasses.replace(tiny_model, deviation_factors=given) for given in ({}, {171: 3.0}))
+    images, expected = without.outputs(output)
+    for model, given in ((dataclasses.replace(tiny_model, deviation_factors=factors), factors), (some, {171: 3.0})):
+        others, deviations = model.outputs(output)
+        assert np.array_equal(others, images)
+        for number, band in enumerate(ANGSTROMS):
+            assert u.allclose(deviations[number], given.get(band, 1) * expected[number], rtol=1e-6)
+
+
+def test_moments_of_a_batch_are_those_of_each(tiny_model, certain_model, output):
+    batch = torch.stack([output, output.flip(-1)])
+    for moments, of_first in zip(tiny_model.moments(batch), tiny_model.moments(output), strict=True):
+        assert moments.shape == (2, 9, 4, 5)
+        torch.testing.assert_close(moments[0], of_first)
+        torch.testing.assert_close(moments[1], of_first.flip(-1))
+    mean, deviation = certain_model.moments(batch[:, :9])
+    assert deviation is None
+    assert mean.shape == (2, 9, 4, 5)
+    # Whoever learns from images in DN/s needs their gradients.
+    codes = batch.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(tiny_model.moments(codes)[0].sum(), codes)
+    assert gradient.isfinite().all()
+    assert (gradient[:, :9] > 0).all()
+
+
+@pytest.mark.parametrize("planes", [8, 10, 17, 19])
+def test_outputs_need_planes_for_every_passband(tiny_model, planes):
+    message = f"the model tiny needs 9 planes, or 18 with deviations; got {planes}"
+    for ask, shape in ((tiny_model.outputs, (planes, 2, 2)), (tiny_model.moments, (3, planes, 2, 2))):
+        with pytest.raises(ValueError, match=message):
+            ask(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["tiny_model", "certain_model"])
+def test_run(request, name, field):
+    model = dataclasses.replace(request.getfixturevalue(name), unpolarized=False)
+    image = model.run(field, torch.device("cpu"))
+    assert image.shape == ({"tiny_model": 18, "certain_model": 9}[name], 256, 256)
     assert not image.requires_grad
-    torch.testing.assert_close(image, polarized.network(torch.device("cpu"))(polarized.inputs(field)[None])[0])
+    torch.testing.assert_close(image, model.network(torch.device("cpu"))(model.inputs(field)[None])[0])
 
 
-def test_run_does_not_know_polarity(tiny_model, field):
+@pytest.mark.parametrize("name", ["tiny_model", "certain_model"])
+def test_run_does_not_know_polarity(request, name, field):
     device = torch.device("cpu")
-    polarized = dataclasses.replace(tiny_model, unpolarized=False)
+    model = request.getfixturevalue(name)
+    polarized = dataclasses.replace(model, unpolarized=False)
     image, reverse = (polarized.run(sign * field, device) for sign in (1, -1))
     assert (image - reverse).abs().max() > 1e-3
-    torch.testing.assert_close(tiny_model.run(field, device), (image + reverse) / 2)
-    torch.testing.assert_close(tiny_model.run(-field, device), tiny_model.run(field, device))
+    torch.testing.assert_close(model.run(field, device), (image + reverse) / 2)
+    torch.testing.assert_close(model.run(-field, device), model.run(field, device))
+    for answer, mirrored in zip(*(model.outputs(model.run(sign * field, device)) for sign in (1, -1)), strict=True):
+        assert (answer is None and mirrored is None) or u.allclose(answer, mirrored, rtol=1e-4, atol=1e-4 * answer.unit)
+
+
+def test_the_field_is_prepared_once(tiny_model, field, monkeypatch):
+    prepared, inputs = [], Model.inputs
+    monkeypatch.setattr(Model, "inputs", lambda *args: prepared.append(1) or inputs(*args))
+    tiny_model.run(field, torch.device("cpu"))
+    assert len(prepared) == 1
 
 
 def test_valid(tiny_model):

@@ -26,6 +26,15 @@ def shared():
     return SharedUNet(4, 9, widths=(4, 8), head=4).eval().requires_grad_(False)
 
 
+@pytest.fixture(scope="module")
+def unsure():
+    """The same with deviations, its last weights so large that their bounds are met."""
+    torch.manual_seed(0)
+    unsure = SharedUNet(4, 9, widths=(4, 8), head=4, deviations=True).eval().requires_grad_(False)
+    unsure.read.weight *= 8
+    return unsure
+
+
 # -- Generator ---------------------------------------------------------------------------------------------------------
 
 
@@ -207,6 +216,7 @@ def test_shared_unet_shapes(shared):
         default = SharedUNet()
         assert default(torch.empty(1, 4, 256, 256)).shape == (1, 9, 256, 256)
         assert default(torch.empty(1, 4, 1024, 512)).shape == (1, 9, 1024, 512)
+        assert SharedUNet(14, deviations=True)(torch.empty(1, 14, 64, 64)).shape == (1, 18, 64, 64)
 
 
 def test_shared_unet_is_smaller_than_one_generator():
@@ -214,13 +224,15 @@ def test_shared_unet_is_smaller_than_one_generator():
         assert parameters(SharedUNet()) < parameters(Generator()) / 10
 
 
-def test_shared_unet_does_not_mix_the_batch(shared):
+@pytest.mark.parametrize("network", ["shared", "unsure"])
+def test_shared_unet_does_not_mix_the_batch(request, network):
+    shared = request.getfixturevalue(network)
     torch.manual_seed(1)
     field = torch.randn(3, 4, 64, 64)
     field[1] *= 100
     together = shared(field)
     for index in range(3):
-        torch.testing.assert_close(shared(field[index : index + 1])[0], together[index], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(shared(field[index : index + 1])[0], together[index], rtol=1e-4, atol=1e-4)
 
 
 def test_shared_unet_is_the_same_in_training(shared):
@@ -269,17 +281,60 @@ def test_shared_unet_moves_with_the_image(shared):
     )
 
 
-def test_every_weight_of_shared_unet_is_used():
+@pytest.mark.parametrize("deviations", [False, True])
+def test_every_weight_of_shared_unet_is_used(deviations):
     torch.manual_seed(0)
-    shared = SharedUNet(4, 9, widths=(4, 8), head=4)
+    shared = SharedUNet(4, 9, widths=(4, 8), head=4, deviations=deviations)
     shared(torch.randn(1, 4, 32, 32)).square().sum().backward()
     assert [name for name, weight in shared.named_parameters() if weight.grad is None or not weight.grad.any()] == []
 
 
 def test_shared_unet_errors(shared):
     for size in ((30, 32), (32, 30)):
-        with pytest.raises(ValueError, match=rf"multiples of 4; got \({size[0]}, {size[1]}\)"):
-            shared(torch.zeros(1, 4, *size))
+        for call in (shared, shared.features):
+            with pytest.raises(ValueError, match=rf"multiples of 4; got \({size[0]}, {size[1]}\)"):
+                call(torch.zeros(1, 4, *size))
+
+
+def test_images_are_read_from_features_by_one_convolution(shared):
+    torch.manual_seed(1)
+    field = torch.randn(2, 4, 32, 48)
+    features = shared.features(field)
+    assert features.shape == (2, 4 + 4, 32, 48)
+    assert torch.equal(shared(field), shared.read(features))
+    # Which is linear, but for a constant, and sees the input as it is.
+    constant = shared.read(torch.zeros_like(features))
+    other = torch.randn_like(features)
+    torch.testing.assert_close(
+        shared.read(2 * features - 3 * other) - constant,
+        2 * (shared.read(features) - constant) - 3 * (shared.read(other) - constant),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+    assert torch.equal(features[:, -4:], field)
+
+
+def test_deviations_come_after_the_images(unsure):
+    torch.manual_seed(1)
+    field = 3 * torch.randn(2, 4, 32, 48)
+    output, read = unsure(field), unsure.read(unsure.features(field))
+    assert output.shape == read.shape == (2, 18, 32, 48)
+    assert torch.equal(output[:, :9], read[:, :9])
+    assert output[:, :9].max() > 0 > -5.5 > output[:, :9].min()
+    logarithms = output[:, 9:]
+    assert (logarithms.min(), logarithms.max()) == (-5.5, -0.5)
+    within = (logarithms > -5.5) & (logarithms < -0.5)
+    assert 0.1 < within.float().mean() < 0.9
+    # Within the bounds, they are linear in the features as well.
+    torch.testing.assert_close(logarithms[within], read[:, 9:][within] - 1.5)
+
+
+def test_deviations_begin_in_the_middle():
+    torch.manual_seed(0)
+    with torch.no_grad():
+        logarithms = SharedUNet(4, 9, deviations=True, widths=(4, 8), head=4)(torch.randn(1, 4, 32, 32))[:, 9:]
+    assert logarithms.mean().item() == pytest.approx(-1.5, abs=0.3)
+    assert ((logarithms > -5.5) & (logarithms < -0.5)).float().mean() > 0.95
 
 
 # -- build_network -----------------------------------------------------------------------------------------------------
@@ -289,6 +344,8 @@ def test_build_network():
     shared = build_network("shared-unet", in_channels=2, out_channels=3, widths=[4, 8], head=4)
     assert isinstance(shared, SharedUNet)
     assert shared(torch.zeros(1, 2, 8, 8)).shape == (1, 3, 8, 8)
+    unsure = build_network("shared-unet", in_channels=2, out_channels=3, widths=[4, 8], head=4, deviations=True)
+    assert unsure(torch.zeros(1, 2, 8, 8)).shape == (1, 6, 8, 8)
     with torch.device("meta"):
         generator = build_network("generator", levels=6, normalization="batch")
     assert isinstance(generator, Generator)

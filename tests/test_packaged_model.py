@@ -11,7 +11,7 @@ import sunpy.map
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
-from sunpy_mag2euv.metrics import correlation
+from sunpy_mag2euv.metrics import correlation, structure_ratio
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.sample import sample_magnetogram
 
@@ -74,10 +74,40 @@ def test_levels_are_those_of_a_sun(images):
         assert scaling.low < np.median(image.data[disk]) < scaling.inverse(0.6), image.wavelength
 
 
+def test_uncertainty_is_larger_off_the_limb(magnetogram, images):
+    """In parts of the intensity, compared with the quiet disk: there is no field to answer to."""
+    grid = mag2euv.load_model().grid
+    quiet = np.abs(prepare(magnetogram, grid).values) < 10
+    inner, off = quiet & (grid.radius < 0.7), (grid.radius > 1.05) & (grid.radius < 1.15)
+    for image in images:
+        if image.wavelength.value in (171, 193, 304):
+            relative = [np.median(image.uncertainty.array[where] / image.data[where]) for where in (inner, off)]
+            assert relative[1] > relative[0], image.wavelength
+
+
+def test_deviations_are_of_the_images_size(images):
+    disk = mag2euv.load_model().grid.radius < 1
+    for image in images:
+        np.testing.assert_array_equal(np.isfinite(image.uncertainty.array), np.isfinite(image.data))
+        assert 0.02 < np.median(image.uncertainty.array[disk] / image.data[disk]) < 1, image.wavelength
+
+
+def test_the_sharp_model_has_more_structure(magnetogram):
+    sharp = mag2euv.load_model("shared-browse-sharp")
+    grid = sharp.grid
+    for passband in (94, 131, 171, 193, 304):
+        smooth, fine = (mag2euv.generate(magnetogram, passband, model=model) for model in (None, sharp))
+        ratio = structure_ratio(fine.data, smooth.data, grid.radius, grid.solar_radius)
+        assert ratio > 2, passband
+        assert correlation(fine.data[grid.radius < 1], smooth.data[grid.radius < 1]) > 0.9, passband
+
+
 def test_no_checkerboard_of_its_own():
     """Without a field to answer to, nothing in the disk's middle varies from pixel to pixel."""
     model = mag2euv.load_model()
-    for plane in model.run(np.zeros(model.grid.shape, dtype=np.float32), torch.device("cpu")).numpy():
+    planes = model.run(np.zeros(model.grid.shape, dtype=np.float32), torch.device("cpu")).numpy()
+    # Those after the images are of their deviations.
+    for plane in planes[: len(model.image_scalings)]:
         disk = plane[88:168, 88:168]
         alternating = disk[::2, ::2] - disk[1::2, ::2] - disk[::2, 1::2] + disk[1::2, 1::2]
         assert np.abs(alternating).max() < 1e-3

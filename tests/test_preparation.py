@@ -151,10 +151,11 @@ def test_field_at_the_limb_is_not_eaten(make_magnetogram):
     assert (prepared.values[GRID.radius < 0.995] > 98).all()
 
 
-@pytest.mark.parametrize(("instrument", "factor"), [("HMI_SIDE1", 1.0), ("MDI", 0.701)])
+@pytest.mark.parametrize(("instrument", "factor"), [("HMI_SIDE1", 1.0), ("MDI", 0.701), ("GONG", 1.438)])
 def test_fields_are_brought_to_the_scale_of_hmi(make_magnetogram, instrument, factor):
     prepared = prepare(make_magnetogram([(0, 0, 10.0, 100.0)], instrument=instrument), GRID)
     assert prepared.values[128, 128] == pytest.approx(100 * factor, rel=0.01)
+    assert prepared.on_hmi_scale is True
 
 
 def test_an_unknown_magnetograph_is_taken_as_it_is_with_a_warning(make_magnetogram):
@@ -162,6 +163,7 @@ def test_an_unknown_magnetograph_is_taken_as_it_is_with_a_warning(make_magnetogr
     with pytest.warns(SunpyUserWarning, match="no conversion to HMI's field scale is known for PHI"):
         prepared = prepare(magnetogram, GRID)
     assert prepared.values[128, 128] == pytest.approx(100, rel=0.01)
+    assert prepared.on_hmi_scale is False
 
 
 def test_units_are_converted(make_magnetogram):

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,3 +133,92 @@ def test_bad_record(record, message):
     with pytest.raises(ValueError, match=message):
         scaling_from_dict(record)
     assert record == before
+
+
+# -- Moments -----------------------------------------------------------------------------------------------------------
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(100)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+
+
+def unclipped(scaling, scaled):
+    """What `inverse` would be without its limits."""
+    stretch, unstretch = {
+        LinearScaling: (lambda value: value, lambda value: value),
+        SqrtScaling: (np.sqrt, np.square),
+        LogScaling: (lambda value: np.log(value + scaling.offset), lambda value: np.exp(value) - scaling.offset),
+        AsinhScaling: (lambda value: np.arcsinh(value / scaling.knee), lambda value: scaling.knee * np.sinh(value)),
+    }[type(scaling)]
+    low, high = stretch(scaling.low), stretch(scaling.high)
+    return unstretch(low + (scaled + 1) / 2 * (high - low))
+
+
+def moments(scaling, mean, deviation, dtype=torch.float64):
+    return [
+        tensor.numpy()
+        for tensor in scaling.moments(torch.tensor(mean, dtype=dtype), torch.tensor(deviation, dtype=dtype))
+    ]
+
+
+@given(scalings(), st.floats(-1, 1), st.floats(1e-3, 0.3))
+def test_moments_are_those_of_the_inverse(scaling, mean, deviation):
+    values = unclipped(scaling, mean + deviation * NODES)
+    expected = values @ WEIGHTS
+    spread = np.sqrt((values - expected) ** 2 @ WEIGHTS)
+    # Rounding goes with the numbers from which differences are taken.
+    rounding = 1e-9 * (abs(expected) + spread + getattr(scaling, "offset", 0))
+    assert moments(scaling, mean, deviation) == pytest.approx([expected, spread], rel=1e-6, abs=rounding)
+
+
+@given(scalings(), st.floats(-1, 1))
+def test_what_is_certain_is_the_inverse(scaling, mean):
+    rounding = 1e-12 * (abs(scaling.low) + scaling.high + getattr(scaling, "offset", 0))
+    expected, spread = moments(scaling, mean, 0.0)
+    assert expected == pytest.approx(scaling.inverse(mean), rel=1e-9, abs=rounding)
+    assert spread == 0
+
+
+@given(scalings(), st.floats(0, 0.3), st.floats(0, 10))
+def test_means_beyond_the_range_are_clipped(scaling, deviation, beyond):
+    for edge in (-1.0, 1.0):
+        assert moments(scaling, edge * (1 + beyond), deviation) == moments(scaling, edge, deviation)
+
+
+@pytest.mark.parametrize("scaling", EXAMPLES, ids=str)
+def test_moments_have_the_shape_of_what_is_given(scaling):
+    scaled, deviation = torch.rand(2, 3, 4), torch.rand(2, 3, 4) / 2
+    for given_, dtype in ((scaled, torch.float32), (scaled.double(), torch.float64)):
+        for moment in scaling.moments(given_, deviation.to(dtype)):
+            assert moment.shape == (2, 3, 4)
+            assert moment.dtype == dtype
+
+
+@pytest.mark.parametrize("scaling", EXAMPLES, ids=str)
+def test_moments_in_single_precision(scaling):
+    means, deviations = (grid.ravel() for grid in np.meshgrid(np.linspace(-1, 1, 21), np.exp([-5.5, -3, -1.5, -0.5])))
+    single, double = (moments(scaling, means, deviations, dtype) for dtype in (torch.float32, torch.float64))
+    np.testing.assert_allclose(single[0], double[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(single[1], double[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize("scaling", EXAMPLES, ids=str)
+def test_gradients_of_moments(scaling):
+    means, deviations = np.meshgrid(np.linspace(-1.3, 1.3, 14), np.exp([-5.5, -3, -1.5, -0.5]))
+    given_ = [torch.from_numpy(grid.ravel()).requires_grad_() for grid in (means, deviations)]
+    # In units of the range, to which the tolerances fit.
+    assert torch.autograd.gradcheck(lambda *x: [moment / scaling.high for moment in scaling.moments(*x)], given_)
+    single = [tensor.detach().float().requires_grad_() for tensor in given_]
+    for moment in scaling.moments(*single):
+        for gradient in torch.autograd.grad(moment.sum(), single, retain_graph=True, allow_unused=True):
+            assert gradient is None or gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("scaling", EXAMPLES, ids=str)
+def test_gradients_of_the_mean_of_what_is_certain(scaling):
+    """That of networks without deviations, by which they learn."""
+    mean = torch.linspace(-1.2, 1.2, 13).requires_grad_()
+    (gradient,) = torch.autograd.grad(scaling.moments(mean, torch.zeros(13))[0].sum(), mean)
+    assert gradient.isfinite().all()
+    within = mean.detach().abs() < 0.99
+    assert (gradient[within] > 0).all()
+    assert not gradient[mean.detach().abs() > 1.01].any()

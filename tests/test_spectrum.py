@@ -8,6 +8,7 @@ import astropy.units as u
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import spectrum_ratio, structure_ratio
+from sunpy_mag2euv.metrics.spectrum import fine_scales, spectrum_window, wave_numbers
 
 GRID = Grid((256, 256), 98.0)
 PIXEL = 696 / 98  # Mm
@@ -77,3 +78,58 @@ def test_without_structure():
     assert np.isnan(structure_ratio(image, image, coarse.radius, coarse.solar_radius))
     with pytest.raises(ValueError, match="one shape"):
         structure_ratio(flat, flat[1:], GRID.radius, GRID.solar_radius)
+
+
+def test_window():
+    assert spectrum_window(0) == 1
+    assert spectrum_window(0.45) == pytest.approx(0.5)
+    radius = np.linspace(0, 0.9, 50)
+    assert np.all(np.diff(spectrum_window(radius)) < 0)
+    np.testing.assert_allclose(spectrum_window(np.array([0.9, 1, 1.8, 5])), 0, atol=1e-30)
+    assert spectrum_window(GRID.radius).shape == GRID.shape
+
+
+def test_wave_numbers():
+    # Pixels of 6.96 Mm.
+    waves = wave_numbers((8, 5), 100.0) * 6.96
+    assert waves.shape == (8, 5)
+    np.testing.assert_allclose(waves[:, 0], np.array([0, 1, 2, 3, 4, 3, 2, 1]) / 8)
+    np.testing.assert_allclose(waves[0], np.array([0, 1, 2, 2, 1]) / 5)
+    np.testing.assert_allclose(waves[2, 3], np.hypot(2 / 8, 2 / 5))
+    # Where a wave of 40 Mm is, its wave number says so.
+    power = np.abs(np.fft.fft2(np.log2(_wave(40, 1)) - 8)) ** 2
+    assert wave_numbers(GRID.shape, GRID.solar_radius).ravel()[power.argmax()] == pytest.approx(1 / 40, rel=0.05)
+
+
+@pytest.mark.parametrize(("shape", "solar_radius"), [((256, 256), 98.0), ((200, 301), 75.0), ((64, 64), 400.0)])
+def test_fine_scales(shape, solar_radius):
+    chosen = fine_scales(shape, solar_radius)
+    assert (chosen.shape, chosen.dtype) == (shape, bool)
+    # Cycles along either axis, of which half the sizes and more are negative, and their lengths.
+    rows, columns = (np.minimum(np.arange(size), size - np.arange(size)) / size for size in shape)
+    cycles = np.hypot(rows[:, None], columns) * solar_radius / 696
+    low, high = 1 / 60, 1 / 20
+    assert chosen[(cycles > low + 1e-9) & (cycles < high - 1e-9)].all()
+    assert not chosen[(cycles < low - 1e-9) | (cycles > high + 1e-9)].any()
+    assert chosen.any()
+    assert not chosen.all()
+
+
+def test_fine_scales_have_to_be_resolved():
+    # Two pixels are 20 Mm when the Sun's radius is 69.6 pixels.
+    assert fine_scales((64, 64), 69.7).any()
+    assert not fine_scales((64, 64), 69.5).any()
+
+
+def test_structure_ratio_is_that_of_the_power_at_fine_scales(noise):
+    images = noise, 2 ** gaussian_filter(np.log2(noise), 0.7)
+    window = spectrum_window(GRID.radius)
+    chosen = fine_scales(GRID.shape, GRID.solar_radius)
+    powers = []
+    for image in images:
+        logarithm = np.log2(image + 1)
+        transform = np.fft.fft2((logarithm - np.average(logarithm, weights=window)) * window)
+        powers.append((np.abs(transform[chosen]) ** 2).sum())
+    assert powers[0] > 1.2 * powers[1]
+    ratio = structure_ratio(*images, GRID.radius, GRID.solar_radius)
+    assert ratio == pytest.approx(powers[0] / powers[1], rel=1e-9)

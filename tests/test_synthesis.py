@@ -7,6 +7,7 @@ import torch
 import astropy.units as u
 import sunpy.map
 from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
 from sunpy.data.test import get_dummy_map_from_header, get_test_filepath
 from sunpy.util.exceptions import SunpyUserWarning
 
@@ -18,6 +19,7 @@ from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling
+from sunpy_mag2euv.validity import assess
 
 WELL_KNOWN = [angstrom for angstrom in PASSBANDS if angstrom != 211]
 
@@ -31,6 +33,14 @@ def magnetogram(make_magnetogram):
 def cutout(make_magnetogram):
     """A part of the disk, turned by 30°, so that it does not fill the part of the grid that it is on."""
     return make_magnetogram(rotation=30, size=(120, 160), scale=5.0, offset=(-60, -20))
+
+
+@pytest.fixture(scope="module")
+def certain_model(tiny_model):
+    """The tiny model with a network that does not say how far off it may be."""
+    architecture = tiny_model.architecture | {"deviations": False}
+    state = build_network(**architecture).state_dict()
+    return dataclasses.replace(tiny_model, architecture=architecture, deviation_factors={}, state=state)
 
 
 @pytest.fixture
@@ -85,7 +95,7 @@ def test_one_in_a_list_gives_a_list(magnetogram, tiny_model):
 
 def test_is_the_data_flow_of_the_parts(magnetogram, tiny_model):
     field = prepare(magnetogram, tiny_model.grid)
-    images = tiny_model.outputs(tiny_model.run(field.values, torch.device("cpu")))
+    images, _ = tiny_model.outputs(tiny_model.run(field.values, torch.device("cpu")))
     for image in mag2euv.generate(magnetogram, WELL_KNOWN, model=tiny_model):
         plane = images[list(PASSBANDS).index(image.wavelength.value)].value
         np.testing.assert_array_equal(image.data[tiny_model.valid], plane[tiny_model.valid])
@@ -154,6 +164,47 @@ def test_cutout_answers_as_the_full_disk_does(make_magnetogram, tiny_model):
     assert part.data[40:-40, 40:-40].size > 1000
 
 
+def test_uncertainty(magnetogram, tiny_model):
+    field = prepare(magnetogram, tiny_model.grid)
+    _, deviations = tiny_model.outputs(tiny_model.run(field.values, torch.device("cpu")))
+    for image in mag2euv.generate(magnetogram, [171, 193], model=tiny_model):
+        assert isinstance(image.uncertainty, StdDevUncertainty)
+        assert image.uncertainty.unit == image.unit == u.DN / u.s
+        assert image.uncertainty.array.shape == image.data.shape == (256, 256)
+        assert image.uncertainty.array.dtype == np.float32
+        np.testing.assert_array_equal(np.isnan(image.uncertainty.array), np.isnan(image.data))
+        plane = deviations[list(PASSBANDS).index(image.wavelength.value)].value
+        np.testing.assert_array_equal(image.uncertainty.array[tiny_model.valid], plane[tiny_model.valid])
+        assert (plane > 0).all()
+
+
+def test_uncertainty_is_nan_where_the_field_is_unknown(make_magnetogram, tiny_model):
+    gap = make_magnetogram(lambda x, y: np.where(np.hypot(x + 0.3, y - 0.2) < 0.1, np.nan, 100 * x))
+    image = mag2euv.generate(gap, 193, model=tiny_model)
+    missing = np.isnan(image.uncertainty.array)
+    np.testing.assert_array_equal(missing, np.isnan(image.data))
+    assert missing[147, 98]  # the gap's middle
+
+
+def test_uncertainty_of_a_cutout(cutout, tiny_model):
+    image = mag2euv.generate(cutout, 193, model=tiny_model)
+    assert image.uncertainty.array.shape == image.data.shape
+    np.testing.assert_array_equal(np.isnan(image.uncertainty.array), np.isnan(image.data))
+
+
+def test_uncertainty_is_multiplied_by_the_passbands_factor(magnetogram, tiny_model):
+    plain, doubled = (dataclasses.replace(tiny_model, deviation_factors=factors) for factors in ({}, {193: 2.0}))
+    for passband, factor in ((193, 2), (171, 1)):
+        before, after = (mag2euv.generate(magnetogram, passband, model=model) for model in (plain, doubled))
+        np.testing.assert_allclose(after.uncertainty.array, factor * before.uncertainty.array, rtol=1e-6)
+        np.testing.assert_array_equal(after.data, before.data)
+
+
+def test_no_uncertainty_from_a_model_without_deviations(magnetogram, certain_model):
+    assert mag2euv.generate(magnetogram, 193, model=certain_model).uncertainty is None
+    assert mag2euv.generate_cube(magnetogram, [171, 193], model=certain_model).uncertainty is None
+
+
 def test_device(magnetogram, tiny_model):
     expected = mag2euv.generate(magnetogram, 193, model=tiny_model, device="cpu")
     given = mag2euv.generate(magnetogram, 193, model=tiny_model, device=torch.device("cpu"))
@@ -212,6 +263,17 @@ def test_cube_of_a_cutout(cutout, tiny_model):
     assert cube[1].wcs.pixel_to_world(3, 5).separation(image.pixel_to_world(3 * u.pix, 5 * u.pix)) < 1e-6 * u.arcsec
 
 
+def test_cube_carries_the_uncertainty(magnetogram, tiny_model):
+    cube = mag2euv.generate_cube(magnetogram, [171, 304], model=tiny_model)
+    assert isinstance(cube.uncertainty, StdDevUncertainty)
+    assert cube.uncertainty.unit == u.DN / u.s
+    assert cube.uncertainty.array.shape == cube.data.shape
+    np.testing.assert_array_equal(np.isnan(cube.uncertainty.array), cube.mask)
+    for index, passband in enumerate((171, 304)):
+        image = mag2euv.generate(magnetogram, passband, model=tiny_model)
+        np.testing.assert_array_equal(cube[index].uncertainty.array, image.uncertainty.array)
+
+
 def test_one_network_run_for_all_passbands(magnetogram, tiny_model, monkeypatch):
     runs = []
     run = Model.run
@@ -224,7 +286,7 @@ def test_one_network_run_for_all_passbands(magnetogram, tiny_model, monkeypatch)
 
 
 def test_scarce_passband_warns(magnetogram, tiny_model):
-    with pytest.warns(SunpyUserWarning, match=r"211 Å: the weights rest on \d+ training images") as warned:
+    with pytest.warns(SunpyUserWarning, match=r"211 Å: the weights rest on \d+ images") as warned:
         mag2euv.generate(magnetogram, [193, 211], model=tiny_model)
     assert len(warned) == 1
 
@@ -298,7 +360,8 @@ class TestBadInput:
 
     def test_own_output(self, magnetogram, tiny_model):
         dark = np.zeros(tiny_model.grid.shape) * u.DN / u.s
-        synthetic = make_map(dark, tiny_model.grid, PASSBANDS[193], magnetogram, tiny_model)
+        validity = assess(prepare(magnetogram, tiny_model.grid), tiny_model, PASSBANDS[193])
+        synthetic = make_map(dark, None, tiny_model.grid, PASSBANDS[193], magnetogram, tiny_model, validity)
         self.refused(synthetic, tiny_model, match="in gauss; this Map is AIA SYNTHETIC 193.0 Angstrom in DN / s")
 
     def test_real_sharp_patch(self, test_data, tiny_model):

@@ -65,7 +65,8 @@ def test_model_a_is_the_papers():
     off = ("mirror", "polarity", "gain", "noise", "clipping")
     assert not any(keys[f"augmentation.{name}"] for name in off)
     assert not any(keys[f"optimizer.{name}"] for name in ("weight_decay", "warmup", "clip", "averaging"))
-    assert not keys["loss.evened"]
+    assert not any(keys[f"loss.{name}"] for name in ("surprise", "discordance", "structure", "evened"))
+    assert keys["data.scarce"] == []
 
 
 def test_model_b_is_model_a_with_an_adversary():
@@ -100,7 +101,7 @@ def test_the_papers_protocols_need_no_more_than_store_and_passband(tmp_path, pro
 def test_the_shared_protocol_makes_the_packaged_model():
     """What `sunpy_mag2euv.load_model` says of the weights in the package is what the protocol says."""
     packaged, settings = load_model(), protocol_defaults("shared")["model"]
-    in_and_out = {"in_channels": 4, "out_channels": 9}
+    in_and_out = {"in_channels": len(settings["planes"]), "out_channels": 9}
     assert packaged.architecture == {**settings["network"], **in_and_out}
     assert list(packaged.planes) == settings["planes"]
     assert packaged.field_scaling == scaling_from_dict(settings["field_scaling"])
@@ -112,6 +113,14 @@ def test_the_shared_protocol_makes_the_packaged_model():
     assert (packaged.unpolarized, packaged.valid_radius) == (settings["unpolarized"], settings["valid_radius"])
 
 
+def test_the_shared_protocol_learns_how_far_off_it_may_be():
+    defaults = protocol_defaults("shared")
+    assert defaults["model"]["network"]["deviations"]
+    assert defaults["loss"]["surprise"] > 0
+    assert defaults["loss"]["discordance"] > 0
+    assert defaults["loss"]["adversarial"] == 0
+
+
 # -- Reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -119,14 +128,14 @@ def test_what_is_given_is_laid_over_the_defaults(tmp_path):
     path = write_config(
         tmp_path / "run.toml",
         "model-a",
-        data={**NEEDED, "passbands": ["171", 193], "draws": {"toy": 3}},
+        data={**NEEDED, "passbands": ["171", 193], "draws": {"toy": 3, "other": 0}},
         model={"network": {"levels": 10}},
         optimizer={"learning_rate": 1},
         trainer={"devices": 2, "strategy": "ddp"},
     )
     config, defaults = load_config(path), protocol_defaults("model-a")
     assert config["data"]["passbands"] == [171, 193]
-    assert config["data"]["draws"] == {"toy": 3}
+    assert config["data"]["draws"] == {"toy": 3, "other": 0}
     assert config["model"]["network"] == {**defaults["model"]["network"], "levels": 10}
     assert config["optimizer"] == {**defaults["optimizer"], "learning_rate": 1.0}
     assert type(config["optimizer"]["learning_rate"]) is float
@@ -140,6 +149,10 @@ def test_paths_are_relative_to_the_file(tmp_path):
     assert load_config(path)["data"]["store"] == str(tmp_path / "store.zarr")
     path = write_config(tmp_path / "run.toml", "model-a", data={**NEEDED, "store": "/data/store.zarr"})
     assert load_config(path)["data"]["store"] == "/data/store.zarr"
+    assert load_config(path)["run"]["start"] == ""
+    for start, expected in (("runs/first", str(tmp_path / "runs" / "first")), ("/runs/first", "/runs/first")):
+        path = write_config(tmp_path / "run.toml", "model-a", data=NEEDED, run={"start": start})
+        assert load_config(path)["run"]["start"] == expected
 
 
 def test_another_network_keeps_nothing_of_the_default(tmp_path):
@@ -159,7 +172,11 @@ def test_another_network_keeps_nothing_of_the_default(tmp_path):
     [
         ({"optimiser": {}}, "run.toml has the unknown key optimiser; did you mean optimizer?"),
         ({"run": {"step": 3}}, "run.toml has the unknown key run.step; did you mean steps?"),
-        ({"loss": {"xyz": 3}}, "unknown key loss.xyz; there are l1, adversarial, stride2_layers, evened"),
+        (
+            {"loss": {"xyz": 3}},
+            "run.toml has the unknown key loss.xyz; there are l1, surprise, discordance, structure, ",
+        ),
+        ({"loss": {"suprise": 3}}, "run.toml has the unknown key loss.suprise; did you mean surprise?"),
         ({"run": {"steps": "many"}}, "run.toml: run.steps must be a int such as 500000; it is 'many'"),
         ({"run": {"steps": True}}, "run.toml: run.steps must be a int such as 500000; it is True"),
         ({"run": 3}, "run.toml: run must be a table; it is 3"),
@@ -168,7 +185,8 @@ def test_another_network_keeps_nothing_of_the_default(tmp_path):
         ({"data": {**NEEDED, "store": ""}}, "run.toml must say where the frames are; give data.store"),
         ({"data": {"store": "x"}}, "run.toml must say what to learn; give data.passbands, such as [193]"),
         ({"data": {**NEEDED, "passbands": [195]}}, "195"),
-        ({"model": {"planes": ["signed", "mu"]}}, "mu and radius cannot be shifted; set augmentation.shift = 0"),
+        ({"model": {"planes": ["signed", "mu"]}}, "the plane mu cannot be shifted; set augmentation.shift = 0"),
+        ({"model": {"planes": ["signed", "disk"]}}, "the plane disk cannot be shifted; set augmentation.shift = 0"),
         ({"run": {"steps": 0}}, "run.steps must be at least 1; it is 0"),
         ({"run": {"batch": -1}}, "run.batch must be at least 1; it is -1"),
         ({"run": {"epoch": 0}}, "run.epoch must be at least 1; it is 0"),
@@ -186,6 +204,79 @@ def test_mistakes_are_said_in_one_sentence(tmp_path, tables, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         load_config(path)
     assert "\n" not in str(caught.value)
+
+
+NO_LOSS = "of the losses, at least one must have a weight, and none a negative one"
+DEVIATIONS = "loss.surprise needs a network that gives deviations; set model.network.deviations = true"
+ADVERSARIAL = "with loss.adversarial, of the other losses only loss.l1 is used; take out loss."
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tables", "message"),
+    [
+        ("model-a", {"loss": {"surprise": 1.0}}, DEVIATIONS),
+        ("shared", {"model": {"network": {"deviations": False}}}, DEVIATIONS),
+        ("shared", {"model": {"network": {"kind": "generator", "levels": 5}}}, DEVIATIONS),
+        ("model-b", {"loss": {"discordance": 1.0}}, ADVERSARIAL + "discordance"),
+        ("model-b", {"loss": {"structure": 0.5}}, ADVERSARIAL + "structure"),
+        ("shared", {"loss": {"adversarial": 1.0, "discordance": 0.0}}, ADVERSARIAL + "surprise"),
+        ("shared", {"loss": {"adversarial": 1.0, "surprise": 0.0}}, ADVERSARIAL + "discordance"),
+        ("model-a", {"loss": {"l1": 0.0}}, NO_LOSS),
+        ("model-a", {"loss": {"structure": -0.1}}, NO_LOSS),
+        ("model-b", {"loss": {"adversarial": -1.0}}, NO_LOSS),
+        ("shared", {"loss": {"surprise": 0.0, "discordance": 0.0}}, NO_LOSS),
+        ("shared", {"loss": {"structure_wanted": 0.0}}, "loss.structure_wanted must be positive; it is 0.0"),
+        (
+            "model-a",
+            {"model": {"network": {"deviations": True}}},
+            "only a shared-unet gives deviations; take out model.network.deviations",
+        ),
+        ("shared", {"loss": {"surprise": 0.0}}, "deviations are learnt by loss.surprise; give it a weight"),
+        (
+            "shared",
+            {"data": {**NEEDED, "scarce": [211, "193"]}},
+            "passband 193 is both in data.passbands and in data.scarce; take out one",
+        ),
+        (
+            "model-a",
+            {"data": {**NEEDED, "scarce": [211]}},
+            "data.scarce needs a network that gives deviations; leave it empty",
+        ),
+        (
+            "model-a",
+            {
+                "data": {**NEEDED, "scarce": [211]},
+                "loss": {"surprise": 1.0},
+                "model": {"network": {"kind": "shared-unet", "deviations": True}},
+            },
+            "passband 211 has no scaling; give model.image_scaling.211",
+        ),
+    ],
+)
+def test_no_loss_is_left_out_in_silence(tmp_path, protocol, tables, message):
+    path = write_config(tmp_path / "run.toml", protocol, **{"data": NEEDED, **tables})
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_config(path)
+    assert str(caught.value).startswith("run.toml: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tables"),
+    [
+        ("model-a", {"loss": {"discordance": 1.0, "structure": 0.1}}),
+        ("model-b", {"loss": {"l1": 0.0}}),
+        ("shared", {"loss": {"structure": 0.05, "structure_wanted": 1.0}}),
+        ("shared", {"data": {**NEEDED, "store": "/store.zarr", "scarce": [211, 1700]}}),
+        ("shared", {"loss": {"surprise": 0.0, "l1": 1.0}, "model": {"network": {"deviations": False}}}),
+        ("model-a", {"loss": {"surprise": 1.0}, "model": {"network": {"kind": "shared-unet", "deviations": True}}}),
+        ("model-a", {"model": {"planes": ["signed", "absolute", "absolute 57 Mm", "signed 14 Mm"]}}),
+    ],
+)
+def test_what_goes_together(tmp_path, protocol, tables):
+    config = load_config(write_config(tmp_path / "run.toml", protocol, **{"data": NEEDED, **tables}))
+    for key, value in leaves(tables):
+        assert dict(leaves(config))[key] == value
 
 
 def test_files_that_are_no_configuration(tmp_path):
@@ -213,17 +304,20 @@ def test_models_of_protocols_work(tmp_path, store, protocol):
     assert (model.grid, model.provenance) == (store.grid, "made up")
     assert model.calibration == store.calibration
     assert model.caveats == store.caveats
-    assert model.architecture["in_channels"] == len(model.planes) == {"shared": 4}.get(protocol, 1)
+    assert list(model.planes) == protocol_defaults(protocol)["model"]["planes"]
+    assert model.architecture["in_channels"] == len(model.planes)
     assert model.architecture["out_channels"] == 2
     assert model.references == ("10.3847/2041-8213/ab46bb",)
 
     network = build_network(**model.architecture)
     save_model(dataclasses.replace(model, state=network.state_dict()), tmp_path / "weights.safetensors")
     loaded = load_model(tmp_path / "weights.safetensors")
-    images = loaded.outputs(loaded.run(store.field(0), torch.device("cpu")))
-    assert images.shape == (2, *store.grid.shape)
-    assert images.unit == "DN / s"
-    assert np.isfinite(images).all()
+    images, deviations = loaded.outputs(loaded.run(store.field(0), torch.device("cpu")))
+    assert (deviations is None) == (protocol != "shared")
+    for planes in (images,) if deviations is None else (images, deviations):
+        assert planes.shape == (2, *store.grid.shape)
+        assert planes.unit == "DN / s"
+        assert np.isfinite(planes).all()
 
 
 def test_the_order_of_passbands_is_the_configurations(tmp_path, store):
@@ -255,6 +349,17 @@ def test_frames_are_split_as_the_configuration_says(tmp_path, store):
         "gap": [],
         "test": [1],
     }
+    # Sources that are never drawn from are none to train on.
+    undrawn = configure(tmp_path, "store", split={"test": [2099], "validation": []}, data={"draws": {"toy": 0}})
+    assert {part: list(rows) for part, rows in split_frames(undrawn, store).items()} == {
+        "train": [],
+        "validation": [],
+        "gap": [],
+        "test": [1],
+    }
+    # Sources that are not named are drawn as before.
+    others = configure(tmp_path, "store", split={"test": [2099], "validation": []}, data={"draws": {"other": 0}})
+    assert list(split_frames(others, store)["train"]) == [0]
     # Both are of 2010, with which the paper does nothing.
     by_date = split_frames(configure(tmp_path, "store", split={"method": "park2019"}), store)
     assert list(by_date["gap"]) == [0, 1]

@@ -12,17 +12,20 @@ import numpy as np
 import pytest
 import torch
 from docutils.core import publish_doctree
-from training_store import BANDS, GRID, SPLIT, configure, make_images, make_store, write_config
+from training_store import BANDS, GRID, SPLIT, configure, make_images, make_store, manifest, write_config
 
 from astropy.table import Table
 
 import sunpy_mag2euv
 from sunpy_mag2euv.cli import main
-from sunpy_mag2euv.models import Model, load_model
-from sunpy_mag2euv.training.card import BASELINES, score_images, summarize, write_table
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.metrics import bin_image, coverage, relative_error, standard_errors, structure_ratio
+from sunpy_mag2euv.models import Model, load_model, save_model
+from sunpy_mag2euv.training.card import BASELINES, SCORES, score_images, score_pair, summarize, write_table
 from sunpy_mag2euv.training.config import load_config, model_record
 from sunpy_mag2euv.training.export import export
 from sunpy_mag2euv.training.problems import ProblemsError, usable_split
+from sunpy_mag2euv.training.reliability import Reliability
 from sunpy_mag2euv.training.run import CHECKPOINT, train
 from sunpy_mag2euv.training.store import Store
 
@@ -124,13 +127,18 @@ def cells(path):
 
 def test_the_table_has_the_model_beside_the_baselines(exported):
     head, *rows = cells(exported[1].with_suffix(".rst"))
-    assert head[:3] == ["Passband (Å)", "Method", "Images"]
+    assert head == [
+        *("Passband (Å)", "Method", "Images", "CC", "RE", "PPE10", "Structure", "Within 68 %, 95 %", "Skill (CC)")
+    ]
     assert [row[:2] for row in rows] == [[str(band), method] for band in BANDS for method in ("toy", *BASELINES)]
     # Three frames are scored, for one of which there is an image of the last rotation.
     assert [row[2] for row in rows] == ["3", "3", "3", "3", "1"] * 2
     assert all(-1 <= float(row[3].split()[0].replace("−", "-")) <= 1 for row in rows)
-    # Skill is against the baselines.
-    assert [bool(row[-1]) for row in rows] == [True, False, False, False, False] * 2
+    # Skill is against the baselines, which give no deviations either.
+    for column in (-2, -1):
+        assert [bool(row[column]) for row in rows] == [True, False, False, False, False] * 2
+    # The toy's pixels are too large for the scales.
+    assert {row[6] for row in rows} == {""}
     assert exported[0].sha256[:16] in exported[1].with_suffix(".rst").read_text(encoding="utf-8")
 
 
@@ -160,9 +168,9 @@ def test_the_truth_scores_best(run, truth):
     table = score_images([truth], run[0])
     chosen = table[table["method"] == "truth"]
     assert set(zip(chosen["passband"], chosen["region"], strict=True)) == {
-        (band, region) for band in BANDS for region in ("disk", "central")
+        (band, region) for band in BANDS for region in ("disk", "central", "limb")
     }
-    assert len(chosen) == 3 * 2 * 2
+    assert len(chosen) == 3 * 2 * 3
     for name, best in (("cc", 1), ("cc_log", 1), ("re", 0), ("ppe10", 1), ("ppe50", 1)):
         np.testing.assert_allclose(chosen[name], best, atol=1e-3)
     others = table[(table["method"] != "truth") & (table["region"] == "disk")]
@@ -172,6 +180,107 @@ def test_the_truth_scores_best(run, truth):
     means = {method: others["cc"][others["method"] == method].mean() for method in BASELINES}
     assert means["power law"] > means["climatology"] + 0.2
     assert means["least squares"] > means["climatology"] + 0.2
+
+
+def test_whoever_gives_no_deviations_is_within_none(run, truth):
+    reliability = Reliability()
+    table = score_images([truth], run[0], reliability=reliability)
+    assert np.isnan(table["within_68"]).all()
+    assert np.isnan(table["within_95"]).all()
+    assert len(reliability.table()) == 0
+
+
+def test_deviations_are_scored_and_counted_in_one_pass(run, store, exported):
+    """Beside what follows from the model's own outputs."""
+    reliability, (model, _), frames = Reliability(), exported, Store.open(store)
+    calls = []
+    watched = dataclasses.replace(model)
+    object.__setattr__(watched, "run", lambda *args: calls.append(args) or model.run(*args))
+    table = score_images([watched], run[0], reliability=reliability)
+    assert len(calls) == 3
+    assert table.meta == {"provenance": "made up", "models": {"toy": model.sha256}}
+    counted = reliability.table()
+    assert len(counted) == len(BANDS) * 2 * 19
+
+    for number, band in enumerate(BANDS):
+        errors = []
+        for row in usable_split(run[0], frames)["test"]:
+            outputs = model.outputs(model.run(frames.field(row), torch.device("cpu")))
+            image, deviation = (planes[number].value for planes in outputs)
+            found = standard_errors(image, deviation, frames.images(row, [band])[0])
+            errors.append(found)
+            (scored,) = table[
+                (table["frame"] == f"toy {row}") & (table["passband"] == band)
+                & (table["region"] == "disk") & (table["method"] == "toy")
+            ]  # fmt: skip
+            for name, share in (("within_68", 0.6827), ("within_95", 0.95)):
+                assert scored[name] == pytest.approx(coverage(found[GRID.radius < 1], share))
+        limb = (GRID.radius >= 0.9) & (GRID.radius < 1)
+        for region, mask in (("disk", GRID.radius < 1), ("limb", limb)):
+            chosen = counted[(counted["passband"] == band) & (counted["region"] == region)]
+            np.testing.assert_allclose(chosen["coverage"], coverage(np.stack(errors)[:, mask], chosen["share"]))
+            assert set(chosen["pixels"]) == {3 * mask.sum()}
+
+
+@pytest.fixture(scope="module")
+def fine_store(tmp_path_factory):
+    """A frame on a grid that is fine enough for structure, and is binned by two."""
+    path = tmp_path_factory.mktemp("fine") / "store"
+    make_store(path, frames=manifest(rotations=[2099.2]), bands=(193,), grid=Grid((304, 304), 147.0))
+    return Store.open(path)
+
+
+def test_pairs_are_scored_as_by_hand(fine_store):
+    grid = fine_store.grid
+    observed, rng = fine_store.images(0, [193])[0], np.random.default_rng(0)
+    synthetic = observed * rng.lognormal(0, 0.2, grid.shape)
+    deviation = np.full(grid.shape, 4.0)
+    scores = score_pair(synthetic, observed, 193, fine_store, 0, deviation)
+    assert list(scores) == ["disk", "central", "limb"]
+    scores = {region: dict(zip(SCORES, values, strict=True)) for region, values in scores.items()}
+
+    binned = bin_image(synthetic, 2), bin_image(observed, 2)
+    radius = Grid((152, 152), 73.5).radius
+    expected = structure_ratio(*binned, radius, 73.5)
+    assert expected > 1.001
+    assert scores["disk"]["structure"] == pytest.approx(expected)
+    assert np.isnan([scores["central"]["structure"], scores["limb"]["structure"]]).all()
+    limb = (radius >= 0.9) & (radius < 1)
+    assert scores["limb"]["re"] == pytest.approx(relative_error(*(image[limb] for image in binned)))
+
+    # Intervals are those of the pixels as they are, not binned.
+    errors = standard_errors(synthetic, deviation, observed)
+    for region, low in (("disk", 0), ("limb", 0.9)):
+        mask = (grid.radius >= low) & (grid.radius < 1)
+        assert scores[region]["within_68"] == pytest.approx(coverage(errors[mask], 0.6827))
+        assert scores[region]["within_95"] == pytest.approx(coverage(errors[mask], 0.95))
+    assert 0 < scores["disk"]["within_68"] < scores["disk"]["within_95"] < 1
+
+
+def test_pairs_without_deviations_or_pixels(fine_store):
+    grid = fine_store.grid
+    observed = fine_store.images(0, [193])[0]
+    synthetic = np.where(grid.radius < 0.9, observed, np.nan)
+    scores = score_pair(synthetic, observed, 193, fine_store, 0)
+    assert list(scores) == ["disk", "central"]
+    assert np.isnan([values[-2:] for values in scores.values()]).all()
+
+
+def test_pairs_are_cut_where_only_a_lower_limit_is_known(tmp_path, store):
+    """With all that is bright unknown, a synthetic image that is brighter still is not wrong."""
+    shutil.copytree(store, tmp_path / "store")
+    frames = Store.open(tmp_path / "store")
+    observed = np.minimum(frames.images(0, [193])[0], 100.0)
+    frames.ceilings[0, frames.columns([193])] = 100
+    bright = observed >= 100
+    assert 0.02 < bright[GRID.radius < 1].mean() < 0.5
+    scores = score_pair(np.where(bright, 5000.0, observed), observed, 193, frames, 0, np.ones(GRID.shape))
+    found = dict(zip(SCORES, scores["disk"], strict=True))
+    assert (found["cc"], found["re"], found["ppe10"]) == (pytest.approx(1), 0, 1)
+    assert (found["within_68"], found["within_95"]) == (1, 1)
+    # Below the limit it is, and in those pixels only.
+    scores = score_pair(np.where(bright, 50.0, observed), observed, 193, frames, 0, np.ones(GRID.shape))
+    assert scores["disk"][-1] == pytest.approx(1 - bright[GRID.radius < 1].mean())
 
 
 def test_frames_with_problems_are_not_scored(run, store, truth, tmp_path):
@@ -198,14 +307,16 @@ def test_scoring_needs_frames(tmp_path, store):
 
 
 def table(*rows):
-    """Scores of images (method, CC, rotation) in one passband and two regions."""
+    """Scores of images (method, CC, rotation) in one passband and two regions; "net" alone has deviations."""
+    nan = float("nan")
+    within = ((nan, nan), (0.7, 0.96))
     return Table(
         rows=[
-            (193, str(rotation), rotation, method, region, cc, cc, re, cc / 2, cc)
+            (193, str(rotation), rotation, method, region, cc, cc, re, cc / 2, cc, structure, *within[method == "net"])
             for method, cc, rotation in rows
-            for region, re in (("disk", -0.1), ("central", 0.3))
+            for region, re, structure in (("disk", -0.1, cc / 4), ("central", 0.3, nan))
         ],
-        names=("passband", "frame", "rotation", "method", "region", "cc", "cc_log", "re", "ppe10", "ppe50"),
+        names=("passband", "frame", "rotation", "method", "region", *SCORES),
     )
 
 
@@ -226,9 +337,14 @@ def test_summaries_are_means_with_intervals_and_skill():
     # Of two blocks, a quarter of the draws has the one only and another quarter the other.
     np.testing.assert_allclose(summary["cc_low"], [0.8, 0.5, 0.6, np.nan])
     np.testing.assert_allclose(summary["cc_high"], [0.9, 0.5, 0.8, np.nan])
+    np.testing.assert_allclose(summary["structure"], summary["cc"] / 4)
+    np.testing.assert_allclose(summary["within_68"], [0.7, np.nan, np.nan, np.nan])
+    np.testing.assert_allclose(summary["within_95"], [0.96, np.nan, np.nan, np.nan])
     # The best baseline that has all images is the power law, halfway beyond which the network is.
     assert summary["skill"][0] == pytest.approx((0.85 - 0.7) / (1 - 0.7))
-    np.testing.assert_allclose(summarize(images, region="central")["re"], 0.3)
+    central = summarize(images, region="central")
+    np.testing.assert_allclose(central["re"], 0.3)
+    assert np.isnan(central["structure"]).all()
 
 
 def test_summaries_become_tables(tmp_path):
@@ -244,9 +360,13 @@ def test_summaries_become_tables(tmp_path):
         "0.850\n\n0.800…0.900",
         "−0.100\n\n−0.100…−0.100",
         "0.425\n\n0.400…0.450",
+        "0.21",
+        "70.0 %, 96.0 %",
         "+0.70",
     ]
-    assert climatology[-1] == ""
+    assert climatology[-3:] == ["0.12", "", ""]
+    write_table(summarize(images, region="central"), tmp_path / "table.rst", "Some scores")
+    assert [row[6] for row in cells(tmp_path / "table.rst")] == ["Structure", "", ""]
 
 
 # -- Commands ----------------------------------------------------------------------------------------------------------
@@ -265,11 +385,30 @@ def test_from_a_configuration_to_a_table_by_commands(tmp_path, store, capsys, mo
     sha256 = hashlib.sha256(Path("shared.safetensors").read_bytes()).hexdigest()
     said = capsys.readouterr().out.splitlines()[-1]
     assert said == f"shared (sha256 {sha256}) written to shared.safetensors, shared.toml, shared.rst"
-    score = ["score", "run.toml", "shared.safetensors", "--region", "central", "--table", "t.rst", "--images", "i.ecsv"]
-    assert main(score) == 0
+    score = ["score", "run.toml", "shared.safetensors", "--region", "limb", "--table", "t.rst", "--images", "i.ecsv"]
+    assert main([*score, "--reliability", "r.ecsv"]) == 0
     assert "least squares" in capsys.readouterr().out
     assert len(cells(tmp_path / "t.rst")) == 1 + 2 * 5
-    assert set(Table.read("i.ecsv")["method"]) == {"shared", *BASELINES}
+    assert "from 0.9 of the solar radius to the limb" in Path("t.rst").read_text(encoding="utf-8")
+    images, reliability = Table.read("i.ecsv"), Table.read("r.ecsv")
+    assert set(images["method"]) == {"shared", *BASELINES}
+    assert reliability.meta["models"] == images.meta["models"] == {"shared": sha256}
+    assert reliability.meta["provenance"] == "made up"
+    assert len(reliability) == len(BANDS) * 2 * 19
+    # All images have the same pixels on the disk, so that pooling them is a mean over images.
+    chosen = (images["method"] == "shared") & (images["region"] == "disk") & (images["passband"] == 193)
+    pooled = (reliability["region"] == "disk") & (reliability["passband"] == 193) & (reliability["share"] == 0.95)
+    assert reliability["coverage"][pooled] == pytest.approx(images["within_95"][chosen].mean())
+
+
+def test_reliability_needs_deviations(tmp_path, store, truth, capsys):
+    path = write_config(tmp_path / "run.toml", "shared", data={"store": str(store), "passbands": list(BANDS)})
+    network = {"kind": "shared-unet", "in_channels": 14, "out_channels": 2, "widths": [4, 8], "head": 4}
+    save_model(dataclasses.replace(truth, architecture=network, state={}), tmp_path / "plain.safetensors")
+    score = ["score", str(path), str(tmp_path / "plain.safetensors"), "--reliability", str(tmp_path / "r.ecsv")]
+    assert main(score) == 1
+    assert "none of the models gives standard deviations; leave --reliability out" in capsys.readouterr().err
+    assert not (tmp_path / "r.ecsv").exists()
 
 
 def test_commands_say_what_is_wrong_in_a_line(tmp_path, capsys):

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import lightning.pytorch as pl
@@ -5,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from training_store import configure, make_store, manifest
+from training_store import configure, make_field, make_images, make_store, manifest
 
 from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.training import learners
 from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.learners import Adversarial, Regression, absolute_error
+from sunpy_mag2euv.training.learners import Adversarial, Regression
+from sunpy_mag2euv.training.losses import absolute_error, discordance, structure_error, surprise
 from sunpy_mag2euv.training.sampling import Frames
 
 pytestmark = [
@@ -17,75 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
     pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`"),
 ]
-
-NAN, INF = math.nan, math.inf
-
-
-# -- Absolute error ----------------------------------------------------------------------------------------------------
-
-
-def error(predicted, targets, *, weight=None, ceiling=None, spread=None):
-    """Of frames given as nested lists (frame, passband, pixel)."""
-    predicted, targets = (torch.tensor(values)[:, :, None] for values in (predicted, targets))
-    frames, bands, _, pixels = targets.shape
-    weight = torch.ones(frames, 1, pixels) if weight is None else torch.tensor(weight)[:, None]
-    ceiling = torch.full((frames, bands), INF) if ceiling is None else torch.tensor(ceiling)
-    spread = torch.ones(bands) if spread is None else torch.tensor(spread)
-    return absolute_error(predicted, targets, weight, ceiling, spread).item()
-
-
-def test_error_is_the_mean_over_pixels():
-    assert error([[[1.0, 2.0, 3.0]]], [[[0.5, 4.0, 3.0]]]) == pytest.approx(2.5 / 3)
-
-
-def test_pixels_without_data_do_not_count():
-    assert error([[[1.0, 9.0, 3.0]]], [[[0.5, NAN, 4.0]]]) == pytest.approx(1.5 / 2)
-
-
-def test_pixels_count_by_their_weight():
-    assert error([[[1.0, 2.0]]], [[[0.0, 0.0]]], weight=[[3.0, 1.0]]) == pytest.approx(5 / 4)
-    # That of pixels without data is not lost to the others.
-    assert error([[[1.0, 2.0]]], [[[NAN, 0.0]]], weight=[[3.0, 1.0]]) == pytest.approx(2)
-
-
-def test_from_the_ceiling_on_targets_are_lower_limits():
-    def at(predicted, target):
-        return error([[[predicted]]], [[[target]]], ceiling=[[0.4]])
-
-    assert at(0.1, 0.8) == pytest.approx(0.3)
-    assert at(0.4, 0.8) == at(0.9, 0.8) == at(5.0, 0.4) == 0
-    # Below it they are what was observed.
-    assert at(0.9, 0.2) == pytest.approx(0.7)
-    assert at(0.1, 0.2) == pytest.approx(0.1)
-
-
-def test_passbands_count_alike_in_units_of_their_spread():
-    predicted, targets = [[[1.0, 1.0], [3.0, 3.0]]], [[[0.0, NAN], [0.0, 0.0]]]
-    assert error(predicted, targets) == pytest.approx((1 + 3) / 2)
-    assert error(predicted, targets, spread=[0.5, 2.0]) == pytest.approx((1 / 0.5 + 3 / 2) / 2)
-
-
-def test_passbands_that_a_frame_lacks_do_not_count():
-    assert error([[[1.0], [3.0]]], [[[NAN], [0.0]]]) == pytest.approx(3)
-    assert error([[[1.0], [3.0]]], [[[NAN], [NAN]]]) == 0
-
-
-def test_frames_count_alike_whatever_they_lack():
-    predicted = [[[1.0], [3.0]], [[5.0], [7.0]]]
-    assert error(predicted, [[[0.0], [0.0]], [[NAN], [0.0]]]) == pytest.approx(((1 + 3) / 2 + 7) / 2)
-    # So two processes with one of the frames each have on average the error of one with both.
-    alone = [error(predicted[:1], [[[0.0], [0.0]]]), error(predicted[1:], [[[NAN], [0.0]]])]
-    assert error(predicted, [[[0.0], [0.0]], [[NAN], [0.0]]]) == pytest.approx(np.mean(alone))
-
-
-def test_what_is_unknown_has_no_gradient():
-    predicted = torch.zeros(1, 2, 1, 3, requires_grad=True)
-    targets = torch.tensor([[[[1.0, NAN, 1.0]], [[NAN, NAN, NAN]]]])
-    absolute_error(predicted, targets, torch.ones(1, 1, 3), torch.full((1, 2), INF), torch.ones(2)).backward()
-    np.testing.assert_allclose(predicted.grad[0, :, 0], [[-0.5, 0, -0.5], [0, 0, 0]])
-
-
-# -- Learners ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +42,7 @@ def make_learner(tmp_path, store):
     return make
 
 
-def fit(learner, frames, steps, *callbacks):
+def fit(learner, frames, steps, *callbacks, watched=None):
     """Show one pair again and again."""
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -117,8 +52,9 @@ def fit(learner, frames, steps, *callbacks):
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        num_sanity_val_steps=0,
     )
-    trainer.fit(learner, DataLoader(frames, 1))
+    trainer.fit(learner, DataLoader(frames, 1), watched and DataLoader(watched, 1))
     return trainer
 
 
@@ -287,3 +223,161 @@ def test_what_is_dropped_out_depends_on_the_step_alone(make_learner):
     assert torch.equal(drawn(3), drawn(3))
     assert not torch.equal(drawn(3), drawn(4))
     assert not torch.equal(drawn(3), drawn(3, seed=1))
+
+
+# -- More than the absolute error --------------------------------------------------------------------------------------
+
+#: All that a loss may consist of, without an adversary.
+TERMS = ("l1", "surprise", "discordance", "structure")
+NONE = dict.fromkeys(TERMS, 0.0)
+
+
+@pytest.fixture(scope="module")
+def fine_store(tmp_path_factory):
+    """Two frames whose pixels resolve fine scales; of the second, one passband is saturated and the other missing."""
+    grid = Grid((144, 144), 72.0)
+    store = make_store(tmp_path_factory.mktemp("learners") / "fine", frames=manifest([2100.1, 2100.3]), grid=grid)
+    field = make_field(1, grid)
+    store.write(1, field, {193: make_images(field, grid=grid)[193]}, ceilings={193: 300.0})
+    return store
+
+
+@pytest.fixture
+def make_shared(tmp_path, fine_store):
+    def make(*, deviations=True, **loss):
+        network = {"widths": [4, 8], "head": 4, "deviations": deviations}
+        tables = {"run": {"steps": 10}, "optimizer": {"learning_rate": 0.01, "warmup": 0}}
+        # Deviations without a likelihood are refused, but each term has to work alone.
+        asked = NONE | loss | ({"surprise": 1.0} if deviations else {})
+        config = configure(tmp_path, "store", model={"network": network}, loss=asked, **tables)
+        config["loss"] |= NONE | loss
+        model = model_record(config, fine_store)
+        return Regression(config, model, torch.tensor([0.5, 2.0])), Frames(fine_store, [0, 1], model)
+
+    return make
+
+
+def batch_of(frames):
+    return next(iter(DataLoader(frames, len(frames))))
+
+
+def expected_terms(learner, batch, wanted):
+    """Every term as it is meant, by way of NumPy where something is scaled."""
+    scalings = learner.model.image_scalings.values()
+    with torch.no_grad():
+        output = learner.network(batch["inputs"])
+    scaled, logarithms = output[:, :2], output[:, 2:]
+    targets, weight, ceiling = (batch[name] for name in ("targets", "weight", "ceiling"))
+    images = [
+        scaling.moments(scaled[:, number].double(), logarithms[:, number].double().exp())[0]
+        for number, scaling in enumerate(scalings)
+    ]
+    observed, top = (
+        torch.stack(
+            [
+                torch.from_numpy(scaling.inverse(tensor[:, number].double().numpy()))
+                for number, scaling in enumerate(scalings)
+            ],
+            dim=1,
+        )
+        for tensor in (targets, ceiling)
+    )
+    top[ceiling.isinf()] = math.inf
+    images, grid = torch.stack(images, dim=1), learner.model.grid
+    disk = weight * torch.from_numpy(grid.radius < 1)
+    return {
+        "l1": absolute_error(scaled, targets, weight, ceiling, torch.tensor([0.5, 2.0])).item(),
+        "surprise": surprise(scaled, logarithms, targets, weight, ceiling).item(),
+        "discordance": discordance(images, observed, disk, top).item(),
+        "structure": structure_error(images, observed, top, grid, wanted).item(),
+    }
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms(make_shared):
+    weights = {"l1": 2.0, "surprise": 0.5, "discordance": 3.0, "structure": 0.25}
+    learner, frames = make_shared(**weights, structure_wanted=0.9)
+    assert frames[1]["ceiling"].isfinite().tolist() == [False, True]
+    first = torch.utils.data.Subset(frames, [1])
+    expected = expected_terms(learner, batch_of(first), 0.9)
+    assert min(np.abs(list(expected.values()))) > 0.01
+    losses = Losses()
+    fit(learner, first, 1, losses)
+    (logged,) = losses.all
+    assert logged.keys() == {"loss", *TERMS}
+    assert {name: logged[name] for name in TERMS} == pytest.approx(expected, rel=1e-3)
+    assert logged["loss"] == pytest.approx(sum(weights[name] * expected[name] for name in TERMS), rel=1e-3)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_terms_without_weight_are_not_computed(make_shared, monkeypatch, term):
+    for name, other in zip(TERMS, ("absolute_error", "surprise", "discordance", "structure_error"), strict=True):
+        if name != term:
+            monkeypatch.setattr(learners, other, lambda *_, other=other: pytest.fail(f"{other} was computed"))
+    if term in ("l1", "surprise"):
+        monkeypatch.setattr(Model, "moments", lambda *_: pytest.fail("images in DN/s were computed"))
+    learner, frames = make_shared(**{term: 2.0})
+    losses = Losses()
+    fit(learner, torch.utils.data.Subset(frames, [0]), 1, losses)
+    # One term is the loss, and needs no name of its own.
+    assert losses.all[0].keys() == {"loss"}
+
+
+@pytest.mark.parametrize(
+    ("term", "deviations"),
+    # Without deviations, there is no likelihood.
+    [(term, deviations) for term in TERMS for deviations in (False, True) if deviations or term != "surprise"],
+)
+def test_every_term_teaches_the_whole_network(make_shared, term, deviations):
+    learner, frames = make_shared(deviations=deviations, **{term: 1.0})
+    batch = batch_of(frames)
+    output = learner.network(batch["inputs"])
+    output.retain_grad()
+    (loss,) = learner._terms(output, batch).values()
+    loss.backward()
+    for name, weight in learner.network.named_parameters():
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.any(), name
+    assert output.grad.isfinite().all()
+    # Both passbands of the first frame, and of the second what there is.
+    known = torch.isfinite(batch["targets"])
+    assert known.any(dim=(2, 3)).tolist() == [[True, True], [False, True]]
+    reached = output.grad.unflatten(1, (1 + deviations, 2))
+    assert reached[:, 0].any(dim=3).any(dim=2).tolist() == [[True, True], [False, True]]
+    assert not reached[:, 0][~known].any()
+    if deviations:
+        # Means in DN/s depend on the deviations as well, where the scaling is curved.
+        expected = [[term != "l1"] * 2, [False, term != "l1"]]
+        assert reached[:, 1].any(dim=3).any(dim=2).tolist() == expected
+        assert not reached[:, 1][~known].any()
+
+
+def test_discordance_is_of_the_disk(make_shared):
+    learner, frames = make_shared(discordance=1.0)
+    batch = batch_of(frames)
+    output = learner.network(batch["inputs"])
+    (gradient,) = torch.autograd.grad(learner._terms(output, batch)["discordance"], output)
+    assert gradient[..., learner.disk].any()
+    assert not gradient[..., ~learner.disk].any()
+
+
+def test_structure_needs_pixels_that_resolve_it(make_shared):
+    learner, _ = make_shared(structure=1.0)
+    model = dataclasses.replace(learner.model, grid=Grid((144, 144), 69.0))
+    with pytest.raises(ValueError, match=r"loss\.structure needs pixels of at most 10 Mm; those of Grid"):
+        Regression(learner.config, model, torch.tensor([0.5, 2.0]))
+
+
+def test_networks_with_deviations_train_and_are_watched(make_shared):
+    learner, frames = make_shared(surprise=1.0, discordance=1.0)
+    losses = Losses()
+    one = torch.utils.data.Subset(frames, [0])
+    trainer = fit(learner, one, 12, losses, watched=one)
+    assert all(np.isfinite(list(loss.values())).all() for loss in losses.all)
+    assert losses.all[-1]["loss"] < losses.all[0]["loss"] - 0.1
+    # It is the images that are watched, not their deviations.
+    with torch.no_grad():
+        images = learner.network(frames[0]["inputs"][None])[0, :2]
+    for band, image, target in zip((171, 193), images, frames[0]["targets"], strict=True):
+        known = learner.disk & target.isfinite()
+        expected = np.corrcoef(image[known], target[known])[0, 1]
+        assert trainer.callback_metrics[f"cc_{band:04}"].item() == pytest.approx(expected, abs=1e-4)

@@ -11,7 +11,7 @@ from training_store import configure, make_field, make_images, make_store
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.training import learners
-from sunpy_mag2euv.training.run import CHECKPOINT, CONFIGURATION, train
+from sunpy_mag2euv.training.run import CHECKPOINT, CONFIGURATION, read_weights, set_up, train
 from sunpy_mag2euv.training.store import Store
 
 pytestmark = [
@@ -22,6 +22,8 @@ pytestmark = [
 
 #: Three epochs.
 RUN = {"steps": 6, "epoch": 2}
+
+LOSS = {"l1": 0.5, "surprise": 1.0, "discordance": 0.25, "structure": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,7 @@ def large_store(tmp_path_factory):
 def unbroken(tmp_path_factory, store):
     """A configuration with averaging, and the directory of its run."""
     directory = tmp_path_factory.mktemp("unbroken")
-    config = configure(directory, store, run=RUN, optimizer={"warmup": 2})
-    assert config["optimizer"]["averaging"] == 0.995
+    config = configure(directory, store, run=RUN, optimizer={"warmup": 2, "averaging": 0.995}, loss=LOSS)
     train(config, directory / "run")
     return config, directory / "run"
 
@@ -110,6 +111,10 @@ def test_runs_of_one_seed_are_bit_identical(unbroken, tmp_path):
 def test_every_step_has_one_loss_in_the_log(unbroken):
     config, directory = unbroken
     assert list(logged(directory)) == list(range(RUN["steps"]))
+    # It is the sum of what it consists of, each of which is there too.
+    terms = [LOSS[name] * np.array(list(logged(directory, name).values())) for name in LOSS if LOSS[name]]
+    assert all(len(weighted) == RUN["steps"] and weighted.any() for weighted in terms)
+    np.testing.assert_allclose(list(logged(directory).values()), sum(terms), atol=1e-5)
     rates = logged(directory, "lr-AdamW")
     assert list(rates) == [0, 2, 4]
     assert rates[0] == pytest.approx(config["optimizer"]["learning_rate"] / 2)
@@ -179,6 +184,45 @@ def test_a_killed_adversarial_run_goes_on_as_if_it_had_not_been(large_store, tmp
         of_whole = logged(tmp_path / "whole", name)
         assert list(of_whole) == list(range(5))
         assert logged(tmp_path / "parts", name) == of_whole
+
+
+# -- From another run --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_starts_with_the_averaged_weights_of_another(unbroken, store, tmp_path, killed):
+    _, directory = unbroken
+    loss = {"surprise": 1.0, "discordance": 0.0}
+    config = configure(tmp_path, store, run={**RUN, "start": str(directory)}, loss=loss, optimizer={"averaging": 0.9})
+    before = (directory / CHECKPOINT).read_bytes()
+    start, average = set_up(config, tmp_path / "run").learner.network.state_dict(), read_weights(directory)
+    assert start.keys() == average.keys()
+    assert all(torch.equal(start[name], average[name]) for name in start)
+    current = torch.load(directory / CHECKPOINT, weights_only=True)["current_model_state"]
+    assert not all(torch.equal(start[name], current[f"network.{name}"]) for name in start)
+
+    # It goes on from its own weights, not once more from the other's; and leaves those alone.
+    train(config, tmp_path / "whole")
+    killed(config, tmp_path / "parts", at=3)
+    train(config, tmp_path / "parts")
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+    trained = read_weights(tmp_path / "whole")
+    assert not any(torch.equal(trained[name], tensor) for name, tensor in start.items() if name.endswith("weight"))
+    assert (directory / CHECKPOINT).read_bytes() == before
+
+
+def test_a_run_cannot_start_from_what_does_not_fit(unbroken, store, tmp_path):
+    def starting(directory, **tables):
+        return configure(tmp_path, store, run={**RUN, "start": str(directory)}, **tables)
+
+    _, directory = unbroken
+    other = starting(directory, model={"network": {"widths": [4, 8], "head": 5}})
+    with pytest.raises(ValueError, match=r"the weights of the run in .*unbroken.*/run do not fit this network: "):
+        set_up(other, tmp_path / "run")
+    with pytest.raises(ValueError, match="do not fit this network"):
+        set_up(starting(directory, data={"passbands": [193]}), tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match=r"nowhere has no last\.ckpt; train first with mag2euv train"):
+        set_up(starting(tmp_path / "nowhere"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 SCRIPT = """
@@ -267,6 +311,8 @@ def test_nothing_is_written_unless_training_can_start(store, tmp_path):
         train(configure(tmp_path, store, data={"passbands": [304]}), tmp_path / "run")
     with pytest.raises(ValueError, match="no frame is left to train on"):
         train(configure(tmp_path, store, split={"method": "park2019"}), tmp_path / "run")
+    with pytest.raises(ValueError, match="no frame is left to train on"):
+        train(configure(tmp_path, store, data={"draws": {"toy": 0}}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -54,15 +54,19 @@ def make_images(field, bands=BANDS, grid=GRID):
     return images
 
 
-def make_store(path, *, frames=None, bands=BANDS, grid=GRID, **settings):
-    """A store of which every frame is complete."""
+def make_store(path, *, frames=None, bands=BANDS, grid=GRID, only=None, **settings):
+    """A store of which every frame is complete, but for passbands that only some rows have."""
     frames = manifest() if frames is None else frames
     calibration = {band: f"epoch of {band}" for band in bands}
     settings = {"provenance": "made up", "calibration": calibration} | settings
     store = Store.create(path, grid, frames, bands, **settings)
     for row in range(len(frames)):
         field = make_field(row, grid)
-        store.write(row, field, make_images(field, bands, grid))
+        images = make_images(field, bands, grid)
+        for band, rows in (only or {}).items():
+            if row not in rows:
+                del images[band]
+        store.write(row, field, images)
     return store
 
 

@@ -2,6 +2,7 @@
 
 from sunpy_mag2euv.metrics.baselines import Climatology, LastRotation, LeastSquares, PowerLaw, skill_score
 from sunpy_mag2euv.metrics.bootstrap import MeanInterval, mean_interval
+from sunpy_mag2euv.metrics.coverage import coverage, standard_errors
 from sunpy_mag2euv.metrics.regions import REGIONS, find_regions, stonyhurst_longitude
 from sunpy_mag2euv.metrics.scores import (
     bin_image,
@@ -24,6 +25,7 @@ __all__ = [
     "PowerLaw",
     "bin_image",
     "correlation",
+    "coverage",
     "find_regions",
     "mean_interval",
     "pixel_error_share",
@@ -31,6 +33,7 @@ __all__ = [
     "root_mean_square_error",
     "skill_score",
     "spectrum_ratio",
+    "standard_errors",
     "stonyhurst_longitude",
     "structural_similarity",
     "structural_similarity_map",

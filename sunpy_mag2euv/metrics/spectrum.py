@@ -6,7 +6,7 @@ import astropy.units as u
 
 from sunpy_mag2euv.metrics.scores import check_shapes, clip
 
-__all__ = ["FINE_SCALES", "spectrum_ratio", "structure_ratio"]
+__all__ = ["FINE_SCALES", "fine_scales", "spectrum_ratio", "spectrum_window", "structure_ratio", "wave_numbers"]
 
 #: The scales of `structure_ratio`: structures of supergranular size, still resolved on a grid of 256² pixels.
 FINE_SCALES = (20, 60) * u.Mm
@@ -17,11 +17,38 @@ _EDGE = 0.9
 _SOLAR_RADIUS = 696 * u.Mm
 
 
+def spectrum_window(radius):
+    """Factor of each pixel before the transform, from 1 at the disk's centre to 0; ``radius`` in solar radii."""
+    return np.cos(np.pi / 2 * np.minimum(radius / _EDGE, 1)) ** 2
+
+
+def fine_scales(shape, solar_radius):
+    """
+    Which elements of an image's Fourier transform are at `FINE_SCALES`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    solar_radius : float
+        In pixels.
+
+    Returns
+    -------
+    `~numpy.ndarray` of bool
+        Shape ``shape``; nothing is true if the pixels are too large for these scales.
+    """
+    low, high = np.sort(1 / FINE_SCALES.to_value(u.Mm))
+    waves = wave_numbers(shape, solar_radius)
+    resolved = high <= solar_radius / _SOLAR_RADIUS.to_value(u.Mm) / 2
+    return (waves >= low) & (waves <= high) & resolved
+
+
 def _powers(synthetic, observed, radius):
     """Power of both images under one window; shape (2, rows, columns)."""
     synthetic, observed = check_shapes(synthetic, observed)
     both = np.isfinite(synthetic) & np.isfinite(observed)
-    window = np.where(both & (radius < _EDGE), np.cos(np.pi / 2 * np.minimum(radius / _EDGE, 1)) ** 2, 0)
+    window = np.where(both, spectrum_window(radius), 0)
     powers = []
     for image in (synthetic, observed):
         values = np.log2(clip(np.where(both, image, 0)))
@@ -30,8 +57,22 @@ def _powers(synthetic, observed, radius):
     return np.stack(powers)
 
 
-def _wave_numbers(shape, solar_radius):
-    """Wave number of every element of a Fourier transform, in cycles per Mm at the centre of the disk."""
+def wave_numbers(shape, solar_radius):
+    """
+    Wave number of every element of an image's Fourier transform.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns.
+    solar_radius : float
+        In pixels.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape ``shape``, in cycles per Mm at the centre of the disk, in the order of `numpy.fft.fft2`.
+    """
     rows, columns = (np.fft.fftfreq(number) for number in shape)
     return np.hypot(rows[:, None], columns) * solar_radius / _SOLAR_RADIUS.to_value(u.Mm)
 
@@ -70,7 +111,7 @@ def spectrum_ratio(synthetic, observed, radius, solar_radius):
     """
     powers = _powers(synthetic, observed, radius)
     shape = powers.shape[1:]
-    waves = _wave_numbers(shape, solar_radius)
+    waves = wave_numbers(shape, solar_radius)
     step = waves.ravel()[1:].min() if waves.size > 1 else np.inf
     rings = np.rint(waves / step).astype(int)
     last = min(shape) // 2
@@ -91,9 +132,6 @@ def structure_ratio(synthetic, observed, radius, solar_radius):
         NaN if the pixels are too large for these scales, or nothing is known of the observed image's structure.
     """
     powers = _powers(synthetic, observed, radius)
-    low, high = np.sort(1 / FINE_SCALES.to_value(u.Mm))
-    waves = _wave_numbers(powers.shape[1:], solar_radius)
-    if high > solar_radius / _SOLAR_RADIUS.to_value(u.Mm) / 2:
-        return float("nan")
-    synthetic, observed = powers[:, (waves >= low) & (waves <= high)].sum(axis=1)
+    chosen = fine_scales(powers.shape[1:], solar_radius)
+    synthetic, observed = powers[:, chosen].sum(axis=1)
     return float(synthetic / observed) if observed > 0 else float("nan")

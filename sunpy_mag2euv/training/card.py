@@ -1,8 +1,9 @@
 """
 Score models beside the baselines, on frames that none of them has seen, and write the table for the model card.
 
-The scores are those of Park et al. 2019 (see `sunpy_mag2euv.metrics`), on the disk and near the central meridian. The
-baselines are fitted to the frames trained on.
+The scores are those of Park et al. 2019, how much fine structure there is, and how often the standard deviations hold
+the truth (see `sunpy_mag2euv.metrics`), on the disk, near the central meridian and at the limb. The baselines are
+fitted to the frames trained on.
 """
 
 from pathlib import Path
@@ -21,12 +22,15 @@ from sunpy_mag2euv.metrics import (
     PowerLaw,
     bin_image,
     correlation,
+    coverage,
     find_regions,
     mean_interval,
     pixel_error_share,
     relative_error,
     skill_score,
+    standard_errors,
     stonyhurst_longitude,
+    structure_ratio,
 )
 from sunpy_mag2euv.metrics.comparison import PAPER_RADIUS
 from sunpy_mag2euv.scaling import scaling_from_dict
@@ -34,18 +38,25 @@ from sunpy_mag2euv.training.config import protocol_defaults
 from sunpy_mag2euv.training.problems import usable_split
 from sunpy_mag2euv.training.store import Store
 
-__all__ = ["BASELINES", "score_images", "summarize", "write_table"]
+__all__ = ["BASELINES", "SCORES", "score_images", "score_pair", "summarize", "write_table"]
 
 #: Names of the baselines in tables.
 BASELINES = ("climatology", "power law", "least squares", "last rotation")
 
-#: Regions that are scored: those in which every method has all pixels.
-_REGIONS = ("disk", "central")
+#: Scores of an image and region, in the order of `score_pair`.
+SCORES = ("cc", "cc_log", "re", "ppe10", "ppe50", "structure", "within_68", "within_95")
 
-_SCORES = ("cc", "cc_log", "re", "ppe10", "ppe50")
+#: Regions that are scored: those that do not depend on what is observed in them.
+_REGIONS = ("disk", "central", "limb")
+
+#: What intervals of one standard deviation to either side should hold, and those of 1.96.
+_SHARES = (0.6827, 0.95)
+
+#: Columns of a summary, with intervals and without.
+_MEANS, _PLAIN_MEANS = ("cc", "re", "ppe10"), ("structure", "within_68", "within_95")
 
 
-def score_images(models, config):
+def score_images(models, config, *, reliability=None):
     """
     Score models and baselines on the frames to test.
 
@@ -55,13 +66,15 @@ def score_images(models, config):
         All on the store's grid.
     config : dict
         Whose store and split are used; see `~sunpy_mag2euv.training.config.load_config`.
+    reliability : `~sunpy_mag2euv.training.reliability.Reliability`, optional
+        Counts the errors of those models that give standard deviations.
 
     Returns
     -------
     `~astropy.table.Table`
         A row for each image, method and region: ``passband``, ``frame`` (name), ``rotation``, ``method``, ``region``,
-        and the scores ``cc``, ``cc_log`` (of logarithms), ``re``, ``ppe10`` and ``ppe50``. "last rotation" has rows for
-        those images only for which there is one.
+        and the `SCORES`, as `score_pair` gives them. "last rotation" has rows for those images only for which there is
+        one. ``meta`` has the store's ``provenance``, and the sha256 of the ``models`` by name.
 
     Raises
     ------
@@ -86,33 +99,42 @@ def score_images(models, config):
     # The paper's networks draw dropout when they generate, too.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return _score_frames(models, store, split["test"], bands, baselines)
+        rows = _score_frames(models, store, split["test"], bands, baselines, reliability)
+    meta = {"provenance": store.provenance, "models": {model.name: model.sha256 for model in models}}
+    return Table(rows=rows, names=("passband", "frame", "rotation", "method", "region", *SCORES), meta=meta)
 
 
-def _score_frames(models, store, frames, bands, baselines):
+def _score_frames(models, store, frames, bands, baselines, reliability):
     """The rows of `score_images`."""
-    device = torch.device("cpu")
     rows = []
     for frame in tqdm(frames, desc="scoring", unit="frame"):
         has = [band for band in bands if store.has[frame, store.columns([band])[0]]]
         if not has:
             continue
         field = store.field(frame)
-        generated = {}
-        for model in models:
-            images = model.outputs(model.run(field, device)).value
-            generated[model.name] = dict(zip(model.image_scalings, images, strict=True))
+        generated = _generate(models, field)
+        name, rotation = str(store.frames["name"][frame]), float(store.frames["rotation"][frame])
         for band in has:
-            predicted = {name: images[band] for name, images in generated.items() if band in images}
-            predicted |= baselines[band].predict(frame, field)
-            (column,) = store.columns([band])
-            observed = np.minimum(store.images(frame, [band])[0], store.ceilings[frame, column])
-            for method, image in predicted.items():
-                image = np.minimum(image, store.ceilings[frame, column])
-                for region, scores in _score(image, observed, band, store, frame).items():
-                    name, rotation = str(store.frames["name"][frame]), float(store.frames["rotation"][frame])
-                    rows.append((band, name, rotation, method, region, *scores))
-    return Table(rows=rows, names=("passband", "frame", "rotation", "method", "region", *_SCORES))
+            predicted = generated.get(band, {})
+            predicted |= {method: (image, None) for method, image in baselines[band].predict(frame, field).items()}
+            observed = store.images(frame, [band])[0]
+            for method, (image, deviation) in predicted.items():
+                scores = score_pair(image, observed, band, store, frame, deviation)
+                rows += [(band, name, rotation, method, region, *scores[region]) for region in scores]
+                if reliability is not None and deviation is not None:
+                    reliability.add(method, band, _standard_errors(image, observed, band, store, frame, deviation))
+    return rows
+
+
+def _generate(models, field):
+    """For each passband and each model that has it, image and standard deviation in DN/s; None if it gives none."""
+    generated = {}
+    for model in models:
+        images, deviations = model.outputs(model.run(field, torch.device("cpu")))
+        for number, band in enumerate(model.image_scalings):
+            deviation = None if deviations is None else deviations[number].value
+            generated.setdefault(band, {})[model.name] = images[number].value, deviation
+    return generated
 
 
 class _Baselines:
@@ -154,22 +176,47 @@ class _Images:
         return self.store.images(self.rows[number], [self.band])[0]
 
 
-def _score(synthetic, observed, band, store, frame):
-    """Scores by region, of the pixels known in both."""
+def score_pair(synthetic, observed, band, store, frame, deviation=None):
+    """
+    Score one image, by region.
+
+    Parameters
+    ----------
+    synthetic, observed : `~numpy.ndarray`
+        In DN/s, on the store's grid, NaN where unknown.
+    band : int
+        Passband in angstrom.
+    store : Store
+        Whose grid the images are on.
+    frame : int
+        Row of the store's manifest: for the observer's latitude, and the brightness from which on the observation is a
+        lower limit.
+    deviation : `~numpy.ndarray`, optional
+        Standard deviation of the synthetic image in DN/s.
+
+    Returns
+    -------
+    dict of tuple
+        For "disk", "central" and "limb", as far as they have pixels that are known in both, the `SCORES`: ``cc``,
+        ``cc_log`` (of logarithms), ``re``, ``ppe10``, ``ppe50``; ``structure``, for the disk, the
+        `~sunpy_mag2euv.metrics.structure_ratio`; ``within_68`` and ``within_95``, how much of the region is within the
+        intervals that should hold 68.27 and 95 per cent. What does not apply is NaN.
+
+    Notes
+    -----
+    Both images are cut at the brightness from which on observations are lower limits, and binned so that the Sun's
+    radius is near the 98 pixels of the paper's evaluation. ``within_68`` and ``within_95`` alone are of the pixels as
+    they are: how far the mean of some pixels may be off does not follow from how far each of them may be.
+    """
     grid = store.grid
+    (column,) = store.columns([band])
     binning = max(1, round(grid.solar_radius / PAPER_RADIUS))
-    rows, columns = np.indices(grid.shape)
-    x, y = (columns - grid.center[0]) / grid.solar_radius, (rows - grid.center[1]) / grid.solar_radius
-    synthetic, observed, x, y = (bin_image(plane, binning) for plane in (synthetic, observed, x, y))
+    errors = {} if deviation is None else _standard_errors(synthetic, observed, band, store, frame, deviation)
+    ceiling = store.ceilings[frame, column]
+    synthetic, observed = (bin_image(np.minimum(image, ceiling), binning) for image in (synthetic, observed))
     known = np.isfinite(synthetic) & np.isfinite(observed)
-    b0 = store.frames["b0"][frame] * u.deg
-    masks = find_regions(
-        np.where(known, observed, np.nan),
-        band,
-        np.hypot(x, y),
-        stonyhurst_longitude(x, y, b0),
-        grid.solar_radius / binning,
-    )
+    masks, radius = _regions(np.where(known, observed, np.nan), band, store, frame, binning)
+    structure = structure_ratio(synthetic, observed, radius, grid.solar_radius / binning)
     scores = {}
     for region in _REGIONS:
         if masks[region].any():
@@ -180,8 +227,28 @@ def _score(synthetic, observed, band, store, frame):
                 relative_error(*pair),
                 pixel_error_share(*pair, 0.1),
                 pixel_error_share(*pair, 0.5),
+                structure if region == "disk" else np.nan,
+                *coverage(errors.get(region, np.nan), _SHARES),
             )
     return scores
+
+
+def _standard_errors(synthetic, observed, band, store, frame, deviation):
+    """Errors in units of the standard deviation, by region; of the pixels as they are."""
+    (column,) = store.columns([band])
+    errors = standard_errors(synthetic, deviation, observed, store.ceilings[frame, column])
+    masks, _ = _regions(np.where(np.isnan(errors), np.nan, observed), band, store, frame, 1)
+    return {region: errors[masks[region]] for region in _REGIONS}
+
+
+def _regions(observed, band, store, frame, binning):
+    """Regions of an image that is binned already, and the distance of its pixels from the disk's centre."""
+    grid = store.grid
+    rows, columns = np.indices(grid.shape)
+    x, y = (columns - grid.center[0]) / grid.solar_radius, (rows - grid.center[1]) / grid.solar_radius
+    x, y = bin_image(x, binning), bin_image(y, binning)
+    radius, longitude = np.hypot(x, y), stonyhurst_longitude(x, y, store.frames["b0"][frame] * u.deg)
+    return find_regions(observed, band, radius, longitude, grid.solar_radius / binning), radius
 
 
 def summarize(images, *, region="disk", block=0.25):
@@ -192,7 +259,7 @@ def summarize(images, *, region="disk", block=0.25):
     ----------
     images : `~astropy.table.Table`
         As `score_images` returns it.
-    region : {"disk", "central"}
+    region : {"disk", "central", "limb"}
     block : float
         Length of the bootstrap's blocks, in rotations. A quarter: the archives at hand hold out one or two rotations in
         each passband, and whole ones would leave nothing to draw from. Regions live longer, so the intervals are too
@@ -202,8 +269,8 @@ def summarize(images, *, region="disk", block=0.25):
     -------
     `~astropy.table.Table`
         A row for each passband and method, models first: ``images``, ``blocks``; ``cc``, ``re`` and ``ppe10``, each
-        with ``_low`` and ``_high`` (95 per cent; NaN for fewer than two blocks); ``skill``, of the CC against the best
-        baseline that has all images.
+        with ``_low`` and ``_high`` (95 per cent; NaN for fewer than two blocks); ``structure`` (of the disk only),
+        ``within_68`` and ``within_95``; ``skill``, of the CC against the best baseline that has all images.
     """
     rows = []
     for band in np.unique(images["passband"]):
@@ -214,13 +281,13 @@ def summarize(images, *, region="disk", block=0.25):
         best = max(np.nanmean(chosen["cc"][chosen["method"] == method]) for method in complete)
         for method in methods:
             of_method = chosen[chosen["method"] == method]
-            scores = np.stack([of_method[name] for name in ("cc", "re", "ppe10")], axis=1)
+            scores = np.stack([of_method[name] for name in (*_MEANS, *_PLAIN_MEANS)], axis=1)
             interval = mean_interval(scores, of_method["rotation"], block=block)
-            numbers = np.stack([interval.mean, interval.low, interval.high], axis=1).ravel()
+            numbers = np.stack([interval.mean, interval.low, interval.high], axis=1)[: len(_MEANS)].ravel()
             skill = skill_score(interval.mean[0], best)
-            rows.append((band, method, len(of_method), interval.blocks, *numbers, skill))
-    names = [name + end for name in ("cc", "re", "ppe10") for end in ("", "_low", "_high")]
-    return Table(rows=rows, names=("passband", "method", "images", "blocks", *names, "skill"))
+            rows.append((band, method, len(of_method), interval.blocks, *numbers, *interval.mean[len(_MEANS) :], skill))
+    names = [name + end for name in _MEANS for end in ("", "_low", "_high")]
+    return Table(rows=rows, names=("passband", "method", "images", "blocks", *names, *_PLAIN_MEANS, "skill"))
 
 
 def write_table(summary, path, title):
@@ -234,7 +301,7 @@ def write_table(summary, path, title):
     path : path-like
     title : str
     """
-    head = ("Passband (Å)", "Method", "Images", "CC", "RE", "PPE10", "Skill (CC)")
+    head = ("Passband (Å)", "Method", "Images", "CC", "RE", "PPE10", "Structure", "Within 68 %, 95 %", "Skill (CC)")
     lines = [".. Written by ``mag2euv score``; do not edit.", "", f".. list-table:: {title}", "   :header-rows: 1", ""]
     for cells in (head, *map(_cells, summary)):
         lines += [f"   {'* -' if number == 0 else '  -'} {cell}".rstrip() for number, cell in enumerate(cells)]
@@ -247,4 +314,7 @@ def _cells(row):
         mean, low, high = (f"{row[name + end]:{form}}".replace("-", "−") for end in ("", "_low", "_high"))
         # A block of two lines, since the interval would be broken at its spaces.
         cells.append(f"| {mean}\n       | {low}…{high}" if np.isfinite(row[f"{name}_low"]) else mean)
+    cells.append(f"{row['structure']:.2f}" if np.isfinite(row["structure"]) else "")
+    within = [f"{100 * row[name]:.1f}" for name in ("within_68", "within_95") if np.isfinite(row[name])]
+    cells.append(", ".join(f"{share} %" for share in within))
     return (*cells, "" if row["method"] in BASELINES else f"{row['skill']:+.2f}".replace("-", "−"))

@@ -7,6 +7,13 @@ from sunpy_mag2euv.cli import UsageError
 
 __all__ = ["add_export", "add_score", "add_train"]
 
+#: Regions to print scores of, and what tables call them.
+_REGIONS = {
+    "disk": "whole disk",
+    "central": "within 30° of the central meridian",
+    "limb": "from 0.9 of the solar radius to the limb",
+}
+
 
 def add_train(commands):
     """Add ``mag2euv train`` to the subparsers ``commands``."""
@@ -29,9 +36,15 @@ def add_score(commands):
     score = commands.add_parser("score", help="models beside the baselines, on frames held out from training")
     score.add_argument("config", type=Path, metavar="CONFIG.toml", help="whose store and split are used")
     score.add_argument("models", nargs="+", metavar="MODEL", help="names or paths of weights")
-    score.add_argument("--region", choices=("disk", "central"), default="disk", help="default: %(default)s")
+    score.add_argument("--region", choices=tuple(_REGIONS), default="disk", help="default: %(default)s")
     score.add_argument("--table", type=Path, metavar="FILE.rst", help="write the table as reStructuredText")
     score.add_argument("--images", type=Path, metavar="FILE.ecsv", help="write the scores of every image")
+    score.add_argument(
+        "--reliability", type=Path, metavar="FILE.ecsv", help="write how much the standard deviations' intervals hold"
+    )
+    score.add_argument(
+        "--left-out", action="store_true", help="score the scarce passbands instead, on images left out in turn"
+    )
     score.set_defaults(command=_score)
 
 
@@ -69,10 +82,22 @@ def _export(arguments):
 def _score(arguments):
     from sunpy_mag2euv.models import load_model
     from sunpy_mag2euv.training.card import score_images, summarize, write_table
+    from sunpy_mag2euv.training.readout import score_left_out
+    from sunpy_mag2euv.training.reliability import Reliability
 
+    if arguments.left_out and arguments.reliability:
+        raise UsageError("--reliability is of the frames held out; leave out either it or --left-out")
     config = _config(arguments.config)
+    reliability = Reliability()
     try:
-        images = score_images([load_model(name) for name in arguments.models], config)
+        models = [load_model(name) for name in arguments.models]
+        # Said before hours of scoring rather than after.
+        if arguments.reliability and not any(model.architecture.get("deviations") for model in models):
+            raise ValueError("none of the models gives standard deviations; leave --reliability out")
+        if arguments.left_out:
+            images = score_left_out(models, config)
+        else:
+            images = score_images(models, config, reliability=reliability if arguments.reliability else None)
     except (OSError, ValueError) as error:
         return _failed(error)
     summary = summarize(images, region=arguments.region)
@@ -80,10 +105,14 @@ def _score(arguments):
         summary[name].info.format = ".3f"
     print(*summary.pformat(max_lines=-1, max_width=-1), sep="\n")
     if arguments.table:
-        where = {"disk": "whole disk", "central": "within 30° of the central meridian"}[arguments.region]
-        write_table(summary, arguments.table, f"Held-out scores, {where}, with 95 % intervals")
+        scored = "Scores of images left out" if arguments.left_out else "Held-out scores"
+        write_table(summary, arguments.table, f"{scored}, {_REGIONS[arguments.region]}, with 95 % intervals")
     if arguments.images:
         images.write(arguments.images, format="ascii.ecsv", overwrite=True)
+    if arguments.reliability:
+        table = reliability.table()
+        table.meta = {"description": "share of the pixels within intervals that should hold it", **images.meta}
+        table.write(arguments.reliability, format="ascii.ecsv", overwrite=True)
     return 0
 
 

@@ -11,6 +11,8 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 from sunpy_mag2euv.models import Model
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.scaling import scaling_from_dict
@@ -62,8 +64,10 @@ def load_config(path):
     config = protocol_defaults(protocol)
     _lay_over(config, given, path.name)
     _check(config, path.name)
-    store = Path(config["data"]["store"])
-    config["data"]["store"] = str(store if store.is_absolute() else (path.parent / store).resolve())
+    for table, key in (("data", "store"), ("run", "start")):
+        if given_path := config[table][key]:
+            # Absolute paths stay what they are.
+            config[table][key] = str((path.parent / given_path).resolve())
     return {"protocol": protocol, **config}
 
 
@@ -121,8 +125,12 @@ def _check(config, where):
     if not data["passbands"]:
         raise ValueError(f"{where} must say what to learn; give data.passbands, such as [193]")
     data["passbands"] = [get_passband(band).angstrom for band in data["passbands"]]
-    if augmentation["shift"] and not set(config["model"]["planes"]) <= {"signed", "absolute"}:
-        raise ValueError(f"{where}: the planes mu and radius cannot be shifted; set augmentation.shift = 0")
+    data["scarce"] = [get_passband(band).angstrom for band in data["scarce"]]
+    if twice := sorted(set(data["scarce"]) & set(data["passbands"])):
+        raise ValueError(f"{where}: passband {twice[0]} is both in data.passbands and in data.scarce; take out one")
+    if augmentation["shift"] and (fixed := {"mu", "radius", "disk"} & set(config["model"]["planes"])):
+        raise ValueError(f"{where}: the plane {min(fixed)} cannot be shifted; set augmentation.shift = 0")
+    _check_losses(config, where)
     for name in ("steps", "batch", "epoch"):
         if run[name] < 1:
             raise ValueError(f"{where}: run.{name} must be at least 1; it is {run[name]}")
@@ -135,6 +143,36 @@ def _check(config, where):
             raise ValueError(
                 f"{where}: {table}.{key} must be one of {', '.join(choices)}; it is {config[table][key]!r}"
             )
+
+
+def _check_losses(config, where):
+    """Whether the network is asked for what it learns, and learns what it is asked for."""
+    loss, network = config["loss"], config["model"]["network"]
+    weights = {name: loss[name] for name in ("l1", "surprise", "discordance", "structure", "adversarial")}
+    if min(weights.values()) < 0 or not any(weights.values()):
+        raise ValueError(f"{where}: of the losses, at least one must have a weight, and none a negative one")
+    if loss["adversarial"] and (others := [name for name in ("surprise", "discordance", "structure") if loss[name]]):
+        raise ValueError(
+            f"{where}: with loss.adversarial, of the other losses only loss.l1 is used; take out loss.{others[0]}"
+        )
+    if loss["structure_wanted"] <= 0:
+        raise ValueError(f"{where}: loss.structure_wanted must be positive; it is {loss['structure_wanted']}")
+    deviations = network.get("deviations", False)
+    if deviations and network["kind"] != "shared-unet":
+        raise ValueError(f"{where}: only a shared-unet gives deviations; take out model.network.deviations")
+    if loss["surprise"] and not deviations:
+        raise ValueError(
+            f"{where}: loss.surprise needs a network that gives deviations; set model.network.deviations = true"
+        )
+    if deviations and not loss["surprise"]:
+        raise ValueError(f"{where}: deviations are learnt by loss.surprise; give it a weight")
+    data = config["data"]
+    if data["scarce"] and not deviations:
+        raise ValueError(f"{where}: data.scarce needs a network that gives deviations; leave it empty")
+    scaling = config["model"]["image_scaling"]
+    for band in data["scarce"]:
+        if str(band) not in scaling:
+            raise ValueError(f"{where}: passband {band} has no scaling; give model.image_scaling.{band}")
 
 
 def model_record(config, store):
@@ -155,11 +193,15 @@ def model_record(config, store):
     Raises
     ------
     ValueError
-        If the store lacks a passband, or a scaling cannot be made.
+        If the store lacks a passband, or any image of a scarce one, or a scaling cannot be made.
     """
     bands, settings = config["data"]["passbands"], config["model"]
-    if missing := [band for band in bands if band not in store.passbands]:
+    scarce = config["data"]["scarce"]
+    if missing := [band for band in (*bands, *scarce) if band not in store.passbands]:
         raise ValueError(f"the store has no passband {missing[0]}; it has {', '.join(map(str, store.passbands))}")
+    # Said before hours of training rather than after.
+    if missing := [band for band in scarce if not store.has[:, store.columns([band])].any()]:
+        raise ValueError(f"the store has no image of passband {missing[0]}; take it out of data.scarce")
     scaling = settings["image_scaling"]
     scalings = {band: scaling if "kind" in scaling else scaling.get(str(band)) for band in bands}
     if missing := [band for band in bands if scalings[band] is None]:
@@ -193,9 +235,14 @@ def split_frames(config, store):
     Returns
     -------
     dict of `~numpy.ndarray`
-        Frame numbers of "train", "validation", "gap" and "test".
+        Frame numbers of "train", "validation", "gap" and "test". Frames of sources that are never drawn, by
+        ``data.draws``, are not trained on.
     """
     split = config["split"]
     if split["method"] == "park2019":
-        return splits.park2019(store.frames["time"])
-    return splits.rotations(store.frames["rotation"], split["test"], split["validation"], split["gap"])
+        parts = splits.park2019(store.frames["time"])
+    else:
+        parts = splits.rotations(store.frames["rotation"], split["test"], split["validation"], split["gap"])
+    draws = config["data"]["draws"]
+    drawn = np.array([draws.get(str(source), 1) > 0 for source in store.frames["source"]], dtype=bool)
+    return {**parts, "train": parts["train"][drawn[parts["train"]]]}

@@ -6,12 +6,16 @@ import os
 import tempfile
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from sunpy_mag2euv.models import load_model, save_model
+from sunpy_mag2euv.scaling import scaling_from_dict
+from sunpy_mag2euv.training.calibration import find_factors
 from sunpy_mag2euv.training.card import score_images, summarize, write_table
 from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.run import CHECKPOINT, CONFIGURATION
+from sunpy_mag2euv.training.problems import usable_split
+from sunpy_mag2euv.training.readout import extend
+from sunpy_mag2euv.training.run import CONFIGURATION, read_weights
 from sunpy_mag2euv.training.store import Store
 
 __all__ = ["export"]
@@ -42,14 +46,10 @@ def export(directory, weights):
         If the frames to test cannot be scored, see `~sunpy_mag2euv.training.card.score_images`; nothing is written.
     """
     directory, weights = Path(directory), Path(weights)
-    missing = [name for name in (CONFIGURATION, CHECKPOINT) if not (directory / name).is_file()]
-    if missing:
-        raise FileNotFoundError(f"{directory} has no {missing[0]}; train first with mag2euv train")
+    if not (directory / CONFIGURATION).is_file():
+        raise FileNotFoundError(f"{directory} has no {CONFIGURATION}; train first with mag2euv train")
     config = json.loads((directory / CONFIGURATION).read_text(encoding="utf-8"))
-    model = model_record(config, Store.open(config["data"]["store"]))
-    saved = torch.load(directory / CHECKPOINT, map_location="cpu", weights_only=True)["state_dict"]
-    state = {name.removeprefix("network."): tensor for name, tensor in saved.items() if name.startswith("network.")}
-    model = dataclasses.replace(model, state=state)
+    model = trained_model(directory, config)
     names = [weights.name, weights.with_suffix(".toml").name, weights.with_suffix(".rst").name]
     # All three files or none: they are put in place when the last is complete.
     with tempfile.TemporaryDirectory(prefix=".mag2euv-", dir=weights.parent) as scratch:
@@ -65,6 +65,61 @@ def export(directory, weights):
         for file in files:
             os.replace(file, weights.parent / file.name)
     return load_model(weights)
+
+
+def trained_model(directory, config):
+    """
+    The model that a run has made, with all that is found out about it after the training.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+        Of the run.
+    config : dict
+        Of the run.
+
+    Returns
+    -------
+    Model
+        With the factors of its standard deviations, from frames that are watched or lie between the rotations trained
+        on and scored; and with the scarce passbands.
+    """
+    store = Store.open(config["data"]["store"])
+    split = usable_split(config, store)
+    bands = config["data"]["passbands"]
+    has = store.has[:, store.columns(bands)]
+    model = dataclasses.replace(
+        model_record(config, store),
+        state=read_weights(directory),
+        training_images={band: int(count) for band, count in zip(bands, has[split["train"]].sum(0), strict=True)},
+        strongest_field=strongest_field(store, split["train"]),
+    )
+    if not model.architecture.get("deviations"):
+        return model
+    watched = np.concatenate([split["validation"], split["gap"]])
+    model = dataclasses.replace(model, deviation_factors=find_factors(model, store, watched))
+    scalings = config["model"]["image_scaling"]
+    return extend(model, store, {band: scaling_from_dict(scalings[str(band)]) for band in config["data"]["scarce"]})
+
+
+def strongest_field(store, rows):
+    """
+    What the fields trained on hardly ever exceed.
+
+    Parameters
+    ----------
+    store : Store
+    rows : sequence of int
+
+    Returns
+    -------
+    float
+        In gauss: the strength that one in ten thousand pixels of the disk exceeds.
+    """
+    # Some hundred frames say it as well as thousands.
+    chosen = rows[:: max(1, len(rows) // 200)]
+    disk = store.grid.radius < 1
+    return float(np.quantile(np.concatenate([np.abs(store.field(row)[disk]) for row in chosen]), 1 - 1e-4))
 
 
 def registry_entry(model, file):

@@ -1,9 +1,4 @@
-"""
-How a network learns: one Lightning module for Model A and the packaged default, one for Model B.
-
-Targets have holes: channels that a frame lacks, pixels without data, saturated pixels that are only lower limits. The
-absolute error goes around them.
-"""
+"""How a network learns: one Lightning module for Model A and the packaged default, one for Model B."""
 
 import math
 
@@ -11,43 +6,12 @@ import lightning.pytorch as pl
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from sunpy_mag2euv.metrics.spectrum import fine_scales
 from sunpy_mag2euv.network import build_network, initialize
 from sunpy_mag2euv.training.discriminator import Discriminator
+from sunpy_mag2euv.training.losses import absolute_error, discordance, structure_error, surprise
 
-__all__ = ["Adversarial", "Regression", "absolute_error"]
-
-
-def absolute_error(predicted, targets, weight, ceiling, spread):
-    """
-    Mean absolute error over what is known.
-
-    Parameters
-    ----------
-    predicted, targets : `torch.Tensor`
-        Shape (batch, passbands, H, W); targets are NaN where there is no data.
-    weight : `torch.Tensor`
-        Of the pixels, shape (batch, H, W).
-    ceiling : `torch.Tensor`
-        Shape (batch, passbands): targets from there on are lower limits, and only what is below them is an error.
-    spread : `torch.Tensor`
-        Shape (passbands,), the unit of each passband's errors.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Scalar: mean over pixels, then over the passbands that a frame has, then over frames. Because the mean over
-        frames comes last, processes that average their gradients learn what one with all their frames would.
-    """
-    known = torch.isfinite(targets)
-    ceiling = ceiling[:, :, None, None]
-    aim = torch.minimum(torch.where(known, targets, 0), ceiling)
-    short = aim - predicted
-    error = torch.where(aim >= ceiling, short.clamp(min=0), short.abs())
-    share = torch.where(known, weight[:, None], 0)
-    total = share.sum((-2, -1))
-    mean = (error * share).sum((-2, -1)) / total.clamp(min=torch.finfo(total.dtype).tiny)
-    has = total > 0
-    return ((mean / spread * has).sum(1) / has.sum(1).clamp(min=1)).mean()
+__all__ = ["Adversarial", "Regression"]
 
 
 class _Learner(pl.LightningModule):
@@ -56,6 +20,7 @@ class _Learner(pl.LightningModule):
     def __init__(self, config, model, spread):
         super().__init__()
         self.config = config
+        self.model = model
         self.passbands = list(model.image_scalings)
         torch.manual_seed(config["run"]["seed"])
         self.network = build_network(**model.architecture)
@@ -94,7 +59,8 @@ class _Learner(pl.LightningModule):
     def validation_step(self, batch):
         """Correlation on the disk, in the scaled values: to watch, never to report."""
         predicted, targets = self.network(batch["inputs"])[0], batch["targets"][0]
-        for band, image, target in zip(self.passbands, predicted, targets, strict=True):
+        # After the images, there may be planes with their deviations.
+        for band, image, target in zip(self.passbands, predicted, targets, strict=False):
             known = self.disk & torch.isfinite(target)
             there = bool(known.sum() > 1)
             pair = torch.stack([image[known].float(), target[known]])
@@ -105,15 +71,27 @@ class _Learner(pl.LightningModule):
 
 class Regression(_Learner):
     """
-    Learning by absolute error alone: Model A of Park et al. 2019, and the packaged default.
+    Learning from the images alone: Model A of Park et al. 2019, whose loss is the absolute error, and the packaged
+    default, which has more to say.
 
     Parameters
     ----------
     config : dict
     model : Model
     spread : `torch.Tensor`
-        See `absolute_error`.
+        See `~sunpy_mag2euv.training.losses.absolute_error`.
+
+    Raises
+    ------
+    ValueError
+        If structure is asked for at scales that the model's grid does not resolve.
     """
+
+    def __init__(self, config, model, spread):
+        super().__init__(config, model, spread)
+        grid = model.grid
+        if config["loss"]["structure"] and not fine_scales(grid.shape, grid.solar_radius).any():
+            raise ValueError(f"loss.structure needs pixels of at most 10 Mm; those of {grid} are larger")
 
     def configure_optimizers(self):
         """The optimiser and its schedule, for Lightning."""
@@ -125,9 +103,33 @@ class Regression(_Learner):
 
     def training_step(self, batch):
         """The loss of a batch, for Lightning."""
-        loss = self._error(self.network(batch["inputs"]), batch)
-        self.log("loss", loss, prog_bar=True, sync_dist=True, batch_size=len(batch["inputs"]))
+        # In full precision, whatever the network works in: the losses take squares and exponentials.
+        terms = self._terms(self.network(batch["inputs"]).float(), batch)
+        loss = sum(self.config["loss"][name] * term for name, term in terms.items())
+        logged = {"loss": loss, **(terms if len(terms) > 1 else {})}
+        self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=len(batch["inputs"]))
         return loss
+
+    def _terms(self, output, batch):
+        """The terms of the loss that have a weight, by name."""
+        settings, terms = self.config["loss"], {}
+        if settings["l1"]:
+            terms["l1"] = self._error(output[:, : len(self.passbands)], batch)
+        if settings["surprise"]:
+            known = (batch[name] for name in ("targets", "weight", "ceiling"))
+            terms["surprise"] = surprise(*output.chunk(2, dim=1), *known)
+        if settings["discordance"] or settings["structure"]:
+            images, _ = self.model.moments(output)
+            observed, _ = self.model.moments(batch["targets"])
+            ceiling = batch["ceiling"][..., None, None]
+            top = self.model.moments(ceiling)[0].where(ceiling.isfinite(), ceiling)[..., 0, 0]
+            if settings["discordance"]:
+                weight = batch["weight"] * self.disk
+                terms["discordance"] = discordance(images, observed, weight, top)
+            if settings["structure"]:
+                grid, wanted = self.model.grid, settings["structure_wanted"]
+                terms["structure"] = structure_error(images, observed, top, grid, wanted)
+        return terms
 
 
 class Adversarial(_Learner):

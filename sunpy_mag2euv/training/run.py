@@ -22,7 +22,7 @@ from sunpy_mag2euv.training.problems import usable_split
 from sunpy_mag2euv.training.sampling import Frames, Sampling
 from sunpy_mag2euv.training.store import Store
 
-__all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "set_up", "train"]
+__all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "read_weights", "set_up", "train"]
 
 #: Names in a run's directory.
 CHECKPOINT = "last.ckpt"
@@ -94,7 +94,7 @@ def set_up(config, directory):
     `~sunpy_mag2euv.training.problems.ProblemsError`
         If frames have problems and the configuration does not say to go on without them.
     FileNotFoundError
-        If there is no store.
+        If there is no store, or no checkpoint of the run to start from.
     ValueError
         If there is nothing to train on, the directory belongs to another configuration, the network does not fit the
         grid, or Lightning cannot use ``[trainer]``.
@@ -114,9 +114,43 @@ def set_up(config, directory):
 
     spread = _spread(store, split["train"], model) if config["loss"]["evened"] else torch.ones(len(bands))
     learner = (Adversarial if config["loss"]["adversarial"] else Regression)(config, model, spread)
+    if config["run"]["start"]:
+        _start_from(Path(config["run"]["start"]), learner.network)
     trainer = _trainer(config, directory, watched.size > 0, Frames(store, watched[:1], model))
     _write_configuration(directory, config)
     return Run(trainer, learner, Sampling(store, split["train"], watched, model, config), directory / CHECKPOINT)
+
+
+def read_weights(directory):
+    """
+    Weights of a run's network.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+        Of the run.
+
+    Returns
+    -------
+    dict of `torch.Tensor`
+        The averaged ones, if the run averages them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory holds no checkpoint.
+    """
+    if not (directory / CHECKPOINT).is_file():
+        raise FileNotFoundError(f"{directory} has no {CHECKPOINT}; train first with mag2euv train")
+    saved = torch.load(directory / CHECKPOINT, map_location="cpu", weights_only=True)["state_dict"]
+    return {name.removeprefix("network."): tensor for name, tensor in saved.items() if name.startswith("network.")}
+
+
+def _start_from(directory, network):
+    try:
+        network.load_state_dict(read_weights(directory))
+    except RuntimeError as error:
+        raise ValueError(f"the weights of the run in {directory} do not fit this network: {error}") from None
 
 
 def _try_network(config, model):

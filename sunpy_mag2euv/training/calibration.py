@@ -1,0 +1,77 @@
+"""
+Whether standard deviations hold what they say, and the factors that make them.
+
+A network judges its errors by the frames it was trained on, where they are smallest. So the standard deviations that it
+gives are multiplied by a factor for each passband, found on frames that it was not trained on and that are not scored.
+"""
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from sunpy_mag2euv.metrics import standard_errors
+
+__all__ = ["deviation_factor", "find_factors"]
+
+#: Frames that are looked at, at most, spread evenly over those that there are: neighbours show the same Sun.
+_FRAMES = 24
+
+#: Shares of a normal distribution within one standard deviation and within 1.96, and these distances.
+_SHARES, _DISTANCES = (0.6827, 0.95), (1.0, 1.96)
+
+
+def deviation_factor(errors):
+    """
+    What standard deviations have to be multiplied by.
+
+    Parameters
+    ----------
+    errors : `~numpy.ndarray`
+        Observed minus synthetic, in units of the standard deviation; NaN does not count.
+
+    Returns
+    -------
+    float
+        Geometric mean of the factors with which 68 per cent of the errors are within one standard deviation, and 95
+        within 1.96. For errors that are normally distributed the two are the same.
+    """
+    found = np.nanquantile(np.abs(errors), _SHARES) / _DISTANCES
+    return float(np.sqrt(found.prod()))
+
+
+def find_factors(model, store, rows):
+    """
+    The factors of a model's standard deviations.
+
+    Parameters
+    ----------
+    model : Model
+        Whose network gives deviations; factors that it has already are left out of account.
+    store : Store
+    rows : sequence of int
+        Of the store's manifest: frames that the model was not trained on.
+
+    Returns
+    -------
+    dict of float
+        By passband, for those passbands that any of the frames has.
+    """
+    bands = list(model.image_scalings)
+    columns = dict(zip(bands, store.columns(bands), strict=True))
+    errors = {band: [] for band in bands}
+    has = store.has
+    chosen = set()
+    for band in bands:
+        found = [row for row in rows if has[row, columns[band]]]
+        chosen.update(found[:: max(1, len(found) // _FRAMES)])
+    for row in tqdm(sorted(chosen), desc="calibrating", unit="frame", leave=False):
+        images, deviations = (
+            planes.numpy() for planes in model.moments(model.run(store.field(row), torch.device("cpu")))
+        )
+        for number, band in enumerate(bands):
+            if has[row, columns[band]]:
+                observed, ceiling = store.images(row, [band])[0], store.ceilings[row, columns[band]]
+                off = standard_errors(images[number], deviations[number], observed, ceiling)
+                # The disk: off the limb there is no field, and no two archives end at the same distance.
+                errors[band].append(off[store.grid.radius < 1])
+    return {band: deviation_factor(np.concatenate(found)) for band, found in errors.items() if found}

@@ -1,0 +1,166 @@
+"""
+What is to become small: how far synthetic images are from observed ones, in several ways.
+
+Targets have holes: channels that a frame lacks, pixels without data, saturated pixels that are only lower limits. All
+losses go around them. All are means over pixels, then over the passbands that a frame has, then over frames: because
+the mean over frames comes last, processes that average their gradients learn what one with all their frames would.
+"""
+
+import numpy as np
+import torch
+
+from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, spectrum_window, wave_numbers
+
+__all__ = ["absolute_error", "discordance", "structure_error", "surprise"]
+
+#: Ends and middle of the fine scales in Mm, from large to small.
+_SCALES = tuple(np.geomspace(*sorted(FINE_SCALES.to_value("Mm"), reverse=True), 3))
+
+#: Standard deviation in Mm of the surroundings of a pixel, in which power is averaged: some waves of the largest scale.
+_SURROUNDINGS = 80
+
+#: Below this power, of log2 of DN/s, there is no structure: images are known to some per cent at best.
+_FAINTEST = 1e-5
+
+
+def absolute_error(predicted, targets, weight, ceiling, spread):
+    """
+    Mean absolute error over what is known.
+
+    Parameters
+    ----------
+    predicted, targets : `torch.Tensor`
+        Scaled images, shape (batch, passbands, H, W); targets are NaN where there is no data.
+    weight : `torch.Tensor`
+        Of the pixels, shape (batch, H, W).
+    ceiling : `torch.Tensor`
+        Shape (batch, passbands): targets from there on are lower limits, and only what is below them is an error.
+    spread : `torch.Tensor`
+        Shape (passbands,), the unit of each passband's errors.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Scalar.
+    """
+    aim, limit, share = _known(targets, weight, ceiling)
+    short = aim - predicted
+    error = torch.where(limit, short.clamp(min=0), short.abs())
+    return _mean(_over_pixels(error, share) / spread, share)
+
+
+def surprise(predicted, logarithms, targets, weight, ceiling):
+    """
+    Negative log likelihood of the targets, if they are normally distributed about the prediction.
+
+    Lower limits are as likely as that anything is above them (Tobin 1958, Econometrica 26, 24, doi:10.2307/1907382).
+
+    Parameters
+    ----------
+    predicted, logarithms : `torch.Tensor`
+        Means and natural logarithms of the standard deviations, shape (batch, passbands, H, W).
+    targets, weight, ceiling
+        As of `absolute_error`.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Scalar, in nats for each pixel, without the constant.
+    """
+    aim, limit, share = _known(targets, weight, ceiling)
+    off = (aim - predicted) * (-logarithms).exp()
+    nats = torch.where(limit, -torch.special.log_ndtr(-off), off.square() / 2 + logarithms)
+    return _mean(_over_pixels(nats, share), share)
+
+
+def discordance(images, observed, weight, ceiling):
+    """
+    One minus the concordance correlation coefficient (Lin 1989, Biometrics 45, 255, doi:10.2307/2532051).
+
+    It is large for images that do not vary with the observed ones, and for those that do, but are too bright, too faint
+    or too flat: the correlation that is scored, kept from ignoring level and contrast.
+
+    Parameters
+    ----------
+    images, observed : `torch.Tensor`
+        In DN/s, shape (batch, passbands, H, W); ``observed`` is NaN where there is no data.
+    weight : `torch.Tensor`
+        Of the pixels, shape (batch, H, W); 0 for those that are not to be compared.
+    ceiling : `torch.Tensor`
+        In DN/s, shape (batch, passbands): both images are cut there, as where scores are computed.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Scalar, from 0 to 2.
+    """
+    observed, _, share = _known(observed, weight, ceiling)
+    images = torch.minimum(images, ceiling[..., None, None])
+    means = [_over_pixels(image, share)[..., None, None] for image in (images, observed)]
+    off = images - means[0], observed - means[1]
+    together = _over_pixels(off[0] * off[1], share)
+    apart = sum(_over_pixels(deviation.square(), share) for deviation in off)
+    apart = apart + (means[0] - means[1])[..., 0, 0].square()
+    return _mean(1 - 2 * together / apart.clamp(min=torch.finfo(apart.dtype).tiny), share)
+
+
+def structure_error(images, observed, ceiling, grid, wanted):
+    """
+    How far the power at fine scales is from the observed, around every pixel.
+
+    Images that are right on average over all that may be there are blurred. This asks for contrast at the scales of
+    `sunpy_mag2euv.metrics.structure_ratio`, in two octaves or so, and in every place for as much as there is in the
+    observed image: otherwise a network makes waves of one length in the one place where they do least harm.
+
+    Parameters
+    ----------
+    images, observed, ceiling
+        As of `discordance`.
+    grid : Grid
+        Of the images.
+    wanted : float
+        Ratio of powers, synthetic to observed.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Scalar: mean square of the natural logarithm of what is missing or too much.
+    """
+    window = torch.from_numpy(spectrum_window(grid.radius)).to(images)
+    observed, _, share = _known(observed, window.expand(len(images), -1, -1), ceiling)
+    images = torch.minimum(images, ceiling[..., None, None])
+    low, middle, high = (1 / scale for scale in _SCALES)
+    waves = torch.from_numpy(wave_numbers(grid.shape, grid.solar_radius)).to(images)
+    around = torch.exp(-2 * (torch.pi * _SURROUNDINGS * waves).square())
+    # Where the window is low, the limb shows in the powers.
+    inside = share * (window > 0.1)
+    error = 0
+    for band in ((waves >= low) & (waves < middle), (waves >= middle) & (waves <= high)):
+        powers = []
+        for image in (images, observed):
+            values = torch.log2(image.clamp(min=0) + 1)
+            values = (values - _over_pixels(values, share)[..., None, None]) * share
+            passed = torch.fft.ifft2(torch.fft.fft2(values) * band).real
+            powers.append(torch.fft.ifft2(torch.fft.fft2(passed.square()) * around).real.clamp(min=_FAINTEST))
+        error = error + _over_pixels((powers[0].log() - powers[1].log() - np.log(wanted)).square(), inside)
+    return _mean(error / 2, inside)
+
+
+def _known(targets, weight, ceiling):
+    """Targets without NaN and cut at the ceiling, which of them are lower limits, and the weight of each pixel."""
+    known = torch.isfinite(targets)
+    ceiling = ceiling[..., None, None]
+    aim = torch.minimum(torch.where(known, targets, 0), ceiling)
+    return aim, aim >= ceiling, torch.where(known, weight[:, None], 0)
+
+
+def _over_pixels(values, share):
+    """Weighted mean over pixels; shape (batch, passbands)."""
+    total = share.sum((-2, -1))
+    return (values * share).sum((-2, -1)) / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def _mean(values, share):
+    """Mean over the passbands that a frame has, then over frames."""
+    has = share.sum((-2, -1)) > 0
+    return ((values * has).sum(1) / has.sum(1).clamp(min=1)).mean()

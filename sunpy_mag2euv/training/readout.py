@@ -1,0 +1,302 @@
+"""
+Passbands with too few images to train a network on: read from one that was trained on others.
+
+A network that makes the corona in some passbands has found, on the way, what of the field matters. For a passband with
+a handful of images, only the last convolution is made: pixel by pixel, linear in what the network has found and in its
+input, by ridge regression (Hoerl & Kennard 1970, Technometrics 12, 55, doi:10.2307/1267351). That takes seconds, so
+every set of images can be left out in turn to see how well the rest predict it.
+"""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from astropy.table import Table
+
+from sunpy_mag2euv.metrics import Climatology, LeastSquares, PowerLaw, standard_errors
+from sunpy_mag2euv.training.calibration import deviation_factor
+from sunpy_mag2euv.training.card import BASELINES, SCORES, score_pair
+from sunpy_mag2euv.training.store import Store
+
+__all__ = ["Sample", "extend", "fit", "leave_one_out", "read_sample", "score_left_out"]
+
+#: Strength of the penalty on the coefficients of features with unit variance, for pixels whose weights add up to one.
+#: Chosen on the passbands that are not scarce, read in the same way from the few frames that have all passbands: a
+#: tenth of it does no better on frames like those it is read from, and worse on the one that is of another kind.
+_PENALTY = 0.03
+
+#: Mean of the natural logarithm of the absolute value of a standard normal variable, -(γ + ln 2)/2.
+_MEAN_LOG_NORMAL = -(np.euler_gamma + np.log(2)) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """
+    Images of one passband with what the network finds in their fields.
+
+    Attributes
+    ----------
+    rows : list of int
+        Of the store's manifest, one for each image.
+    rotations : `~numpy.ndarray`
+        Carrington rotation number of each image, an integer.
+    features : `torch.Tensor`
+        Shape (images, features, H, W).
+    images : `torch.Tensor`
+        Scaled, shape (images, H, W), NaN where there is no data.
+    weights : `torch.Tensor`
+        Of the pixels, shape (images, H, W).
+    penalty : `torch.Tensor`
+        Of the coefficients, shape (features,).
+    """
+
+    rows: list
+    rotations: np.ndarray
+    features: torch.Tensor
+    images: torch.Tensor
+    weights: torch.Tensor
+    penalty: torch.Tensor
+
+    def part(self, chosen):
+        """The images for which the boolean array ``chosen`` is true."""
+        (numbers,) = np.nonzero(chosen)
+        tensors = (tensor[numbers] for tensor in (self.features, self.images, self.weights))
+        return Sample([self.rows[number] for number in numbers], self.rotations[numbers], *tensors, self.penalty)
+
+
+def read_sample(model, store, band, scaling):
+    """
+    Every image of a passband that a store has.
+
+    Parameters
+    ----------
+    model : Model
+        With a `~sunpy_mag2euv.network.SharedUNet`.
+    store : Store
+    band : int
+        In angstrom.
+    scaling : LinearScaling
+        Of the images.
+
+    Returns
+    -------
+    Sample
+    """
+    (column,) = store.columns([band])
+    rows = [int(row) for row in np.nonzero(store.has[:, column])[0]]
+    network = model.network(torch.device("cpu"))
+    with torch.inference_mode():
+        features = torch.cat([network.features(model.inputs(store.field(row))[None]) for row in rows])
+    images = np.stack([scaling.forward(store.images(row, [band])[0]) for row in rows])
+    weights = np.stack([store.weight(row) for row in rows])
+    rotations = np.floor(np.array(store.frames["rotation"])[rows]).astype(int)
+    # Limb darkening is known from thousands of pixels of each image, so what says only where a pixel is goes free.
+    found = features.shape[1] - len(model.planes)
+    free = [plane in ("mu", "radius", "disk") for plane in model.planes]
+    penalty = torch.tensor([_PENALTY] * found + [0 if there else _PENALTY for there in free])
+    return Sample(rows, rotations, features, torch.from_numpy(images).float(), torch.from_numpy(weights), penalty)
+
+
+def fit(sample):
+    """
+    Read a passband from features.
+
+    Parameters
+    ----------
+    sample : Sample
+
+    Returns
+    -------
+    image, logarithm : tuple of `torch.Tensor` and float
+        Coefficients, shape (features,), and constant, of the scaled image and of the natural logarithm of its standard
+        deviation.
+    """
+    # (images, features, H, W) → (pixels, features): all pixels with data, on the disk and off it.
+    known = torch.isfinite(sample.images)
+    features = sample.features.movedim(1, -1)[known].double()
+    values, weights = sample.images[known].double(), sample.weights[known].double()
+    image = _ridge(features, values, weights, sample.penalty)
+    residual = (values - features @ image[0] - image[1]).abs()
+    # 8-bit images are known to about 0.004 of the scaled range, so that smaller residuals say nothing.
+    logarithm = _ridge(features, residual.clamp(min=4e-3).log() - _MEAN_LOG_NORMAL, weights, sample.penalty)
+    return image, logarithm
+
+
+def _ridge(features, values, weights, penalty):
+    """Coefficients and constant of the weighted ridge regression of ``values`` on ``features``."""
+    weights = weights / weights.sum()
+    center, level = weights @ features, weights @ values
+    features = features - center
+    scale = (weights @ features.square()).sqrt().clamp(min=1e-9)
+    features = features / scale
+    normal = (features * weights[:, None]).T @ features
+    # The last term is there for features that are the same everywhere.
+    normal.diagonal().add_(penalty + 1e-9)
+    slope = torch.linalg.solve(normal, (features * weights[:, None]).T @ (values - level)) / scale
+    return slope, float(level - center @ slope)
+
+
+def leave_one_out(sample, scaling):
+    """
+    Predict each image from those of other rotations.
+
+    Parameters
+    ----------
+    sample : Sample
+    scaling : LinearScaling
+        Of the images.
+
+    Yields
+    ------
+    number : int
+        Of the image in ``sample``; an image for which there is none of another rotation is left out.
+    others : Sample
+        What it is predicted from.
+    image, deviation : `~numpy.ndarray`
+        In DN/s, shape (H, W).
+    """
+    for number, rotation in enumerate(sample.rotations):
+        others = sample.part(sample.rotations != rotation)
+        if others.rows:
+            scaled = [
+                torch.einsum("f,fhw->hw", slope.float(), sample.features[number]) + level
+                for slope, level in fit(others)
+            ]
+            image, deviation = scaling.moments(scaled[0], scaled[1].clamp(-5.5, -0.5).exp())
+            yield number, others, image.numpy(), deviation.numpy()
+
+
+def extend(model, store, scalings):
+    """
+    Give a model more passbands, read from its network's features.
+
+    Parameters
+    ----------
+    model : Model
+        With a `~sunpy_mag2euv.network.SharedUNet` that gives deviations.
+    store : Store
+    scalings : dict of LinearScaling
+        Of the images of the passbands to add (int, angstrom), of which the store has some.
+
+    Returns
+    -------
+    Model
+        With all passbands, in ascending order. The factors of the new standard deviations are those with which they
+        hold what they say about images left out, see `leave_one_out`.
+    """
+    network = model.network(torch.device("cpu"))
+    count = len(model.image_scalings)
+    # For each passband, kernel and bias of its two planes.
+    planes = {
+        band: [(network.read.weight[row], network.read.bias[row]) for row in (number, count + number)]
+        for number, band in enumerate(model.image_scalings)
+    }
+    images, factors = dict(model.training_images), dict(model.deviation_factors)
+    for band, scaling in scalings.items():
+        sample = read_sample(model, store, band, scaling)
+        (image, level), (logarithm, usual) = fit(sample)
+        planes[band] = [_kernel(image, level), _kernel(logarithm, usual - network.usual_deviation)]
+        images[band] = len(sample.rows)
+        errors = _errors_left_out(store, band, sample, scaling)
+        # With images of one rotation only, there is nothing to tell by.
+        if np.isfinite(errors).any():
+            factors[band] = deviation_factor(errors)
+    bands = sorted(planes)
+    kernels, biases = zip(*(planes[band][plane] for plane in (0, 1) for band in bands), strict=True)
+    known = {**model.image_scalings, **scalings}
+    return dataclasses.replace(
+        model,
+        architecture={**model.architecture, "out_channels": len(bands)},
+        image_scalings={band: known[band] for band in bands},
+        calibration={band: store.calibration[band] for band in bands},
+        caveats={band: store.caveats[band] for band in bands if band in store.caveats},
+        training_images={band: images[band] for band in bands},
+        deviation_factors={band: factors[band] for band in bands if band in factors},
+        state={**model.state, "read.weight": torch.stack(kernels), "read.bias": torch.stack(biases)},
+    )
+
+
+def _kernel(slope, level):
+    """Kernel of 3×3 pixels, of which only the middle one counts, and bias."""
+    kernel = torch.zeros(len(slope), 3, 3)
+    kernel[:, 1, 1] = slope
+    return kernel, torch.tensor(level)
+
+
+def _errors_left_out(store, band, sample, scaling):
+    """Errors on the disk of all images left out, in units of the standard deviation."""
+    (column,) = store.columns([band])
+    errors = [np.empty(0)]
+    for number, _, image, deviation in leave_one_out(sample, scaling):
+        row = sample.rows[number]
+        observed, ceiling = store.images(row, [band])[0], store.ceilings[row, column]
+        errors.append(standard_errors(image, deviation, observed, ceiling)[store.grid.radius < 1])
+    return np.concatenate(errors)
+
+
+def score_left_out(models, config):
+    """
+    Score models' scarce passbands on images that they were not read from.
+
+    Parameters
+    ----------
+    models : sequence of Model
+        With a `~sunpy_mag2euv.network.SharedUNet` that gives deviations, trained on other frames.
+    config : dict
+        Whose store and ``data.scarce`` are used; see `~sunpy_mag2euv.training.config.load_config`.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        As that of `~sunpy_mag2euv.training.card.score_images`, with the baselines that need no other image. Read-out
+        and baselines are fitted, for each image anew, to the images of all other rotations.
+
+    Raises
+    ------
+    ValueError
+        If there are no scarce passbands, or a model lacks one, gives no deviations or has another grid than the store.
+    """
+    store, bands = Store.open(config["data"]["store"]), config["data"]["scarce"]
+    if not bands:
+        raise ValueError("the configuration has no scarce passbands; give data.scarce")
+    for model in models:
+        if model.grid != store.grid:
+            raise ValueError(f"the model {model.name} works on {model.grid}, the store's frames are on {store.grid}")
+        if not model.architecture.get("deviations"):
+            raise ValueError(f"the model {model.name} gives no deviations, so that nothing can be read from it")
+        if missing := [band for band in bands if band not in model.image_scalings]:
+            raise ValueError(f"the model {model.name} has no passband {missing[0]}; take it out of data.scarce")
+    rows = []
+    for band in bands:
+        for model in models:
+            scaling = model.image_scalings[band]
+            sample = read_sample(model, store, band, scaling)
+            for number, others, image, deviation in leave_one_out(sample, scaling):
+                predicted = {model.name: (image, deviation * model.deviation_factors.get(band, 1))}
+                if model is models[0]:
+                    predicted |= _baselines(store, band, scaling, sample.rows[number], others.rows)
+                rows += _score_rows(store, band, sample.rows[number], predicted)
+    meta = {"provenance": store.provenance, "models": {model.name: model.sha256 for model in models}}
+    return Table(rows=rows, names=("passband", "frame", "rotation", "method", "region", *SCORES), meta=meta)
+
+
+def _baselines(store, band, scaling, row, others):
+    """Images of a frame by the baselines, fitted to other frames; they give no deviations."""
+    images = {}
+    for name, kind in zip(BASELINES, (Climatology, PowerLaw, LeastSquares), strict=False):
+        observed = (scaling.forward(store.images(other, [band])[0]) for other in others)
+        baseline = kind(store.grid).fit((store.field(other) for other in others), observed, store.weight(row))
+        images[name] = scaling.inverse(baseline.predict(store.field(row))), None
+    return images
+
+
+def _score_rows(store, band, row, predicted):
+    """Rows of the table for one image."""
+    observed = store.images(row, [band])[0]
+    frame, rotation = str(store.frames["name"][row]), float(store.frames["rotation"][row])
+    return [
+        (band, frame, rotation, method, region, *scores)
+        for method, (image, deviation) in predicted.items()
+        for region, scores in score_pair(image, observed, band, store, row, deviation).items()
+    ]

@@ -1,0 +1,133 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from training_store import BANDS, GRID, TRAINED, WATCHED, configure, make_images, make_store
+
+from sunpy_mag2euv.metrics import coverage, standard_errors
+from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.training.calibration import deviation_factor, find_factors
+from sunpy_mag2euv.training.config import model_record
+from sunpy_mag2euv.training.store import Store
+
+#: In DN/s: how far off the images of `guesser` are, and how far off it says that they are.
+OFF = {171: 30.0, 193: 10.0}
+SAID = {171: 10.0, 193: 20.0}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Of the frames that are watched, the first lacks 193."""
+    path = tmp_path_factory.mktemp("calibration") / "store"
+    return make_store(path, only={193: [*TRAINED, *WATCHED[1:]]})
+
+
+@pytest.fixture
+def guesser(tmp_path, store):
+    """A model without a network: the truth and normal errors, about whose size it is wrong."""
+
+    class Guesser(Model):
+        asked = ()
+
+        def run(self, field, device):
+            object.__setattr__(self, "asked", (*self.asked, field))
+            rng = np.random.default_rng(len(self.asked))
+            images, planes = make_images(field), [[], []]
+            for band, scaling in self.image_scalings.items():
+                # Far from the ends of the scaling, so that nothing is cut.
+                image = images[band] + rng.normal(0, OFF[band], GRID.shape)
+                planes[0].append(scaling.forward(np.nan_to_num(image)))
+                logarithm = np.log(SAID[band] * 2 / (scaling.high - scaling.low))
+                planes[1].append(np.full(GRID.shape, logarithm))
+            return torch.tensor(np.concatenate(planes))
+
+    scalings = {str(band): {"kind": "linear", "low": -5000.0, "high": 5000.0} for band in BANDS}
+    config = configure(tmp_path, "store")
+    record = model_record({**config, "model": {**config["model"], "image_scaling": scalings}}, store)
+    return Guesser(**{field.name: getattr(record, field.name) for field in dataclasses.fields(record)})
+
+
+@pytest.fixture(scope="module")
+def errors():
+    return np.random.default_rng(0).normal(0, 1, 100_000)
+
+
+@pytest.mark.parametrize("size", [0.2, 1, 7])
+def test_the_factor_of_normal_errors_is_their_size(errors, size):
+    assert deviation_factor(size * errors) == pytest.approx(size, rel=0.01)
+    assert deviation_factor(size * errors) == pytest.approx(size * deviation_factor(errors))
+
+
+def test_the_factor_depends_on_neither_sign_nor_what_is_unknown(errors):
+    expected = deviation_factor(errors)
+    assert deviation_factor(np.abs(errors).reshape(100, -1)) == expected
+    assert deviation_factor(np.append(errors, np.full(1000, np.nan))) == expected
+
+
+def test_the_factor_is_between_what_either_share_needs(errors):
+    """Of errors with long tails, 95 per cent need a larger factor than 68."""
+    errors = errors**3
+    factor = deviation_factor(errors)
+    needed = [np.quantile(np.abs(errors), 0.6827), np.quantile(np.abs(errors), 0.95) / 1.96]
+    assert needed[0] < factor < needed[1]
+    assert factor == pytest.approx(np.sqrt(needed[0] * needed[1]))
+
+
+def test_factors_bring_deviations_to_what_they_should_hold(guesser, store):
+    factors = find_factors(guesser, store, WATCHED)
+    assert list(factors) == list(BANDS)
+    for band in BANDS:
+        assert factors[band] == pytest.approx(OFF[band] / SAID[band], rel=0.15)
+    # Some frames have been set aside for this, and others are none the worse for it.
+    before, after = (dataclasses.replace(guesser, deviation_factors=given) for given in ({}, factors))
+    shares = []
+    for model in (before, after):
+        images, deviations = model.outputs(model.run(store.field(3), torch.device("cpu")))
+        observed = store.images(3, BANDS)
+        found = [standard_errors(*planes) for planes in zip(images.value, deviations.value, observed, strict=True)]
+        shares.append([coverage(off, [0.6827, 0.95]) for off in found])
+    np.testing.assert_allclose(shares[1], [[0.6827, 0.95]] * 2, atol=0.05)
+    assert (np.array(shares[0][0]) < (0.4, 0.6)).all()
+    assert (np.array(shares[0][1]) > (0.9, 0.99)).all()
+
+
+def test_factors_that_there_are_do_not_matter(guesser, store):
+    again = dataclasses.replace(guesser, deviation_factors={171: 5.0, 193: 0.1})
+    assert find_factors(again, store, WATCHED) == find_factors(guesser, store, WATCHED)
+
+
+def test_passbands_that_no_frame_has_get_no_factor(guesser, store):
+    assert list(find_factors(guesser, store, WATCHED[:1])) == [171]
+    assert find_factors(guesser, store, []) == {}
+    assert list(find_factors(guesser, store, [WATCHED[0], TRAINED[0]])) == [171, 193]
+
+
+def test_lower_limits_speak_only_against_what_is_below_them(guesser, store):
+    """Of what is known only to be above something, too bright an image says nothing."""
+    free = find_factors(guesser, store, WATCHED)
+    limited = Store(store._group)
+    limited.ceilings[WATCHED[0], limited.columns([171])] = 10
+    fewer = find_factors(dataclasses.replace(guesser), limited, WATCHED)
+    # In one of the two frames everything is brighter than that, and so are nearly all guesses.
+    assert 0.4 * free[171] < fewer[171] < 0.8 * free[171]
+    assert fewer[193] == free[193]
+
+
+def test_only_the_disk_counts(guesser, tmp_path, store):
+    make_store(tmp_path / "other")
+    other = Store.open(tmp_path / "other", "r+")
+    for row in WATCHED:
+        images = {band: np.where(GRID.radius < 1, image, 1e6) for band, image in make_images(store.field(row)).items()}
+        other.write(row, store.field(row), images)
+    factors = find_factors(guesser, other, WATCHED)
+    assert factors[171] == pytest.approx(OFF[171] / SAID[171], rel=0.15)
+
+
+def test_not_every_frame_of_many_is_looked_at(guesser, store):
+    """Frames next to each other show the same Sun."""
+    rows = list(TRAINED) * 20
+    find_factors(guesser, store, rows)
+    assert len(guesser.asked) <= len(TRAINED)
+    (first, *_) = guesser.asked
+    np.testing.assert_array_equal(first, store.field(0))

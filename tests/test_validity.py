@@ -1,0 +1,309 @@
+"""The validity report: shares counted by hand, and what reaches headers, files and warnings."""
+
+import dataclasses
+
+import asdf
+import numpy as np
+import pytest
+
+import astropy.units as u
+import sunpy.map
+from astropy.io import fits
+from sunpy.util.exceptions import SunpyUserWarning
+
+import sunpy_mag2euv as mag2euv
+from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.preparation import PreparedField, prepare
+from sunpy_mag2euv.validity import Validity, assess
+
+KEYWORDS = {"validity", "strong", "maxfield", "offlimb", "hmiscale", "ntrain"}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    """The tiny model with a record that tests can count on: 211 Å alone is scarce."""
+    return dataclasses.replace(
+        tiny_model,
+        valid_radius=1.25,
+        strongest_field=1500.0,
+        training_images={193: 131, 211: 3},
+        caveats={211: "the weights rest on 3 training images of this passband"},
+    )
+
+
+@pytest.fixture
+def field(model):
+    """A function that makes a `PreparedField` with a field in gauss and everything else as it is for a full disk."""
+    shape = model.grid.shape
+
+    def field(values=0, known=None):
+        values = np.broadcast_to(np.float32(values), shape)
+        known = np.ones(shape, dtype=bool) if known is None else known
+        return PreparedField(values, known, (slice(0, shape[0]), slice(0, shape[1])), on_hmi_scale=True)
+
+    return field
+
+
+@pytest.fixture(scope="module")
+def quiet(make_magnetogram):
+    """Two patches of up to 500 G."""
+    return make_magnetogram()
+
+
+@pytest.fixture(scope="module")
+def strong(quiet):
+    """The same Sun in wrong units: more than 1500 G in one per cent of the disk."""
+    return sunpy.map.Map(10 * quiet.data, quiet.meta)
+
+
+@pytest.fixture(scope="module")
+def above_the_limb(make_magnetogram):
+    """A cutout of which the disk fills less than a third."""
+    return make_magnetogram(size=(60, 60), scale=5.0, offset=(-205, 0), off_limb=0)
+
+
+def generate(magnetogram, passband, model):
+    """The image and the sentences warned of."""
+    with pytest.warns(SunpyUserWarning) as warned:
+        image = mag2euv.generate(magnetogram, passband, model=model)
+    return image, [str(warning.message) for warning in warned]
+
+
+# -- assess ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_against_it(field, model):
+    validity = assess(field(), model, PASSBANDS[193])
+    assert validity == Validity(
+        strong=0,
+        strongest_field=1500,
+        off_limb=pytest.approx(1 - 1 / 1.25**2, abs=0.001),
+        on_hmi_scale=True,
+        training_images=131,
+        caveat=None,
+    )
+    assert validity.concerns == ()
+    assert validity.warnings() == []
+    assert validity.header()["validity"] == "good"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_strong_field_is_counted_on_the_disk_where_it_is_known(field, model, sign):
+    disk = model.grid.radius < 1
+    values = np.zeros(model.grid.shape)
+    values[120:130, 100:150] = sign * 1501
+    values[:5] = sign * 9000  # off the limb
+    assert assess(field(values), model, PASSBANDS[193]).strong == 500 / disk.sum()
+
+    known = np.ones(model.grid.shape, dtype=bool)
+    known[:, :125] = False
+    validity = assess(field(values, known=known), model, PASSBANDS[193])
+    assert validity.strong == 250 / (disk & known).sum()
+
+
+def test_the_limit_itself_is_not_stronger_than_the_limit(field, model):
+    assert assess(field(1500), model, PASSBANDS[193]).strong == 0
+    assert assess(field(1501), model, PASSBANDS[193]).strong == 1
+
+
+def test_a_few_strong_pixels_are_no_concern(field, model):
+    count = np.count_nonzero(model.grid.radius < 1) // 1000
+    values = np.zeros(model.grid.shape)
+    values[128, 100 : 100 + count] = 2000
+    validity = assess(field(values), model, PASSBANDS[193])
+    assert 0 < validity.header()["strong"] < 1e-3
+    assert validity.concerns == ()
+    values[128, 100 + count] = 2000
+    assert assess(field(values), model, PASSBANDS[193]).concerns == ("strong field",)
+
+
+def test_no_field_is_too_strong_for_a_model_that_does_not_say(field, model):
+    validity = assess(field(1e6), dataclasses.replace(model, strongest_field=float("inf")), PASSBANDS[193])
+    assert validity.concerns == ()
+    # FITS has no infinity, and a share of 0 would claim what nobody knows.
+    assert not {"strong", "maxfield"} & set(validity.header())
+
+
+def test_off_limb_pixels_are_counted_where_the_image_has_values(field, model):
+    radius = model.grid.radius
+    known = np.ones(model.grid.shape, dtype=bool)
+    known[:, :180] = False
+    expected = np.count_nonzero(known & (radius >= 1) & (radius <= 1.25)) / np.count_nonzero(known & (radius <= 1.25))
+    assert expected > 0.4
+    assert assess(field(known=known), model, PASSBANDS[193]).off_limb == expected
+
+
+def test_off_limb_is_a_concern_if_most_of_the_image_is(field, model):
+    validity = assess(field(), model, PASSBANDS[193])
+    assert dataclasses.replace(validity, off_limb=0.5).concerns == ()
+    assert dataclasses.replace(validity, off_limb=0.51).concerns == ("off limb",)
+
+
+def test_an_image_without_any_value(field, model):
+    validity = assess(field(known=np.zeros(model.grid.shape, dtype=bool)), model, PASSBANDS[193])
+    assert (validity.strong, validity.off_limb) == (0, 0)
+
+
+def test_scarce_passband(field, model):
+    validity = assess(field(), model, PASSBANDS[211])
+    assert validity.training_images == 3
+    assert validity.concerns == ("scarce passband",)
+    assert validity.warnings() == ["211 Å: the weights rest on 3 training images of this passband"]
+
+
+def test_a_model_that_does_not_count_its_images(field, model):
+    validity = assess(field(), dataclasses.replace(model, training_images={}), PASSBANDS[193])
+    assert validity.training_images is None
+    assert "ntrain" not in validity.header()
+
+
+@pytest.mark.parametrize(("instrument", "known"), [("HMI_SIDE1", True), ("MDI", True), ("GONG", True), ("SPMG", False)])
+def test_instrument(make_magnetogram, model, instrument, known):
+    magnetogram = make_magnetogram(instrument=instrument, telescop=None)
+    if known:
+        field = prepare(magnetogram, model.grid)
+    else:
+        with pytest.warns(SunpyUserWarning, match="no conversion to HMI's field scale is known for SPMG"):
+            field = prepare(magnetogram, model.grid)
+    validity = assess(field, model, PASSBANDS[193])
+    assert validity.on_hmi_scale is validity.header()["hmiscale"] is known
+    assert validity.concerns == (() if known else ("unknown instrument",))
+    assert validity.warnings() == []  # `prepare` has said it
+
+
+# -- Words and keywords ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worst():
+    return Validity(
+        strong=0.0234567,
+        strongest_field=1500.0,
+        off_limb=2 / 3,
+        on_hmi_scale=False,
+        training_images=3,
+        caveat="211 Å: too few",
+    )
+
+
+def test_header_of_the_worst(worst):
+    assert worst.header() == {
+        "validity": "caution: strong field, off limb, unknown instrument, scarce passband",
+        "strong": 0.023457,
+        "maxfield": 1500.0,
+        "offlimb": 0.666667,
+        "hmiscale": False,
+        "ntrain": 3,
+    }
+
+
+def test_header_is_plain_fits(worst):
+    assert set(worst.header()) == KEYWORDS
+    for keyword, value in worst.header().items():
+        card = fits.Card(keyword.upper(), value)
+        card.verify("exception")
+        assert len(card.image) == 80, keyword  # one card, without CONTINUE or HIERARCH
+        assert fits.Card.fromstring(card.image).value == value
+
+
+def test_warnings_of_the_worst(worst):
+    strong, off_limb, scarce = worst.warnings()
+    assert strong.startswith("the field is above 1500 G, stronger than in training, in 2.3 per cent of the disk")
+    assert off_limb.startswith("67 per cent of the image lies off the limb, where there is no field to answer to: take")
+    assert scarce == "211 Å: too few"
+    assert "in 100.0 per cent of the disk in view" in dataclasses.replace(worst, strong=1.0).warnings()[0]
+
+
+# -- In images ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_magnetogram_is_good(quiet, model, recwarn):
+    meta = mag2euv.generate(quiet, 193, model=model).meta
+    assert meta["validity"] == "good"
+    assert meta["strong"] == 0
+    assert meta["maxfield"] == 1500
+    assert meta["offlimb"] == pytest.approx(0.36, abs=0.001)
+    assert meta["hmiscale"] is True
+    assert meta["ntrain"] == 131
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_strong_magnetogram_warns(strong, model):
+    image, sentences = generate(strong, 193, model)
+    (sentence,) = sentences
+    assert "the field is above 1500 G, stronger than in training, in 1.2 per cent of the disk in view:" in sentence
+    assert image.meta["validity"] == "caution: strong field"
+    # Both patches exceed 1500 G out to the radius at which a Gaussian has fallen to 1500 / 5000.
+    expected = 2 * 0.05**2 * 2 * np.log(5000 / 1500)
+    assert image.meta["strong"] == pytest.approx(expected, rel=0.05)
+
+
+def test_mostly_off_the_limb_warns(above_the_limb, model):
+    image, (sentence,) = generate(above_the_limb, 193, model)
+    known, radius = np.isfinite(image.data), model.grid.radius
+    field = prepare(above_the_limb, model.grid)
+    expected = np.count_nonzero(known & (radius[field.window] >= 1)) / np.count_nonzero(known)
+    assert 0.5 < expected < 1
+    assert image.meta["offlimb"] == pytest.approx(expected, abs=1e-6)
+    assert image.meta["validity"] == "caution: off limb"
+    assert f"{100 * expected:.0f} per cent of the image lies off the limb" in sentence
+
+
+def test_a_cutout_on_the_disk_is_good(make_magnetogram, model, recwarn):
+    image = mag2euv.generate(make_magnetogram(size=(60, 60), scale=5.0), 193, model=model)
+    assert image.meta["validity"] == "good"
+    assert image.meta["offlimb"] == 0
+    assert len(recwarn) == 0
+
+
+def test_unknown_instrument_warns_once(make_magnetogram, model):
+    image, (sentence,) = generate(make_magnetogram(instrument="SPMG"), 193, model)
+    assert "no conversion to HMI's field scale is known for SPMG" in sentence
+    assert image.meta["hmiscale"] is False
+    assert image.meta["validity"] == "caution: unknown instrument"
+
+
+def test_every_cause_is_named_once(strong, model):
+    images, sentences = generate(strong, [171, 193, 211], model)
+    assert [sentence.split()[0] for sentence in sentences] == ["the", "211"]
+    assert [image.meta["validity"] for image in images] == [
+        "caution: strong field",
+        "caution: strong field",
+        "caution: strong field, scarce passband",
+    ]
+    assert [image.meta.get("ntrain") for image in images] == [None, 131, 3]
+
+
+def test_warns_before_the_network_runs(strong, model, monkeypatch):
+    monkeypatch.setattr(type(model), "run", lambda *args: pytest.fail("a network was run"))
+    with pytest.raises(SunpyUserWarning, match="stronger than in training"):  # warnings are errors here
+        mag2euv.generate(strong, 193, model=model)
+
+
+def test_cubes_carry_it(strong, model):
+    with pytest.warns(SunpyUserWarning, match="stronger than in training"):
+        cube = mag2euv.generate_cube(strong, [171, 193], model=model)
+    assert {meta["validity"] for meta in cube.meta.values()} == {"caution: strong field"}
+
+
+def write_fits(image, folder):
+    image.save(folder / "image.fits")
+    return sunpy.map.Map(folder / "image.fits")
+
+
+def write_asdf(image, folder):
+    asdf.AsdfFile({"map": image}).write_to(folder / "image.asdf")
+    with asdf.open(folder / "image.asdf", lazy_load=False) as file:
+        return file["map"]
+
+
+@pytest.mark.parametrize("round_trip", [write_fits, write_asdf])
+def test_files_keep_it(strong, quiet, model, tmp_path, round_trip):
+    for image in (mag2euv.generate(quiet, 193, model=model), generate(strong, 211, model)[0]):
+        read = round_trip(image, tmp_path)
+        assert set(read.meta) >= KEYWORDS
+        for keyword in KEYWORDS:
+            assert read.meta[keyword] == image.meta[keyword], keyword
+            assert type(read.meta[keyword]) is type(image.meta[keyword]), keyword
+        assert read.unit == u.DN / u.s
+        (tmp_path / "image.fits").unlink(missing_ok=True)
