@@ -19,7 +19,7 @@ _SCALES = tuple(np.geomspace(*sorted(FINE_SCALES.to_value("Mm"), reverse=True), 
 #: Standard deviation in Mm of the surroundings of a pixel, in which power is averaged: some waves of the largest scale.
 _SURROUNDINGS = 80
 
-#: Below this power, of log2 of DN/s, there is no structure: images are known to some per cent at best.
+#: Below this power, of log2 of DN/s, there is no structure: it is that of variations by some 0.2 per cent.
 _FAINTEST = 1e-5
 
 
