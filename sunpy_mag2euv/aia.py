@@ -1,8 +1,8 @@
 """
 The output side: images on a grid → AIA-like Maps and cubes whose headers say that they are synthetic.
 
-A header is built from the grid and from the magnetogram's observer and time, never copied, so that nothing of the
-magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak into it.
+A header is built from the grid and from the observer and time of what the image was made of, never copied, so that
+nothing of a magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak into it.
 """
 
 import textwrap
@@ -13,6 +13,7 @@ import numpy as np
 import astropy.units as u
 import sunpy.map
 from astropy.nddata import StdDevUncertainty
+from sunpy.map.sources import AIAMap
 
 __all__ = ["INSTRUMENT", "make_cube", "make_map"]
 
@@ -20,7 +21,7 @@ __all__ = ["INSTRUMENT", "make_cube", "make_map"]
 INSTRUMENT = "AIA_SYNTHETIC"
 
 
-def make_map(image, deviation, grid, passband, magnetogram, model, validity):
+def make_map(image, deviation, grid, passband, sources, model, validity):
     """
     Make an AIA-like Map.
 
@@ -33,8 +34,8 @@ def make_map(image, deviation, grid, passband, magnetogram, model, validity):
     grid : Grid
         The pixels that ``image`` is on.
     passband : Passband
-    magnetogram : `~sunpy.map.GenericMap`
-        Where observer and time come from.
+    sources : sequence of `~sunpy.map.GenericMap`
+        What the image was made of: a magnetogram, or AIA images. Observer and time are those of the first.
     model : Model
         What the image was made with.
     validity : Validity
@@ -48,20 +49,21 @@ def make_map(image, deviation, grid, passband, magnetogram, model, validity):
         ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which sunpy
         writes to ASDF files but not to FITS files.
     """
+    first = sources[0]
     header = grid.header(
-        magnetogram.coordinate_frame,
+        first.coordinate_frame,
         instrument=INSTRUMENT,
         telescope="SDO/AIA",
         wavelength=passband.wavelength,
         unit=u.DN / u.s,
     )
     # sunpy takes AIA's reference time from T_OBS and prints DATE-OBS; HMI has T_OBS in TAI, so both are written in UTC.
-    header["date-obs"] = magnetogram.date.utc.isot
-    header["t_obs"] = magnetogram.reference_date.utc.isot
+    header["date-obs"] = first.date.utc.isot
+    header["t_obs"] = first.reference_date.utc.isot
     header["timesys"] = "UTC"
     header["origin"] = f"sunpy_mag2euv {version('sunpy_mag2euv')}"
     header |= validity.header()
-    header["history"] = "\n".join(_history(passband, magnetogram, model))
+    header["history"] = "\n".join(_history(passband, sources, model))
     uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)
     synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
     # For titles of plots; files do not keep it.
@@ -69,16 +71,16 @@ def make_map(image, deviation, grid, passband, magnetogram, model, validity):
     return synthetic
 
 
-def _history(passband, magnetogram, model):
+def _history(passband, sources, model):
     """Provenance in lines that fit FITS cards."""
-    series = magnetogram.meta.get("series") or magnetogram.meta.get("content") or "magnetogram"
     entries = [
-        f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from a magnetogram: not an observation",
+        f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from {_origin(sources)}: "
+        "not an observation",
         f"model: {model.name}",
         f"weights sha256: {model.sha256}",
         f"trained on: {model.provenance}",
         f"calibration: {model.calibration[passband.angstrom]}",
-        f"magnetogram: {magnetogram.observatory} {magnetogram.instrument} {series} {magnetogram.date.utc.isot} UTC",
+        *map(_source, sources),
         *(f"paper: doi:{doi}" for doi in model.references),
     ]
     if passband.angstrom in model.caveats:
@@ -87,6 +89,29 @@ def _history(passband, magnetogram, model):
         text = entry.encode("ascii", "replace").decode()
         # The 64 digits of a hash must stay whole: a card holds 72 characters.
         yield from textwrap.wrap(text, 72, break_long_words=True, break_on_hyphens=False)
+
+
+def _origin(sources):
+    """What an image was made of, in a few words."""
+    if not isinstance(sources[0], AIAMap):
+        return "a magnetogram"
+    *others, last = (f"{angstrom}" for angstrom in sorted(_angstrom(source) for source in sources))
+    if not others:
+        return f"an AIA image of {last} angstrom"
+    return f"AIA images of {', '.join(others)} and {last} angstrom"
+
+
+def _source(image):
+    """One of the Maps that an image was made of, in a line."""
+    taken_by, date = f"{image.observatory} {image.instrument}", f"{image.date.utc.isot} UTC"
+    if isinstance(image, AIAMap):
+        return f"input: {taken_by}, {_angstrom(image)} angstrom, level {image.processing_level:g}, {date}"
+    series = image.meta.get("series") or image.meta.get("content") or "magnetogram"
+    return f"magnetogram: {taken_by} {series} {date}"
+
+
+def _angstrom(image):
+    return round(image.wavelength.to_value(u.angstrom))
 
 
 def make_cube(maps):
@@ -123,5 +148,5 @@ def make_cube(maps):
         uncertainty=uncertainty,
         unit=u.DN / u.s,
         mask=np.isnan(data),
-        meta={round(image.wavelength.to_value(u.angstrom)): dict(image.meta) for image in maps},
+        meta={_angstrom(image): dict(image.meta) for image in maps},
     )

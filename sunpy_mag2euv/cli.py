@@ -1,5 +1,5 @@
 """
-The command line: ``mag2euv generate | compare | models | demo``, and what plug-ins add to it.
+The command line: ``mag2euv generate | translate | compare | models | demo``, and what plug-ins add to it.
 
 It does for files what the package does for Maps. What only some commands need is imported by them, so that asking for
 help does not wait for torch.
@@ -78,22 +78,35 @@ def _parser():
     group.add_argument("--sha256", metavar="HEX", help="what the weights' hash must be; required for an address")
     group.add_argument("--device", help="such as cpu or cuda (default: a GPU if there is one)")
 
-    generate = commands.add_parser("generate", parents=[network], help="images from magnetogram files")
+    files = argparse.ArgumentParser(add_help=False)
+    files.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="default: this directory")
+    files.add_argument("--png", action="store_true", help="a picture beside each FITS file")
+    files.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+    simultaneous = argparse.ArgumentParser(add_help=False)
+    simultaneous.add_argument(
+        "--max-time-difference", type=float, default=12, metavar="MINUTES", help="between them (default: %(default)s)"
+    )
+
+    generate = commands.add_parser("generate", parents=[files, network], help="images from magnetogram files")
     generate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="line-of-sight magnetogram")
     generate.add_argument(
         "--passband", nargs="+", required=True, metavar="BAND", help="such as 193 171, or all that the model has"
     )
-    generate.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="default: this directory")
-    generate.add_argument("--png", action="store_true", help="a picture beside each FITS file")
-    generate.add_argument("--overwrite", action="store_true", help="replace files that exist")
     generate.set_defaults(command=_generate)
 
-    compare = commands.add_parser("compare", help="score a synthetic image against an observed one")
+    translate = commands.add_parser(
+        "translate", parents=[simultaneous, files, network], help="images from AIA images of other passbands"
+    )
+    translate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="AIA image, of one passband each")
+    translate.add_argument("--passband", nargs="+", required=True, metavar="BAND", help="such as 335 211")
+    translate.set_defaults(command=_translate)
+
+    compare = commands.add_parser(
+        "compare", parents=[simultaneous], help="score a synthetic image against an observed one"
+    )
     compare.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="image whose pixels are scored")
     compare.add_argument("observed", type=Path, metavar="AIA", help="AIA image of the same passband and time")
-    compare.add_argument(
-        "--max-time-difference", type=float, default=12, metavar="MINUTES", help="between them (default: %(default)s)"
-    )
     compare.add_argument(
         "--binning", type=int, metavar="N", help="average N by N pixels first (default: to a solar radius near 98)"
     )
@@ -135,14 +148,17 @@ def _generate(arguments):
     """All files, each by itself: one that fails does not stop the others."""
     from tqdm import tqdm
 
-    settings = _settings(arguments)
+    from sunpy_mag2euv.models import FieldModel
+    from sunpy_mag2euv.synthesis import generate
+
+    settings = _settings(arguments, FieldModel, None if arguments.passband == ["all"] else arguments.passband)
     stems = _stems(arguments.files)
     _make_directory(arguments.output)
     failed, notes = 0, set()
     for path in tqdm(arguments.files, unit="file", leave=False, disable=True if len(arguments.files) == 1 else None):
         try:
             with _noted(notes):
-                _generate_one(path, stems[path], arguments, settings)
+                _make_files(stems[path], arguments, settings, lambda path=path: generate(_read(path), **settings))
         except Exception as error:
             failed += 1
             _say(f"{path}: {_sentence(error)}")
@@ -151,8 +167,30 @@ def _generate(arguments):
     return 1 if failed else 0
 
 
-def _generate_one(path, stem, arguments, settings):
-    from sunpy_mag2euv.synthesis import generate
+def _translate(arguments):
+    """All files together are what one translation is made of."""
+    from sunpy_mag2euv.models import ImageModel
+    from sunpy_mag2euv.translation import translate
+
+    difference = _time_difference(arguments)
+    settings = _settings(arguments, ImageModel, arguments.passband)
+    _make_directory(arguments.output)
+
+    def make():
+        return translate(list(map(_read_named, arguments.files)), max_time_difference=difference, **settings)
+
+    try:
+        with _noted(set()):
+            _make_files(_stem(arguments.files[0]), arguments, settings, make)
+    except Exception as error:
+        _say(f"mag2euv: error: {_sentence(error)}")
+        return 1
+    print(f"{len(settings['passband'])} images of {len(arguments.files)} AIA images written to {arguments.output}")
+    return 0
+
+
+def _make_files(stem, arguments, settings, make):
+    """Write the Maps that ``make()`` returns, unless there are such files."""
     from sunpy_mag2euv.visualization import picture
 
     suffixes = ["fits", "png"] if arguments.png else ["fits"]
@@ -160,7 +198,7 @@ def _generate_one(path, stem, arguments, settings):
     existing = [arguments.output / name for name in names if (arguments.output / name).exists()]
     if existing and not arguments.overwrite:
         raise FileExistsError(f"{existing[0]} exists already; use --overwrite to replace it, or another -o DIR")
-    images = generate(_read(path), **settings)
+    images = make()
     writers = [image.save for image in images]
     if arguments.png:
         writers += [picture(image).savefig for image in images]
@@ -169,12 +207,9 @@ def _generate_one(path, stem, arguments, settings):
 
 def _compare(arguments):
     """One pair of files."""
-    import astropy.units as u
-
     from sunpy_mag2euv import compare
 
-    if not arguments.max_time_difference >= 0:
-        raise UsageError(f"--max-time-difference must be a number of minutes; got {arguments.max_time_difference:g}")
+    difference = _time_difference(arguments)
     if arguments.binning is not None and arguments.binning < 1:
         raise UsageError(f"--binning must be at least 1; got {arguments.binning}")
     if arguments.output is not None:
@@ -184,7 +219,6 @@ def _compare(arguments):
     try:
         with _noted(set()):
             images = [_read_named(path) for path in (arguments.synthetic, arguments.observed)]
-            difference = arguments.max_time_difference * u.min
             table = compare(*images, binning=arguments.binning, max_time_difference=difference)
             if arguments.output is not None:
                 writer = functools.partial(table.write, format="ascii.ecsv")
@@ -201,7 +235,7 @@ def _compare(arguments):
 
 
 def _models(arguments):
-    """A table that fits 80 columns: descriptions have lines of their own."""
+    """A table that fits 80 columns: inputs and descriptions have lines of their own."""
     from sunpy_mag2euv import remote
     from sunpy_mag2euv.models import available_models
 
@@ -210,19 +244,22 @@ def _models(arguments):
     print(f"{'name':{width}}  packaged  passbands (Å)")
     for row in table:
         packaged = "yes" if remote.packaged(row["file"]) else "no"
+        inputs = row["inputs"] if isinstance(row["inputs"], str) else " ".join(map(str, row["inputs"]))
         print(f"{row['name']:{width}}  {packaged:8}  {' '.join(map(str, row['passbands']))}")
-        print(textwrap.indent(textwrap.fill(row["description"], 78 - width), " " * (width + 2)))
-    print("The first is the default.")
+        for line in (f"inputs: {inputs}", row["description"]):
+            print(textwrap.indent(textwrap.fill(line, 78 - width), " " * (width + 2)))
+    print("The first of each kind of inputs is the default.")
     return 0
 
 
 def _demo(arguments):
     """Everything that the package does, on a magnetogram that is made up; earlier output of its own is replaced."""
+    from sunpy_mag2euv.models import FieldModel
     from sunpy_mag2euv.sample import sample_magnetogram
     from sunpy_mag2euv.synthesis import generate
     from sunpy_mag2euv.visualization import contact_sheet
 
-    settings = _settings(arguments)
+    settings = _settings(arguments, FieldModel)
     _make_directory(arguments.output)
     try:
         with _noted(set()):
@@ -239,35 +276,50 @@ def _demo(arguments):
     return 0
 
 
-def _settings(arguments):
-    """What `generate` takes besides the magnetogram, with every mistake found before any file is read."""
-    from sunpy_mag2euv.models import load_model
-    from sunpy_mag2euv.passbands import get_passband
-    from sunpy_mag2euv.synthesis import resolve_device
+def _settings(arguments, kind, passbands=None):
+    """
+    What `generate` and `translate` take besides the Maps, with every mistake found before any file is read.
 
-    labels = getattr(arguments, "passband", ["all"])
+    The model is one of its ``kind``, and the passbands are all that it has unless given.
+    """
+    from sunpy_mag2euv.inference import resolve_device, resolve_model, resolve_passbands
+    from sunpy_mag2euv.passbands import get_passband
+
     try:
-        passbands = None if labels == ["all"] else list(dict.fromkeys(map(get_passband, labels)))
+        if passbands is not None:
+            passbands = dict.fromkeys(map(get_passband, passbands))
         device = resolve_device(arguments.device)
-        model = load_model(arguments.model, arguments.sha256)
+        model = resolve_model(arguments.model, kind, arguments.sha256)
+        passbands = resolve_passbands(passbands or model.passbands, model)
         model.network(device)
     except Exception as error:
         raise UsageError(_sentence(error)) from error
-    if missing := [band for band in passbands or () if band not in model.passbands]:
-        available = ", ".join(map(str, model.passbands))
-        raise UsageError(f"the model {model.name} has no passband {missing[0]}; it has {available}")
-    return {"passband": passbands or list(model.passbands), "model": model, "device": device}
+    return {"passband": passbands, "model": model, "device": device}
+
+
+def _time_difference(arguments):
+    """``--max-time-difference`` with its unit."""
+    import astropy.units as u
+
+    if not arguments.max_time_difference >= 0:
+        raise UsageError(f"--max-time-difference must be a number of minutes; got {arguments.max_time_difference:g}")
+    return arguments.max_time_difference * u.min
 
 
 def _stems(paths):
     """What the names of each input's outputs begin with."""
     stems = {}
     for path in paths:
-        stem = re.sub(r"\.(fits?|fts|fz|jp2)(\.\w+)?$", "", path.name, flags=re.IGNORECASE)
+        stem = _stem(path)
         if stem in stems.values():
             raise UsageError(f"{path} and another input would be written to the same files; run them one by one")
         stems[path] = stem
     return stems
+
+
+def _stem(path):
+    """A file's name without what says that it is an image."""
+    return re.sub(r"\.(fits?|fts|fz|jp2)(\.\w+)?$", "", path.name, flags=re.IGNORECASE)
 
 
 def _name(stem, passband, suffix="fits"):

@@ -24,72 +24,34 @@ from astropy.table import Table
 from sunpy_mag2euv import remote
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.planes import GEOMETRY, check_field_planes, check_image_planes, field_planes, image_planes, is_odd
 from sunpy_mag2euv.scaling import LinearScaling, scaling_from_dict
 
-__all__ = ["DEFAULT_MODEL", "Model", "available_models", "load_model", "save_model"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DEFAULT_TRANSLATOR",
+    "FieldModel",
+    "ImageModel",
+    "Model",
+    "available_models",
+    "load_model",
+    "save_model",
+]
 
-#: The model that is used unless another is asked for.
+#: The model that is used unless another is asked for: to generate, and to translate.
 DEFAULT_MODEL = "shared-browse"
+DEFAULT_TRANSLATOR = "any-browse"
 
 #: Key of the model's record in the header of a weights file.
 _RECORD_KEY = "sunpy_mag2euv"
 
-#: What a network can be given of the field, each plane of shape ``grid.shape`` and of order one.
-_PLANES = {
-    "signed": lambda field, model: model.field_scaling.forward(field),
-    "absolute": lambda field, model: np.abs(model.field_scaling.forward(field)),
-    "mu": lambda field, model: model.grid.mu,
-    "radius": lambda field, model: model.grid.radius - 1,
-    "disk": lambda field, model: model.grid.radius < 1,
-}
 
-#: The same of the field's surroundings, by the first word of a plane such as "absolute 57 Mm": the field, or its
-#: strength, averaged with a Gaussian of that standard deviation. What a wide average of the signed field keeps is
-#: unbalanced flux, as where field lines are open; that of the strength says how active the Sun is there.
-_SMOOTHED_PLANES = {
-    "signed": lambda field, average: np.arcsinh(average(field) / 2) / 3,
-    "absolute": lambda field, average: np.log1p(average(np.abs(field))) / 3,
-}
-
-_SOLAR_RADIUS_MM = 696
-
-
-def _parse_plane(name):
-    """Name of a plane → its first word, and the width of the average in Mm or None; ValueError if there is no such."""
-    kind, *scale = name.split() or [""]
-    if not scale and kind in _PLANES:
-        return kind, None
-    try:
-        width, unit = scale
-        if kind in _SMOOTHED_PLANES and unit == "Mm" and 0 < float(width) < np.inf:
-            return kind, float(width)
-    except ValueError:
-        pass
-    raise ValueError(f"unknown input plane {name!r}; expected one of {', '.join(_PLANES)}, or such as 'absolute 57 Mm'")
-
-
-def _plane(name, field, model):
-    """One input plane by its name."""
-    kind, width = _parse_plane(name)
-    if width is None:
-        return _PLANES[kind](field, model)
-    sigma = width / _SOLAR_RADIUS_MM * model.grid.solar_radius
-    rows, columns = (_gaussian(size, sigma) for size in field.shape)
-    return _SMOOTHED_PLANES[kind](field, lambda values: rows @ values.astype(np.float32) @ columns)
-
-
-@functools.lru_cache(maxsize=32)
-def _gaussian(size, sigma):
-    """Matrix that averages along one axis; there is nothing beyond the edges. As a product it takes a millisecond."""
-    kernel = np.exp(-((np.arange(-size, size + 1) / sigma) ** 2) / 2)
-    kernel = (kernel / kernel.sum()).astype(np.float32)
-    return kernel[size + np.subtract.outer(np.arange(size), np.arange(size))]
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Model:
     """
     A trained network with its grid, scalings, calibration and provenance.
+
+    What models have in common: `FieldModel` answers to a magnetogram, `ImageModel` to AIA images.
 
     Attributes
     ----------
@@ -102,15 +64,9 @@ class Model:
     grid : Grid
         The pixels it works on.
     planes : tuple of str
-        Input planes, out of "signed", "absolute", "mu", "radius" and "disk"; the first two also of the field averaged
-        over its surroundings, such as "absolute 57 Mm" (standard deviation of the Gaussian, in the image's plane).
-    field_scaling : LinearScaling
-        Scaling of the line-of-sight field in gauss; antisymmetric.
+        Input planes, see `sunpy_mag2euv.planes`.
     image_scalings : dict
         For every passband (int, angstrom), in the order of the output planes, the scaling of its image in DN/s.
-    unpolarized : bool
-        Whether the answers to the field and to the field with all signs reversed are averaged, so that emission depends
-        on polarity as little as it does on the Sun: not at all.
     valid_radius : float
         Distance from the disk's centre, in solar radii, up to which the model has learnt anything.
     calibration : dict
@@ -123,8 +79,6 @@ class Model:
         DOIs of the papers to read and cite.
     training_images : dict
         For every passband, how many images of it the model was trained on.
-    strongest_field : float
-        In gauss; what the fields trained on hardly ever exceed, as they are on the grid.
     deviation_factors : dict
         For every passband, what the network's standard deviations are multiplied by. Found on frames that were not
         trained on, so that intervals hold as much as they say; empty for networks that give no deviations.
@@ -139,77 +93,26 @@ class Model:
     architecture: dict
     grid: Grid
     planes: tuple[str, ...]
-    field_scaling: LinearScaling
     image_scalings: dict[int, LinearScaling]
-    unpolarized: bool
     valid_radius: float
     calibration: dict[int, str]
     provenance: str
     caveats: dict[int, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     training_images: dict[int, int] = field(default_factory=dict)
-    strongest_field: float = float("inf")
     deviation_factors: dict[int, float] = field(default_factory=dict)
     sha256: str = ""
     state: dict = field(default_factory=dict, repr=False)
 
-    def __post_init__(self):
-        for plane in self.planes:
-            _parse_plane(plane)
-
     @property
     def passbands(self):
-        """The passbands that it generates, as `~sunpy_mag2euv.passbands.Passband`."""
+        """The passbands that it makes images of, as `~sunpy_mag2euv.passbands.Passband`."""
         return tuple(get_passband(angstrom) for angstrom in self.image_scalings)
 
     @property
     def valid(self):
         """Where on the grid the model has learnt anything; boolean, shape ``grid.shape``."""
         return self.grid.radius <= self.valid_radius
-
-    def inputs(self, field):
-        """
-        Field → network input.
-
-        Parameters
-        ----------
-        field : `~numpy.ndarray`
-            Line-of-sight field in gauss, shape ``grid.shape``, 0 where there is none.
-
-        Returns
-        -------
-        `torch.Tensor`
-            Shape (planes, rows, columns), float32.
-        """
-        import torch
-
-        planes = [_plane(plane, field, self) for plane in self.planes]
-        return torch.from_numpy(np.stack(planes).astype(np.float32))
-
-    def run(self, field, device):
-        """
-        Field → network output, by way of `inputs`.
-
-        Parameters
-        ----------
-        field : `~numpy.ndarray`
-            As `inputs` takes it.
-        device : `torch.device`
-
-        Returns
-        -------
-        `torch.Tensor`
-            Shape (planes, rows, columns), as `outputs` takes it.
-        """
-        import torch
-
-        inputs = self.inputs(field)[None]
-        if self.unpolarized:
-            # Planes are even or odd in the field.
-            signs = torch.tensor([-1.0 if plane.startswith("signed") else 1.0 for plane in self.planes])
-            inputs = torch.cat([inputs, inputs * signs[:, None, None]])
-        with torch.inference_mode():
-            return self.network(device)(inputs.to(device)).mean(dim=0)
 
     def moments(self, scaled):
         """
@@ -275,7 +178,7 @@ class Model:
             deviations = _quantity(deviations.numpy() * np.array(factors)[:, None, None])
         return _quantity(images.numpy()), deviations
 
-    @functools.cache  # noqa: B019  (models are few and live as long as the process)
+    @functools.lru_cache(maxsize=8)  # noqa: B019  (as many models as `_read` keeps; a study makes hundreds)
     def network(self, device):
         """
         The network with its weights, ready for inference.
@@ -310,47 +213,265 @@ class Model:
             "architecture": self.architecture,
             "grid": dataclasses.asdict(self.grid),
             "planes": list(self.planes),
-            "field_scaling": self.field_scaling.to_dict(),
-            # A list, since its order is that of the output planes.
-            "image_scalings": [
-                {"passband": band, **scaling.to_dict()} for band, scaling in self.image_scalings.items()
-            ],
-            "unpolarized": self.unpolarized,
+            "image_scalings": _scalings_record(self.image_scalings),
             "valid_radius": self.valid_radius,
-            "calibration": {str(band): epoch for band, epoch in self.calibration.items()},
+            "calibration": _by_text(self.calibration),
             "provenance": self.provenance,
-            "caveats": {str(band): caveat for band, caveat in self.caveats.items()},
+            "caveats": _by_text(self.caveats),
             "references": list(self.references),
-            "training_images": {str(band): count for band, count in self.training_images.items()},
-            "strongest_field": self.strongest_field,
-            "deviation_factors": {str(band): factor for band, factor in self.deviation_factors.items()},
+            "training_images": _by_text(self.training_images),
+            "deviation_factors": _by_text(self.deviation_factors),
         }
 
     @classmethod
-    def from_record(cls, record, **kwargs):
-        """Inverse of `record`; ``kwargs`` are the attributes that a record does not hold."""
+    def _from_record(cls, record, **kwargs):
+        """Inverse of `record`; ``kwargs`` are the attributes that this class does not have in a record."""
         return cls(
             name=record["name"],
             description=record["description"],
             architecture=record["architecture"],
             grid=Grid(tuple(record["grid"]["shape"]), record["grid"]["solar_radius"], tuple(record["grid"]["center"])),
             planes=tuple(record["planes"]),
-            field_scaling=scaling_from_dict(record["field_scaling"]),
-            image_scalings={
-                scaling["passband"]: scaling_from_dict({key: scaling[key] for key in scaling if key != "passband"})
-                for scaling in record["image_scalings"]
-            },
-            unpolarized=record["unpolarized"],
+            image_scalings=_scalings(record["image_scalings"]),
             valid_radius=record["valid_radius"],
-            calibration={int(band): epoch for band, epoch in record["calibration"].items()},
+            calibration=_by_number(record["calibration"]),
             provenance=record["provenance"],
-            caveats={int(band): caveat for band, caveat in record["caveats"].items()},
+            caveats=_by_number(record["caveats"]),
             references=tuple(record["references"]),
-            training_images={int(band): count for band, count in record["training_images"].items()},
-            strongest_field=record["strongest_field"],
-            deviation_factors={int(band): factor for band, factor in record["deviation_factors"].items()},
+            training_images=_by_number(record["training_images"]),
+            deviation_factors=_by_number(record["deviation_factors"]),
             **kwargs,
         )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FieldModel(Model):
+    """
+    A model that answers to a magnetogram.
+
+    Attributes
+    ----------
+    field_scaling : LinearScaling
+        Scaling of the line-of-sight field in gauss; antisymmetric.
+    unpolarized : bool
+        Whether the answers to the field and to the field with all signs reversed are averaged, so that emission depends
+        on polarity as little as it does on the Sun: not at all.
+    strongest_field : float
+        In gauss; what the fields trained on hardly ever exceed, as they are on the grid.
+
+    Notes
+    -----
+    The other attributes are those of `Model`.
+    """
+
+    field_scaling: LinearScaling
+    unpolarized: bool
+    strongest_field: float = float("inf")
+
+    def __post_init__(self):
+        check_field_planes(self.planes)
+
+    @property
+    def channels(self):
+        """How many planes the network's input has."""
+        return len(self.planes)
+
+    def inputs(self, field):
+        """
+        Field → network input.
+
+        Parameters
+        ----------
+        field : `~numpy.ndarray`
+            Line-of-sight field in gauss, shape ``grid.shape``, 0 where there is none.
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (planes, rows, columns), float32.
+        """
+        import torch
+
+        return torch.from_numpy(field_planes(self.planes, field, self.field_scaling, self.grid))
+
+    def run(self, field, device):
+        """
+        Field → network output, by way of `inputs`.
+
+        Parameters
+        ----------
+        field : `~numpy.ndarray`
+            As `inputs` takes it.
+        device : `torch.device`
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (planes, rows, columns), as `outputs` takes it.
+        """
+        import torch
+
+        inputs = self.inputs(field)[None]
+        if self.unpolarized:
+            # Planes are even or odd in the field.
+            signs = torch.tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
+            inputs = torch.cat([inputs, inputs * signs[:, None, None]])
+        with torch.inference_mode():
+            return self.network(device)(inputs.to(device)).mean(dim=0)
+
+    def record(self):
+        """Everything but the weights, as plain data for JSON."""
+        return super().record() | {
+            "field_scaling": self.field_scaling.to_dict(),
+            "unpolarized": self.unpolarized,
+            "strongest_field": self.strongest_field,
+        }
+
+    @classmethod
+    def _from_record(cls, record, **kwargs):
+        return super()._from_record(
+            record,
+            field_scaling=scaling_from_dict(record["field_scaling"]),
+            unpolarized=record["unpolarized"],
+            strongest_field=record["strongest_field"],
+            **kwargs,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageModel(Model):
+    """
+    A model that answers to AIA images of other passbands.
+
+    Attributes
+    ----------
+    input_scalings : dict
+        For every passband (int, angstrom) that it can be given, in the order of the input planes, the scaling of its
+        image in DN/s.
+    levels : dict
+        For every such passband, the median on the disk of the images trained on, in DN/s.
+
+    Notes
+    -----
+    The other attributes are those of `Model`.
+    """
+
+    input_scalings: dict[int, LinearScaling]
+    levels: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        check_image_planes(self.planes)
+
+    @property
+    def channels(self):
+        """How many planes the network's input has; some of those in ``planes`` stand for one of each passband."""
+        return sum(1 if plane in GEOMETRY else len(self.input_scalings) for plane in self.planes)
+
+    @property
+    def input_passbands(self):
+        """The passbands that it can be given, as `~sunpy_mag2euv.passbands.Passband`."""
+        return tuple(get_passband(angstrom) for angstrom in self.input_scalings)
+
+    @property
+    def selective(self):
+        """Whether any of `input_passbands` will do; otherwise all are needed."""
+        return "known" in self.planes
+
+    def inputs(self, images):
+        """
+        Images → network input.
+
+        Parameters
+        ----------
+        images : dict
+            For passbands (int, angstrom) out of `input_passbands`, the image in DN/s, shape ``grid.shape``, NaN where
+            it is not known.
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (planes, rows, columns), float32.
+        """
+        import torch
+
+        return torch.from_numpy(image_planes(self.planes, images, self.input_scalings, self.grid))
+
+    def run(self, images, device):
+        """
+        Images → network output, by way of `inputs`.
+
+        Parameters
+        ----------
+        images : dict
+            As `inputs` takes it.
+        device : `torch.device`
+
+        Returns
+        -------
+        `torch.Tensor`
+            Shape (planes, rows, columns), as `outputs` takes it.
+        """
+        import torch
+
+        with torch.inference_mode():
+            return self.network(device)(self.inputs(images)[None].to(device))[0]
+
+    def record(self):
+        """Everything but the weights, as plain data for JSON."""
+        return super().record() | {
+            "input_scalings": _scalings_record(self.input_scalings),
+            "levels": _by_text(self.levels),
+        }
+
+    @classmethod
+    def _from_record(cls, record, **kwargs):
+        return super()._from_record(
+            record,
+            input_scalings=_scalings(record["input_scalings"]),
+            levels=_by_number(record["levels"]),
+            **kwargs,
+        )
+
+
+def model_from_record(record, **kwargs):
+    """
+    Inverse of ``record()`` of either class.
+
+    Parameters
+    ----------
+    record : dict
+    **kwargs
+        The attributes that a record does not hold.
+
+    Returns
+    -------
+    FieldModel or ImageModel
+    """
+    kind = ImageModel if "input_scalings" in record else FieldModel
+    return kind._from_record(record, **kwargs)
+
+
+def _scalings_record(scalings):
+    """A list, since the order is that of the planes."""
+    return [{"passband": band, **scaling.to_dict()} for band, scaling in scalings.items()]
+
+
+def _scalings(record):
+    """Inverse of `_scalings_record`."""
+    return {
+        scaling["passband"]: scaling_from_dict({key: scaling[key] for key in scaling if key != "passband"})
+        for scaling in record
+    }
+
+
+def _by_text(entries):
+    """JSON has no numbers for keys."""
+    return {str(band): entry for band, entry in entries.items()}
+
+
+def _by_number(entries):
+    """Inverse of `_by_text`."""
+    return {int(band): entry for band, entry in entries.items()}
 
 
 def _quantity(values):
@@ -370,8 +491,9 @@ def available_models():
     Returns
     -------
     `~astropy.table.Table`
-        Columns ``name``, ``passbands`` (tuple of int, angstrom), ``file``, ``sha256`` and ``description``. The first
-        row is the default.
+        Columns ``name``; ``inputs``, which is "magnetogram" for models to generate with, and for those to translate
+        with the passbands that they can be given (tuple of int, angstrom); ``passbands``, of which they make images
+        (tuple likewise); ``file``, ``sha256`` and ``description``. The first row of each kind is its default.
 
     Examples
     --------
@@ -380,30 +502,31 @@ def available_models():
     (94, 131, 171, 193, 211, 304, 335, 1600, 1700)
     """
     registry = _registry()
+    inputs, passbands = np.empty(len(registry), dtype=object), np.empty(len(registry), dtype=object)
     # One by one, since a list of tuples of one length would become a second dimension of the column.
-    passbands = np.empty(len(registry), dtype=object)
     for row, entry in enumerate(registry.values()):
+        inputs[row] = tuple(entry["inputs"]) if "inputs" in entry else "magnetogram"
         passbands[row] = tuple(entry["passbands"])
     columns = {key: [entry[key] for entry in registry.values()] for key in ("file", "sha256", "description")}
-    return Table({"name": list(registry), "passbands": passbands, **columns})
+    return Table({"name": list(registry), "inputs": inputs, "passbands": passbands, **columns})
 
 
 def load_model(name_or_path_or_url=None, sha256=None):
     """
-    Load a model.
+    Load a model, to generate with or to translate with.
 
     Parameters
     ----------
     name_or_path_or_url : str or path-like, optional
         A name that `available_models` lists, the path of a safetensors file that `save_model` wrote, or an http, https
-        or doi address of one. The default model, which is packaged and needs no network, unless given.
+        or doi address of one. The default model to generate with, which is packaged and needs no network, unless given.
     sha256 : str, optional
         What the file's hash must be: required for an address, known for a name. It is checked before anything in the
         file is parsed.
 
     Returns
     -------
-    Model
+    FieldModel or ImageModel
 
     Raises
     ------
@@ -467,7 +590,7 @@ def _read(path, sha256):
             f"{path} holds weights but no record of a model; write it with sunpy_mag2euv.models.save_model"
         )
     try:
-        return Model.from_record(json.loads(record), sha256=sha256, state=state)
+        return model_from_record(json.loads(record), sha256=sha256, state=state)
     except KeyError as error:
         raise ValueError(f"the model's record in {path} lacks {error}; was it written by another version?") from None
     except (TypeError, AttributeError, json.JSONDecodeError) as error:

@@ -2,7 +2,8 @@
 The networks: magnetogram tensor in, image tensor out.
 
 `Generator` is the U-Net of Park et al. 2019 (ApJL 884 L23, doi:10.3847/2041-8213/ab46bb), one network per passband.
-`SharedUNet` is this package's default, one network for all passbands.
+`SharedUNet` is this package's default, one network for all passbands; `AnyToAny` is that for AIA images instead of a
+magnetogram, of which any may be missing.
 """
 
 from itertools import pairwise
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Generator", "SharedUNet", "build_network", "initialize"]
+__all__ = ["AnyToAny", "Generator", "SharedUNet", "build_network", "initialize"]
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -237,11 +238,54 @@ class SharedUNet(nn.Module):
         return torch.cat([x, seen], dim=1)
 
 
+class AnyToAny(SharedUNet):
+    """
+    One network from any of some images to all of them.
+
+    To what the U-Net says, a mean is added of what every given image says by itself, pixel by pixel and linearly, with
+    more weight for those that say more. So what is simple about it need not be learnt for each combination of images,
+    and an image that says little cannot do much harm.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Input planes and passbands. The planes begin with the images, 0 where they are not known, and as many planes
+        that are 1 where they are.
+    images : int
+        How many images there can be.
+    **parameters
+        Those of `SharedUNet`.
+    """
+
+    def __init__(self, in_channels=21, out_channels=9, *, images=9, **parameters):
+        super().__init__(in_channels, out_channels, **parameters)
+        self.images = images
+        # Half of the image's contrast to begin with, and all images alike.
+        self.slope = nn.Parameter(torch.full((out_channels, images), 0.5))
+        self.offset = nn.Parameter(torch.zeros(out_channels, images))
+        self.logit = nn.Parameter(torch.zeros(out_channels, images))
+
+    def forward(self, x):
+        """As that of `SharedUNet`."""
+        planes = super().forward(x)
+        images, known = x[:, : self.images], x[:, self.images : 2 * self.images]
+        weight = self.logit.exp()
+        said = _mixed(images, weight * self.slope) + _mixed(known, weight * self.offset)
+        mean = said / _mixed(known, weight).clamp(min=torch.finfo(x.dtype).eps)
+        count = mean.shape[1]
+        return torch.cat([planes[:, :count] + mean, planes[:, count:]], dim=1)
+
+
+def _mixed(planes, weights):
+    """Sums of planes, pixel by pixel: shape (batch, planes, H, W), weights of shape (sums, planes)."""
+    return functional.conv2d(planes, weights[..., None, None])
+
+
 def _doubled(x):
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-_NETWORKS = {"generator": Generator, "shared-unet": SharedUNet}
+_NETWORKS = {"generator": Generator, "shared-unet": SharedUNet, "any-to-any": AnyToAny}
 
 
 def build_network(kind, **parameters):
@@ -250,7 +294,7 @@ def build_network(kind, **parameters):
 
     Parameters
     ----------
-    kind : {"generator", "shared-unet"}
+    kind : {"generator", "shared-unet", "any-to-any"}
     **parameters
         Those of the class.
 

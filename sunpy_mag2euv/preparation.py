@@ -2,7 +2,7 @@
 Preparation: a line-of-sight magnetogram Map of any make → the field on a model's grid.
 
 Flux is what has to survive, so pixels are averaged over area before and after the one interpolation, and unknown pixels
-weigh nothing instead of being filled in.
+weigh nothing instead of being filled in. The geometry is that of any image of the Sun: AIA's take the same way.
 """
 
 import warnings
@@ -18,7 +18,18 @@ from sunpy.util.exceptions import SunpyMetadataWarning, warn_user
 
 from sunpy_mag2euv.grid import apparent_radius
 
-__all__ = ["MAGNETOGRAPHS", "Disk", "Magnetograph", "PreparedField", "prepare", "resample"]
+__all__ = [
+    "MAGNETOGRAPHS",
+    "Disk",
+    "Magnetograph",
+    "PreparedField",
+    "check_observer",
+    "describe",
+    "field_of_view",
+    "prepare",
+    "resample",
+    "window",
+]
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,11 @@ class Disk:
         rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.center[1])
         return np.hypot(a * columns + b * rows, c * columns + d * rows)
 
+    def meets(self, shape):
+        """Whether any of the disk lies in an image of that shape."""
+        nearest = np.clip(self.center, -0.5, np.array(shape[::-1]) - 0.5)
+        return bool(np.linalg.norm(np.linalg.solve(self.axes, nearest - self.center)) < 1)
+
     def inside(self, shape):
         """Whether the whole disk lies in an image of that shape."""
         extent = np.linalg.norm(self.axes, axis=1)
@@ -161,19 +177,16 @@ def prepare(magnetogram, grid):
     _check(magnetogram)
     magnetograph, on_hmi_scale = _magnetograph(magnetogram)
     disk = Disk.of(magnetogram)
-    shape = magnetogram.data.shape
-    full = disk.inside(shape)
+    seen = field_of_view(magnetogram, disk, grid, "the magnetogram")
 
     # Pixels that the limb crosses hold part of what is off it, which can be any number.
-    known = disk.radius(shape) < min(magnetograph.usable_radius, 1 - 0.75 / disk.pixels)
-    if not known.any():
-        raise ValueError(f"the magnetogram must show some of the solar disk; this {_describe(magnetogram)} shows none")
+    known = disk.radius(magnetogram.data.shape) < min(magnetograph.usable_radius, 1 - 0.75 / disk.pixels)
     values = np.array(magnetogram.data, dtype=np.float32, order="C")
     known &= np.isfinite(values)
     if magnetogram.mask is not None:
         known &= ~magnetogram.mask
     if not known.any():
-        raise ValueError(f"the magnetogram must have values on the solar disk; this {_describe(magnetogram)} has none")
+        raise ValueError(f"the magnetogram must have values on the solar disk; this {describe(magnetogram)} has none")
     values[~known] = 0
 
     mean = resample(values, known, disk, grid)
@@ -181,26 +194,15 @@ def prepare(magnetogram, grid):
     gauss = np.float32(magnetograph.hmi_factor * magnetogram.unit.to(u.G))
     mean = np.where((grid.radius < 1) & measured, mean * gauss, 0)
     known = measured | (grid.radius > _LIMB)
-    window = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
-    if not full:
-        seen = _field_of_view(shape, disk, grid)
-        if not seen.any():
-            scale = grid.scale(magnetogram.coordinate_frame)
-            raise ValueError(
-                f"the magnetogram must cover at least one pixel of the model's grid ({scale:.3g}); "
-                f"this {_describe(magnetogram)} is smaller"
-            )
-        window = tuple(_extent(seen.any(axis=axis)) for axis in (1, 0))
-        known &= seen
-    return PreparedField(mean, known, window, on_hmi_scale)
+    return PreparedField(mean, known & seen, window(seen), on_hmi_scale)
 
 
-def _describe(magnetogram):
-    """The Map in a few words, for messages."""
-    measurement = "" if magnetogram.measurement is None else str(magnetogram.measurement)
-    words = [magnetogram.instrument, measurement or "image"]
-    if magnetogram.unit is not None:
-        words.append(f"in {magnetogram.unit}")
+def describe(image):
+    """A Map in a few words, for messages."""
+    measurement = "" if image.measurement is None else str(image.measurement)
+    words = [image.instrument, measurement or "image"]
+    if image.unit is not None:
+        words.append(f"in {image.unit}")
     return " ".join(filter(None, words))
 
 
@@ -216,34 +218,57 @@ def _check(magnetogram):
     if magnetogram.unit is None:
         raise ValueError(
             "the magnetogram must be a line-of-sight magnetogram in gauss; this Map is "
-            f"{_describe(magnetogram)} without a unit. If it is a magnetogram, say so with map.meta['bunit'] = 'G'"
+            f"{describe(magnetogram)} without a unit. If it is a magnetogram, say so with map.meta['bunit'] = 'G'"
         )
     if not magnetogram.unit.is_equivalent(u.G):
         raise ValueError(
-            f"the magnetogram must be a line-of-sight magnetogram in gauss; this Map is {_describe(magnetogram)}"
+            f"the magnetogram must be a line-of-sight magnetogram in gauss; this Map is {describe(magnetogram)}"
         )
     # JPEG 2000 files come with the header of the observation, unit included, but hold what a picture needs.
     if magnetogram.data.dtype.kind in "bu":
         raise ValueError(
-            f"the magnetogram must hold field strengths, which have a sign; this {_describe(magnetogram)} holds "
+            f"the magnetogram must hold field strengths, which have a sign; this {describe(magnetogram)} holds "
             f"{magnetogram.data.dtype.name} numbers, as pictures do. Convert them to gauss, or use the FITS file"
         )
-    # A Map remembers what it has once warned of, so the question is put to a fresh one.
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        frame = sunpy.map.Map(magnetogram.data, magnetogram.meta.copy()).coordinate_frame
+    with warnings.catch_warnings():
+        # What the header lacks is checked next.
+        warnings.simplefilter("ignore", SunpyMetadataWarning)
+        frame = magnetogram.coordinate_frame
     if not isinstance(frame, Helioprojective):
         name = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
         raise ValueError(
             "the magnetogram must be helioprojective (HPLN, HPLT), as seen by its observer; this Map is in "
             f"{name}. Use the full-disk magnetogram, or a cutout of it, instead of a remapped patch or chart"
         )
+    check_observer(magnetogram, "the magnetogram")
+
+
+def check_observer(image, name):
+    """
+    Refuse a Map that does not say from where and when it was taken.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+    name : str
+        What to call it.
+
+    Raises
+    ------
+    ValueError
+        If its header lacks the observer or the observation time, for which sunpy takes Earth and now.
+    """
+    # A Map remembers what it has once warned of, so the question is put to a fresh one.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fresh = sunpy.map.Map(image.data, image.meta.copy())
+        _ = fresh.date, fresh.observer_coordinate
     for warning in caught:
         if issubclass(warning.category, SunpyMetadataWarning) and "Missing metadata for observ" in str(warning.message):
             what = "observer" if "observer" in str(warning.message) else "observation time"
             raise ValueError(
-                f"the magnetogram must say its {what}, since the Sun's size and orientation follow from it; this Map's "
-                "header does not. Add the keywords "
+                f"{name} must say its {what}, since the Sun's size and orientation follow from it; this Map's header "
+                "does not. Add the keywords "
                 + ("DSUN_OBS, HGLN_OBS and HGLT_OBS" if what == "observer" else "DATE-OBS")
             )
 
@@ -303,12 +328,49 @@ def resample(values, known, disk, grid):
     return np.where(share >= _KNOWN, total / np.maximum(share, np.float32(1e-6)), np.float32(np.nan))
 
 
-def _field_of_view(shape, disk, grid):
-    """Which grid pixels have their centre in an image of that shape; boolean, shape ``grid.shape``."""
+def field_of_view(image, disk, grid, name):
+    """
+    Find out which pixels of a grid an image shows.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+    disk : Disk
+        Where the image has the Sun.
+    grid : Grid
+    name : str
+        What to call the image.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Boolean, shape ``grid.shape``: pixels whose centre is in the image; all of them if the whole disk is.
+
+    Raises
+    ------
+    ValueError
+        If it shows nothing of the disk, or no pixel of the grid.
+    """
+    shape = image.data.shape
+    if not disk.meets(shape):
+        raise ValueError(f"{name} must show some of the solar disk; this {describe(image)} shows none")
+    if disk.inside(shape):
+        return np.ones(grid.shape, dtype=bool)
     rows, columns = np.indices(grid.shape)
     sun = np.stack([columns - grid.center[0], rows - grid.center[1]]) / grid.solar_radius
     x, y = disk.center[:, None, None] + np.einsum("ij,jrc->irc", disk.axes, sun)
-    return (x >= -0.5) & (x <= shape[1] - 0.5) & (y >= -0.5) & (y <= shape[0] - 0.5)
+    seen = (x >= -0.5) & (x <= shape[1] - 0.5) & (y >= -0.5) & (y <= shape[0] - 0.5)
+    if not seen.any():
+        raise ValueError(
+            f"{name} must cover at least one pixel of the model's grid ({grid.scale(image.coordinate_frame):.3g}); "
+            f"this {describe(image)} is smaller"
+        )
+    return seen
+
+
+def window(seen):
+    """Rows and columns that the true elements of an image take up, as slices."""
+    return tuple(_extent(seen.any(axis=axis)) for axis in (1, 0))
 
 
 def _extent(seen):

@@ -1,5 +1,5 @@
 """
-A made-up full-disk magnetogram, so that the demo, the tests and the gallery need no file and no network.
+A made-up full-disk magnetogram and AIA images to match, so that demo, tests and gallery need no file and no network.
 
 All flux is a cloud of points on the sphere, each of about 5e17 Mx: a spot is a dense disk of them, plage and network
 are clusters near the edges of supergranules. The cloud is painted onto pixels of any size, so foreshortening at the
@@ -7,6 +7,7 @@ limb and the loss of network flux in coarse pixels come out by themselves.
 """
 
 import operator
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 import sunpy.map
+from sunpy.util.exceptions import SunpyUserWarning
 
-__all__ = ["sample_magnetogram"]
+__all__ = ["sample_aia_maps", "sample_magnetogram"]
 
 # The observer is the Earth's centre at 2014-01-15T00:00 UTC, as `sunpy.coordinates.get_earth` has it.
 _B0, _L0, _DISTANCE = -4.53681844, 5.0461202, 147145789882.42  # degrees, degrees, metres
@@ -86,6 +88,49 @@ def sample_magnetogram(seed=0, *, size=1024):
     # Noise of neighbouring pixels is correlated, so that averaging reduces it less than by the root of their number.
     field += _NOISE * (size / 4096) ** 0.7 * rng.normal(size=field.shape)
     return sunpy.map.Map(field.astype(np.float32), _header(seed, size, scale))
+
+
+def sample_aia_maps(passbands, seed=0):
+    """
+    Make up AIA images of the Sun that `sample_magnetogram` shows, in the form of level 1.5 observations.
+
+    They are what the packaged weights make of that magnetogram, so they are smoother than the Sun, and what is found
+    out about them says nothing about the Sun.
+
+    Parameters
+    ----------
+    passbands : sequence
+        As `~sunpy_mag2euv.generate` takes them.
+    seed : int, optional
+        Another seed, another Sun.
+
+    Returns
+    -------
+    list of `~sunpy.map.sources.AIAMap`
+        In DN/s, 256 pixels a side. ``INSTRUME`` and ``HISTORY`` say that they are not observations.
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.sample import sample_aia_maps
+    >>> (image,) = sample_aia_maps([171])
+    >>> image.wavelength, image.processing_level, image.meta["instrume"]
+    (<Quantity 171. Angstrom>, 1.5, 'AIA_SAMPLE')
+    """
+    # Imported here, since generating needs much that making magnetograms up does not.
+    from sunpy_mag2euv.synthesis import generate
+
+    with warnings.catch_warnings():
+        # That some passbands rest on few images does not matter for images that are made up.
+        warnings.simplefilter("ignore", SunpyUserWarning)
+        images = generate(sample_magnetogram(seed), list(passbands))
+    maps = []
+    for image in images:
+        header = image.meta.copy()
+        for key in ("validity", "offlimb", "hmiscale", "strong", "maxfield", "ntrain"):
+            header.pop(key, None)
+        header |= {"instrume": "AIA_SAMPLE", "lvl_num": 1.5, **_marks(seed)}
+        maps.append(sunpy.map.Map(image.data, header))
+    return maps
 
 
 @dataclass(frozen=True)
@@ -281,13 +326,20 @@ def _paint(points, fluxes, size, scale, *, blur, fading):
     return field
 
 
+def _marks(seed):
+    """What says that this is no observation."""
+    return {
+        "origin": "made up by sunpy_mag2euv.sample",
+        "history": f"made up by sunpy_mag2euv.sample, seed {seed}: not an observation",
+    }
+
+
 def _header(seed, size, scale):
     """HMI's keywords, and what says that this is no observation."""
     return {
         "telescop": "SDO/HMI",
         "instrume": "HMI_SYNTHETIC",
-        "origin": "made up by sunpy_mag2euv.sample",
-        "history": f"made up by sunpy_mag2euv.sample, seed {seed}: not an observation",
+        **_marks(seed),
         "content": "MAGNETOGRAM",
         "bunit": "Gauss",
         "wavelnth": 6173.0,

@@ -1,16 +1,12 @@
 """Synthesis: magnetogram Map in, AIA-like Maps out."""
 
-import numpy as np
-
-from sunpy.util.exceptions import warn_user
-
-from sunpy_mag2euv.aia import make_cube, make_map
-from sunpy_mag2euv.models import Model, load_model
-from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.aia import make_cube
+from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
+from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.validity import assess
 
-__all__ = ["generate", "generate_cube", "resolve_device"]
+__all__ = ["generate", "generate_cube"]
 
 
 def generate(magnetogram, passband, *, model=None, device=None):
@@ -24,7 +20,7 @@ def generate(magnetogram, passband, *, model=None, device=None):
         `~sunpy_mag2euv.preparation.prepare`.
     passband : int, str, `~astropy.units.Quantity` or sequence of these
         Such as ``193`` or ``193 * u.angstrom``.
-    model : str, path-like or Model, optional
+    model : str, path-like or FieldModel, optional
         As `~sunpy_mag2euv.load_model` takes it. The packaged default unless given.
     device : str or `torch.device`, optional
         Where the network runs, such as ``"cpu"`` or ``"cuda:0"``. A GPU if there is one, unless given.
@@ -35,7 +31,7 @@ def generate(magnetogram, passband, *, model=None, device=None):
         In DN/s on the model's grid, solar north up, NaN where the model has learnt nothing. For a cutout, on that
         part of the grid which the field of view takes up, NaN outside of it. The ``uncertainty`` of each is its
         standard deviation, if the model gives one. ``meta["validity"]`` is "good", or says why to be cautious, see
-        `~sunpy_mag2euv.validity.Validity.header`.
+        `~sunpy_mag2euv.validity.FieldValidity.header`.
 
     Raises
     ------
@@ -64,7 +60,7 @@ def generate(magnetogram, passband, *, model=None, device=None):
     >>> synthetic.wavelength, synthetic.unit, synthetic.data.shape
     (<Quantity 193. Angstrom>, Unit("DN / s"), (256, 256))
     """
-    if _is_single(passband):
+    if is_single(passband):
         return _generate([passband], magnetogram, model, device)[0]
     return _generate(passband, magnetogram, model, device)
 
@@ -101,79 +97,17 @@ def generate_cube(magnetogram, passbands=None, *, model=None, device=None):
     >>> cube.data.shape, cube.array_axis_physical_types[0]
     ((3, 256, 256), ('em.wl',))
     """
-    if passbands is not None and _is_single(passbands):
+    if passbands is not None and is_single(passbands):
         raise TypeError(f"passbands must be a sequence, such as [171, 193]; got {passbands!r}. For one, use generate")
-    model = _resolve(model)
+    model = resolve_model(model, FieldModel)
     return make_cube(_generate(model.passbands if passbands is None else passbands, magnetogram, model, device))
-
-
-def _is_single(passband):
-    return isinstance(passband, str) or not np.iterable(passband)
 
 
 def _generate(passbands, magnetogram, model, device):
     """The data flow of the package, see the explanation in the documentation."""
-    passbands = [get_passband(passband) for passband in passbands]
-    model = _resolve(model)
-    available = model.passbands
-    for passband in passbands:
-        if passband not in available:
-            raise ValueError(
-                f"the model {model.name} has no passband {passband}; it has {', '.join(map(str, available))}"
-            )
-    if not passbands or len(set(passbands)) < len(passbands):
-        raise ValueError("the passbands must be at least one, each once")
+    model = resolve_model(model, FieldModel)
+    passbands = resolve_passbands(passbands, model)
     device = resolve_device(device)
-
     field = prepare(magnetogram, model.grid)
-    reports = [assess(field, model, passband) for passband in passbands]
-    # Most of what there is to say concerns all passbands alike, and is said once.
-    for sentence in dict.fromkeys(sentence for report in reports for sentence in report.warnings()):
-        warn_user(sentence)
-    images, deviations = model.outputs(model.run(field.values, device))
-    for planes in (images, deviations):
-        if planes is not None:
-            planes[:, ~(field.known & model.valid)] = np.nan
-    grid, maps = model.grid.crop(*field.window), []
-    for passband, validity in zip(passbands, reports, strict=True):
-        planes = [
-            None if planes is None else planes[available.index(passband)][field.window]
-            for planes in (images, deviations)
-        ]
-        maps.append(make_map(*planes, grid, passband, magnetogram, model, validity))
-    return maps
-
-
-def _resolve(model):
-    return model if isinstance(model, Model) else load_model(model)
-
-
-def resolve_device(device=None):
-    """
-    Find a device that is there.
-
-    Parameters
-    ----------
-    device : str or `torch.device`, optional
-        A GPU if there is one, else the CPU, unless given.
-
-    Returns
-    -------
-    `torch.device`
-
-    Raises
-    ------
-    ValueError
-        If the device is not there.
-    """
-    import torch
-
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(device)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"the device {device!s} cannot be used here ({reason}); use 'cpu', or leave it out") from None
-    return device
+    reports = {passband: assess(field, model, passband) for passband in passbands}
+    return make_maps(model, field, reports, [magnetogram], device)

@@ -13,7 +13,7 @@ import astropy.units as u
 import sunpy.map
 from astropy.coordinates import SkyCoord
 
-from sunpy_mag2euv.models import load_model, save_model
+from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.network import build_network
 
 # How long an example takes says more about the machine's other work than about this package.
@@ -37,9 +37,6 @@ def tiny_model():
         "head": 4,
         "deviations": True,
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = build_network(**architecture)
     return dataclasses.replace(
         packaged,
         name="tiny",
@@ -51,8 +48,46 @@ def tiny_model():
         # One for each passband, so that they cannot be mistaken for each other.
         deviation_factors={band: 1 + number / 8 for number, band in enumerate(packaged.image_scalings)},
         sha256="0123456789abcdef" * 4,
-        state=network.state_dict(),
+        state=untrained(architecture),
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_translator():
+    """Any of the nine passbands to all of them, with a small network that has learnt nothing; 211 Å is scarce."""
+    packaged = load_model()
+    architecture = {
+        "kind": "shared-unet",
+        "in_channels": 9 + 9 + 3,
+        "out_channels": 9,
+        "widths": [4, 8],
+        "head": 4,
+        "deviations": True,
+    }
+    return ImageModel(
+        name="tiny translator",
+        description="Any passbands to all, untrained",
+        architecture=architecture,
+        grid=packaged.grid,
+        planes=("image", "known", "mu", "radius", "disk"),
+        image_scalings=packaged.image_scalings,
+        input_scalings=packaged.image_scalings,
+        valid_radius=packaged.valid_radius,
+        calibration=packaged.calibration,
+        provenance="nothing",
+        caveats={211: packaged.caveats[211]},
+        references=("10.3847/2041-8213/ac0d54",),
+        training_images=packaged.training_images,
+        sha256="fedcba9876543210" * 4,
+        state=untrained(architecture),
+    )
+
+
+def untrained(architecture):
+    """Weights of a network that has learnt nothing, always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_network(**architecture).state_dict()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import sys
 import asdf
 import numpy as np
 import pytest
+from aia_images import make_aia
 
 import astropy.units as u
 import sunpy.map
@@ -15,7 +16,7 @@ from astropy.time import Time
 from sunpy_mag2euv.aia import INSTRUMENT, make_cube, make_map
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
-from sunpy_mag2euv.validity import Validity
+from sunpy_mag2euv.validity import FieldValidity
 
 #: Keywords of a magnetogram, or of an AIA observation, that would mean something else in a synthetic image.
 FOREIGN = (
@@ -32,7 +33,7 @@ FOREIGN = (
     "crota2",
 )
 
-GOOD = Validity(
+GOOD = FieldValidity(
     strong=0.0001,
     strongest_field=1500.0,
     off_limb=0.36,
@@ -79,7 +80,7 @@ def make(grid, magnetogram, tiny_model):
         image[-1] = np.nan
         image *= u.DN / u.s
         deviation = None if certain else image / 10
-        return make_map(image, deviation, grid, PASSBANDS[angstrom], magnetogram, model, validity)
+        return make_map(image, deviation, grid, PASSBANDS[angstrom], [magnetogram], model, validity)
 
     return make
 
@@ -105,7 +106,7 @@ def test_colours_of_the_passband(make, angstrom):
 
 def test_unit_is_converted(grid, magnetogram, tiny_model):
     ones = np.ones(grid.shape) * u.DN / u.ms
-    image = make_map(ones, ones, grid, PASSBANDS[193], magnetogram, tiny_model, GOOD)
+    image = make_map(ones, ones, grid, PASSBANDS[193], [magnetogram], tiny_model, GOOD)
     assert image.unit == image.uncertainty.unit == u.DN / u.s
     np.testing.assert_allclose(image.data, 1000)
     np.testing.assert_allclose(image.uncertainty.array, 1000)
@@ -213,6 +214,43 @@ def test_series_of_the_magnetogram(make, make_magnetogram):
     assert "HMI SIDE1 MAGNETOGRAM 2014" in make(magnetogram=make_magnetogram()).meta["history"]
     bare = make(magnetogram=make_magnetogram(content=None)).meta["history"]
     assert "HMI SIDE1 magnetogram 2014" in bare
+
+
+@pytest.fixture(scope="module")
+def aia_images():
+    """AIA images, of which the first is of level 1 and from elsewhere than the others."""
+    first = make_aia(wavelength=1600, size=40, lvl_num=1, longitude=0.5, exposure=2.9, t_obs="2014-01-15T00:00:02")
+    return [first, *(make_aia(wavelength=band, size=40, date="2014-01-15T00:00:09.5") for band in (131, 304))]
+
+
+def test_history_of_a_translation(grid, aia_images, tiny_translator):
+    ones = np.ones(grid.shape) * u.DN / u.s
+    image = make_map(ones, None, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD)
+    lines = image.meta["history"].split("\n")
+    assert all(0 < len(line) <= 72 and line.isascii() for line in lines)
+    assert tiny_translator.sha256 in lines
+    text = " ".join(lines)
+    assert "computed from AIA images of 131, 304 and 1600 angstrom: not an observation model: tiny translator" in text
+    assert [line for line in lines if line.startswith("input: ")] == [
+        "input: SDO AIA 2, 1600 angstrom, level 1, 2014-01-15T00:00:00.000 UTC",
+        "input: SDO AIA 2, 131 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC",
+        "input: SDO AIA 2, 304 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC",
+    ]
+    assert "magnetogram" not in text
+
+    alone = make_map(ones, None, grid, PASSBANDS[335], aia_images[1:2], tiny_translator, GOOD)
+    assert "computed from an AIA image of 131 angstrom: not" in alone.meta["history"].replace("\n", " ")
+
+
+def test_header_of_a_translation(grid, aia_images, tiny_translator):
+    ones = np.ones(grid.shape) * u.DN / u.s
+    image = make_map(ones, ones, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD)
+    assert image.instrument == "AIA SYNTHETIC"
+    assert image.wavelength == 335 * u.AA
+    assert [keyword for keyword in FOREIGN if keyword in image.meta] == []
+    assert image.coordinate_frame.is_equivalent_frame(aia_images[0].coordinate_frame)
+    assert image.meta["date-obs"] == "2014-01-15T00:00:00.000"
+    assert image.meta["t_obs"] == "2014-01-15T00:00:02.000"
 
 
 def test_provenance_beyond_ascii(make, tiny_model, tmp_path):

@@ -1,11 +1,13 @@
 """The command line."""
 
+import dataclasses
 import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from aia_images import make_aia
 
 import sunpy.map
 from astropy.io import fits
@@ -15,6 +17,7 @@ from sunpy.map.sources import AIAMap
 import sunpy_mag2euv
 from sunpy_mag2euv import cli, remote
 from sunpy_mag2euv.cli import UsageError, main
+from sunpy_mag2euv.models import save_model
 
 
 @pytest.fixture(scope="module")
@@ -195,10 +198,9 @@ def test_unusable_arguments(tiny_weights, magnetogram, capsys, monkeypatch, tmp_
 
 
 def test_a_model_without_the_passband(tiny_model, magnetogram, capsys, monkeypatch):
-    model = type(
-        "Model", (), {"name": "narrow", "passbands": tiny_model.passbands[:2], "network": lambda self, device: None}
-    )
-    monkeypatch.setattr("sunpy_mag2euv.models.load_model", lambda *args: model())
+    scalings = {band: tiny_model.image_scalings[band] for band in (94, 131)}
+    narrow = dataclasses.replace(tiny_model, name="narrow", image_scalings=scalings)
+    monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: narrow)
     assert main(["generate", str(magnetogram), "--passband", "94", "193"]) == 2
     assert "the model narrow has no passband 193 Å; it has 94 Å, 131 Å" in capsys.readouterr().err
 
@@ -228,6 +230,122 @@ def test_models(capsys, monkeypatch, tmp_path):
     (tmp_path / "shared-browse.safetensors").touch()
     assert main(["models"]) == 0
     assert re.match("shared-browse +yes +94", capsys.readouterr().out.splitlines()[1])
+
+
+def test_models_to_translate_with(capsys, monkeypatch):
+    entry = {"file": "x.safetensors", "sha256": "0" * 64, "description": "For two"}
+    registry = {
+        "from-fields": entry | {"passbands": [94, 131]},
+        "from-images": entry | {"passbands": [335], "inputs": [131, 304, 1600]},
+    }
+    monkeypatch.setattr("sunpy_mag2euv.models._registry", lambda: registry)
+    assert main(["models"]) == 0
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1:-1] == [
+        ["from-fields", "no", "94 131"],
+        ["inputs:", "magnetogram"],
+        ["For", "two"],
+        ["from-images", "no", "335"],
+        ["inputs:", "131", "304 1600"],
+        ["For", "two"],
+    ]
+
+
+@pytest.fixture(scope="module")
+def aia_files(tmp_path_factory):
+    """Paths of AIA images of 171 and 304 Å, 15 minutes apart."""
+    folder = tmp_path_factory.mktemp("aia")
+    paths = [folder / "aia.lev1.171.fits", folder / "aia.lev1.304.fits"]
+    for path, band, minute in zip(paths, (171, 304), ("00", "15"), strict=True):
+        make_aia(lambda x, y: 50 + 0 * x, wavelength=band, date=f"2014-01-15T00:{minute}:00").save(path)
+    return paths
+
+
+@pytest.fixture
+def translate(tiny_translator, tmp_path, monkeypatch):
+    """Run ``mag2euv translate`` with the tiny translator in an empty folder, and output to its folder ``out``."""
+    monkeypatch.chdir(tmp_path)
+    weights = tmp_path / "translator.safetensors"
+    save_model(tiny_translator, weights)
+    return lambda *arguments: main(["translate", *map(str, arguments), "--model", str(weights), "-o", "out"])
+
+
+def test_translate(translate, aia_files, names, capsys, tmp_path):
+    options = ["--passband", "335", "211", "335", "--max-time-difference", "15", "--png"]
+    assert translate(*aia_files, *options) == 0
+    assert names() == [f"aia.lev1.171_aia_{band}.{suffix}" for band in ("0211", "0335") for suffix in ("fits", "png")]
+    image = sunpy.map.Map(tmp_path / "out" / "aia.lev1.171_aia_0335.fits")
+    assert isinstance(image, AIAMap)
+    assert image.meta["inputs"] == "171 304"
+    assert image.date.isot == "2014-01-15T00:00:00.000"
+    captured = capsys.readouterr()
+    assert captured.out == "2 images of 2 AIA images written to out\n"
+    (note,) = captured.err.splitlines()
+    assert note.startswith("note: 211 Å: ")
+
+    capsys.readouterr()
+    assert translate(aia_files[0], "--passband", "335") == 1
+    assert "aia.lev1.171_aia_0335.fits exists already; use --overwrite" in capsys.readouterr().err
+    assert translate(aia_files[0], "--passband", "335", "--overwrite") == 0
+    assert sunpy.map.Map(tmp_path / "out" / "aia.lev1.171_aia_0335.fits").meta["inputs"] == "171"
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ([0, 1], ["--passband", "335"], "the images must be at most 12 min apart; these are 15 min apart"),
+        ([0, 0], ["--passband", "335"], "the AIA images must be of one passband each; 2 are of 171 Å"),
+        ([0], ["--passband", "335", "171"], "171 Å is among the images given"),
+        (["missing.fits", 0], ["--passband", "335"], "missing.fits: there is no such file"),
+        (
+            [0, "hmi"],
+            ["--passband", "335"],
+            "error: image 2 of 2 must be an AIA image of level 1 or 1.5; this one is HMI",
+        ),
+    ],
+)
+def test_translate_fails(translate, aia_files, magnetogram, names, capsys, files, arguments, message):
+    files = [aia_files[file] if isinstance(file, int) else magnetogram if file == "hmi" else file for file in files]
+    assert translate(*files, *arguments) == 1
+    assert names() == []
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mag2euv: error: ")
+    assert message in line
+
+
+def test_nothing_half_translated_stays(translate, aia_files, names, monkeypatch):
+    monkeypatch.setattr(AIAMap, "save", _fail_on_second(OSError(28, "No space left on device")))
+    assert translate(aia_files[0], "--passband", "94", "335", "1600") == 1
+    assert names() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--passband", "all"], "a passband must be a channel"),
+        (["--passband", "4500"], "there is no AIA passband 4500"),
+        (["--passband", "335", "--max-time-difference", "-1"], "--max-time-difference must be a number of minutes"),
+        (["--passband", "335", "--device", "nonsense"], "the device nonsense cannot be used here"),
+        (["--passband", "335", "--model", "shared-browse"], "shared-browse answers to a magnetogram: use generate"),
+    ],
+)
+def test_translate_with_unusable_arguments(tiny_translator, capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sunpy.map, "Map", lambda *args, **kwargs: pytest.fail("a file was read"))
+    if "--model" not in arguments:
+        monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: tiny_translator)
+    assert main(["translate", "missing.fits", "-o", "out", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mag2euv: error: ")
+    assert message in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_generate_refuses_a_model_to_translate_with(run, magnetogram, tiny_translator, capsys, monkeypatch):
+    monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: tiny_translator)
+    for command in (["generate", magnetogram, "--passband", "193"], ["demo"]):
+        assert run(*command) == 2
+        assert "tiny translator answers to AIA images: use translate with it" in capsys.readouterr().err
 
 
 def test_demo(run, make_magnetogram, names, capsys, monkeypatch):

@@ -1,6 +1,8 @@
 import dataclasses
+import gc
 import hashlib
 import json
+import weakref
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +17,15 @@ import astropy.units as u
 
 from sunpy_mag2euv import models, remote
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.models import DEFAULT_MODEL, Model, available_models, load_model, save_model
+from sunpy_mag2euv.models import (
+    DEFAULT_MODEL,
+    DEFAULT_TRANSLATOR,
+    FieldModel,
+    ImageModel,
+    available_models,
+    load_model,
+    save_model,
+)
 from sunpy_mag2euv.network import build_network
 
 ANGSTROMS = [94, 131, 171, 193, 211, 304, 335, 1600, 1700]
@@ -64,7 +74,7 @@ def test_round_trip(tiny_model, tiny_weights):
     loaded = load_model(tiny_weights)
     assert loaded.record() == tiny_model.record()
     assert loaded.sha256 == digest(tiny_weights)
-    for field in dataclasses.fields(Model):
+    for field in dataclasses.fields(FieldModel):
         if field.name not in ("sha256", "state"):
             assert getattr(loaded, field.name) == getattr(tiny_model, field.name), field.name
 
@@ -81,8 +91,8 @@ def test_round_trip_of_what_is_known_of_the_training(tiny_model, tmp_path):
         loaded = load_model(tmp_path / "trained.safetensors")
         assert {name: getattr(loaded, name) for name in values} == values
     # These are what a model has of which nothing is known.
-    needed = [field for field in dataclasses.fields(Model) if field.default is field.default_factory]
-    model = Model(**{field.name: getattr(tiny_model, field.name) for field in needed})
+    needed = [field for field in dataclasses.fields(FieldModel) if field.default is field.default_factory]
+    model = FieldModel(**{field.name: getattr(tiny_model, field.name) for field in needed})
     assert {name: getattr(model, name) for name in nothing} == nothing
 
 
@@ -123,6 +133,18 @@ def test_network_computes_in_single_precision_without_gradients(tiny_weights):
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert not network.training
     assert load_model(tiny_weights).network(torch.device("cpu")) is network  # neither read nor built twice
+
+
+def test_the_networks_of_many_models_are_not_all_kept(tiny_model):
+    """A study of channels uses hundreds of them, one after the other."""
+    networks = []
+    for _ in range(12):
+        network = dataclasses.replace(tiny_model).network(torch.device("cpu"))
+        networks.append(weakref.ref(network))
+    del network
+    gc.collect()
+    assert networks[0]() is None
+    assert networks[-1]() is not None
 
 
 def test_counts_are_not_rounded(tiny_model, tmp_path):
@@ -285,7 +307,7 @@ def test_packaged_copy_is_checked(published):
 
 def test_available_models():
     table = available_models()
-    assert table.colnames == ["name", "passbands", "file", "sha256", "description"]
+    assert table.colnames == ["name", "inputs", "passbands", "file", "sha256", "description"]
     assert table["name"][0] == DEFAULT_MODEL
     for row in table:
         assert row["passbands"] == tuple(ANGSTROMS)
@@ -307,7 +329,7 @@ def test_available_models_of_different_sizes(published, monkeypatch):
     table = available_models()
     assert list(table["name"]) == [DEFAULT_MODEL, "one", "two"]
     assert table["passbands"][1] == (193,)
-    assert table.colnames == ["name", "passbands", "file", "sha256", "description"]
+    assert table.colnames == ["name", "inputs", "passbands", "file", "sha256", "description"]
 
 
 def test_registry_agrees_with_the_packaged_files():
@@ -562,8 +584,8 @@ def test_run_does_not_know_polarity(request, name, field):
 
 
 def test_the_field_is_prepared_once(tiny_model, field, monkeypatch):
-    prepared, inputs = [], Model.inputs
-    monkeypatch.setattr(Model, "inputs", lambda *args: prepared.append(1) or inputs(*args))
+    prepared, inputs = [], FieldModel.inputs
+    monkeypatch.setattr(FieldModel, "inputs", lambda *args: prepared.append(1) or inputs(*args))
     tiny_model.run(field, torch.device("cpu"))
     assert len(prepared) == 1
 
@@ -572,3 +594,169 @@ def test_valid(tiny_model):
     assert tiny_model.valid.shape == (256, 256)
     np.testing.assert_array_equal(tiny_model.valid, tiny_model.grid.radius <= 1.25)
     assert not tiny_model.valid[0, 0]
+
+
+# -- Models that answer to images --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_translator):
+    """With what a trained one knows."""
+    return dataclasses.replace(
+        tiny_translator,
+        levels={band: 10.0 + number for number, band in enumerate(ANGSTROMS)},
+        deviation_factors={171: 1.5},
+    )
+
+
+@pytest.fixture(scope="module")
+def of_two(translator):
+    """One that makes 335 of 304 and 131, in that order, and needs both."""
+    architecture = {**translator.architecture, "in_channels": 2, "out_channels": 1, "deviations": False}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        state = build_network(**architecture).state_dict()
+    return dataclasses.replace(
+        translator,
+        architecture=architecture,
+        planes=("image",),
+        input_scalings={band: translator.input_scalings[band] for band in (304, 131)},
+        image_scalings={335: translator.image_scalings[335]},
+        deviation_factors={},
+        state=state,
+    )
+
+
+@pytest.fixture(scope="module")
+def images(translator):
+    """In DN/s, each with a gap of its own."""
+    rng = np.random.default_rng(0)
+    images = {}
+    for number, (band, scaling) in enumerate(translator.input_scalings.items()):
+        images[band] = scaling.inverse(rng.uniform(-1, 1, translator.grid.shape)).astype(np.float32)
+        images[band][10 * number : 10 * number + 20] = np.nan
+    return images
+
+
+@pytest.mark.parametrize("name", ["translator", "of_two"])
+def test_round_trip_of_a_translator(request, name, images, tmp_path):
+    model = request.getfixturevalue(name)
+    path = tmp_path / "translator.safetensors"
+    sha256 = save_model(model, path)
+    loaded = load_model(path)
+    assert type(loaded) is ImageModel
+    assert loaded.sha256 == sha256
+    assert loaded.record() == model.record()
+    for field in dataclasses.fields(ImageModel):
+        if field.name not in ("sha256", "state"):
+            assert getattr(loaded, field.name) == getattr(model, field.name), field.name
+    # The order of the scalings says which plane of the input is which passband.
+    assert list(loaded.input_scalings) == list(model.input_scalings)
+    expected, answer = (one.run(images, torch.device("cpu")).numpy() for one in (model, loaded))
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(answer, expected, atol=0.01)
+
+
+def test_levels_are_not_known_of_every_translator(translator):
+    needed = [field for field in dataclasses.fields(ImageModel) if field.default is field.default_factory]
+    assert ImageModel(**{field.name: getattr(translator, field.name) for field in needed}).levels == {}
+
+
+@pytest.mark.parametrize("key", ["levels", "planes"])
+def test_a_translators_record_of_another_version(tmp_path, translator, key):
+    record = translator.record()
+    del record[key]
+    path = tmp_path / "written.safetensors"
+    save_file(translator.state, path, metadata={"sunpy_mag2euv": json.dumps(record)})
+    with pytest.raises(ValueError, match=f"lacks '{key}'; was it written by another version"):
+        load_model(path)
+
+
+def test_what_a_translator_takes(translator, of_two):
+    assert translator.selective
+    assert not of_two.selective
+    assert [band.angstrom for band in translator.input_passbands] == ANGSTROMS
+    assert [band.angstrom for band in of_two.input_passbands] == [304, 131]
+    assert [band.angstrom for band in of_two.passbands] == [335]
+    assert (translator.channels, of_two.channels) == (9 + 9 + 3, 2)
+    assert dataclasses.replace(of_two, planes=("disk", "image", "mu")).channels == 4
+
+
+def test_inputs_of_a_translator(translator, images):
+    given = {band: images[band] for band in (1600, 131)}
+    inputs = translator.inputs(given).numpy()
+    assert inputs.shape == (21, 256, 256)
+    assert inputs.dtype == np.float32
+    for number, (band, scaling) in enumerate(translator.input_scalings.items()):
+        known = np.isfinite(given.get(band, np.full((256, 256), np.nan)))
+        assert known.any() == (band in given)
+        np.testing.assert_array_equal(inputs[9 + number], known)
+        assert not inputs[number][~known].any()
+        if band in given:
+            np.testing.assert_allclose(inputs[number][known], scaling.forward(given[band][known]), atol=1e-5)
+    np.testing.assert_allclose(inputs[18], translator.grid.mu, atol=1e-6)
+
+
+def test_inputs_do_not_depend_on_the_order_in_which_images_are_given(translator, of_two, images):
+    backwards = dict(reversed(images.items()))
+    for model in (translator, of_two):
+        assert torch.equal(model.inputs(backwards), model.inputs(images))
+    other = dataclasses.replace(of_two, input_scalings=dict(reversed(of_two.input_scalings.items())))
+    assert torch.equal(other.inputs(images), of_two.inputs(images).flip(0))
+    assert not torch.equal(other.inputs(images), of_two.inputs(images))
+
+
+def test_run_of_a_translator(translator, of_two, images):
+    device = torch.device("cpu")
+    for model, planes in ((translator, 18), (of_two, 1)):
+        answer = model.run(images, device)
+        assert answer.shape == (planes, 256, 256)
+        assert not answer.requires_grad
+        assert torch.isfinite(answer).all()
+        torch.testing.assert_close(answer, model.network(device)(model.inputs(images)[None])[0])
+    made, deviations = translator.outputs(translator.run(images, device))
+    assert made.unit == deviations.unit == u.DN / u.s
+    assert made.shape == deviations.shape == (9, 256, 256)
+    plain = dataclasses.replace(translator, deviation_factors={})
+    expected = plain.outputs(plain.run(images, device))[1]
+    for band, plane, other in zip(ANGSTROMS, deviations, expected, strict=True):
+        np.testing.assert_allclose(plane.value, other.value * (1.5 if band == 171 else 1), rtol=1e-5)
+    made, deviations = of_two.outputs(of_two.run(images, device))
+    assert made.shape == (1, 256, 256)
+    assert deviations is None
+
+
+def test_a_translator_answers_to_whatever_there_is(translator, images):
+    device = torch.device("cpu")
+    answers = [
+        translator.run({band: images[band] for band in given}, device).numpy()
+        for given in (ANGSTROMS, [131], [131, 1600], [])
+    ]
+    assert all(np.isfinite(answer).all() for answer in answers)
+    for number, one in enumerate(answers):
+        assert all(np.abs(one - other).max() > 1e-3 for other in answers[:number])
+
+
+@pytest.mark.parametrize("plane", ["signed", "wind", "mu 57 Mm", "absolute 57 Mm"])
+def test_planes_that_there_are_not_in_translators(translator, plane):
+    with pytest.raises(ValueError, match=f"unknown input plane '{plane}'; expected one of image, known, mu, radius, d"):
+        dataclasses.replace(translator, planes=("image", plane))
+
+
+@pytest.mark.parametrize("plane", ["image", "known"])
+def test_planes_of_images_are_not_there_in_models_of_fields(tiny_model, plane):
+    with pytest.raises(ValueError, match=f"unknown input plane '{plane}'; expected one of signed, absolute, mu, "):
+        dataclasses.replace(tiny_model, planes=("signed", plane))
+
+
+def test_available_models_say_what_they_take(published, monkeypatch):
+    of_one, of_many = {**published, "inputs": [131]}, {**published, "inputs": [131, 1600, 304]}
+    for entries, expected in (
+        ({DEFAULT_MODEL: published, DEFAULT_TRANSLATOR: of_many}, ["magnetogram", (131, 1600, 304)]),
+        ({"one": of_one, "other": of_one}, [(131,), (131,)]),
+        ({"one": published}, ["magnetogram"]),
+    ):
+        monkeypatch.setattr(models, "_registry", lambda entries=entries: entries)
+        table = available_models()
+        assert list(table["inputs"]) == expected
+        assert list(table["passbands"]) == [tuple(ANGSTROMS)] * len(entries)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sunpy_mag2euv.network import Generator, SharedUNet, build_network, initialize
+from sunpy_mag2euv.network import AnyToAny, Generator, SharedUNet, build_network, initialize
 
 
 def parameters(network):
@@ -337,6 +337,125 @@ def test_deviations_begin_in_the_middle():
     assert ((logarithms > -5.5) & (logarithms < -0.5)).float().mean() > 0.95
 
 
+# -- AnyToAny ----------------------------------------------------------------------------------------------------------
+
+#: How many images the small network can be given, and how many it makes.
+IMAGES, MADE = 3, 2
+
+
+@pytest.fixture(scope="module")
+def any_to_any():
+    """A small one with deviations and one more plane, whose means are not as they are to begin with."""
+    torch.manual_seed(0)
+    network = AnyToAny(2 * IMAGES + 1, MADE, images=IMAGES, widths=(4, 8), head=4, deviations=True)
+    for parameter in (network.slope, network.offset, network.logit):
+        nn.init.normal_(parameter)
+    return network.eval().requires_grad_(False)
+
+
+def seen(known):
+    """Input planes of made-up images, where ``known`` says so: shape (batch, images, H, W), true or false."""
+    torch.manual_seed(1)
+    known = known.float()
+    images = 2 * torch.rand(known.shape) - 1
+    return torch.cat([images * known, known, torch.rand(len(known), 1, *known.shape[2:])], dim=1)
+
+
+def everywhere(*images):
+    """All pixels of some images, and none of the others."""
+    known = torch.zeros(1, IMAGES, 16, 16, dtype=torch.bool)
+    known[:, list(images)] = True
+    return known
+
+
+def test_any_to_any_shapes(any_to_any):
+    assert any_to_any(seen(torch.ones(2, IMAGES, 32, 48))).shape == (2, 2 * MADE, 32, 48)
+    certain = AnyToAny(2 * IMAGES, MADE, images=IMAGES, widths=(4, 8), head=4)
+    assert certain(torch.zeros(1, 2 * IMAGES, 8, 8)).shape == (1, MADE, 8, 8)
+    with torch.device("meta"):
+        assert AnyToAny()(torch.empty(1, 21, 256, 256)).shape == (1, 9, 256, 256)
+        assert parameters(AnyToAny()) == parameters(SharedUNet(21, 9)) + 3 * 9 * 9
+
+
+def test_any_to_any_adds_the_weighted_mean_of_what_is_known(any_to_any):
+    """Pixel by pixel, and to the images alone, not to their deviations."""
+    torch.manual_seed(2)
+    planes = seen(torch.rand(2, IMAGES, 16, 16) < 0.6)
+    answer, plain = any_to_any(planes), SharedUNet.forward(any_to_any, planes)
+    added = (answer - plain)[:, :MADE].numpy()
+    images, known = planes[:, :IMAGES].numpy(), planes[:, IMAGES : 2 * IMAGES].numpy()
+    slope, offset, logit = (getattr(any_to_any, name).numpy() for name in ("slope", "offset", "logit"))
+    for made in range(MADE):
+        said = slope[made, :, None, None] * images + offset[made, :, None, None]
+        weight = np.exp(logit[made, :, None, None]) * known
+        total = weight.sum(axis=1)
+        expected = np.divide((said * weight).sum(axis=1), total, out=np.zeros_like(total), where=total > 0)
+        np.testing.assert_allclose(added[:, made], expected, atol=1e-5)
+    assert torch.equal(answer[:, MADE:], plain[:, MADE:])
+
+
+def test_any_to_any_without_anything_known_is_the_unet(any_to_any):
+    planes = seen(everywhere())
+    answer = any_to_any(planes)
+    assert torch.isfinite(answer).all()
+    torch.testing.assert_close(answer, SharedUNet.forward(any_to_any, planes))
+
+
+@pytest.mark.parametrize("alone", range(IMAGES))
+def test_a_single_image_says_the_same_with_any_weight(any_to_any, alone):
+    planes = seen(everywhere(alone))
+    added = (any_to_any(planes) - SharedUNet.forward(any_to_any, planes))[0, :MADE]
+    slope, offset = (parameter[:, alone, None, None] for parameter in (any_to_any.slope, any_to_any.offset))
+    torch.testing.assert_close(added, slope * planes[0, alone] + offset, rtol=1e-4, atol=1e-5)
+
+
+def test_an_image_that_says_little_does_not_matter(any_to_any):
+    """What is added with it is what is added without it, unless there is no other."""
+    with_it, without_it = seen(everywhere(0, 1, 2)), seen(everywhere(0, 2))
+    before = any_to_any.logit.clone()
+    try:
+        any_to_any.logit[:, 1] = -12
+        added = [any_to_any(planes) - SharedUNet.forward(any_to_any, planes) for planes in (with_it, without_it)]
+        torch.testing.assert_close(added[0][:, :MADE], added[1][:, :MADE], rtol=1e-3, atol=1e-3)
+        alone = seen(everywhere(1))
+        expected = any_to_any.slope[:, 1, None, None] * alone[0, 1] + any_to_any.offset[:, 1, None, None]
+        added = any_to_any(alone) - SharedUNet.forward(any_to_any, alone)
+        torch.testing.assert_close(added[0, :MADE], expected, rtol=1e-4, atol=1e-5)
+    finally:
+        any_to_any.logit.copy_(before)
+    # With a weight like the others' it does.
+    added = [any_to_any(planes) - SharedUNet.forward(any_to_any, planes) for planes in (with_it, without_it)]
+    assert (added[0] - added[1])[:, :MADE].abs().max() > 0.1
+
+
+def test_the_mean_is_of_the_pixel_alone(any_to_any):
+    planes = seen(everywhere(0, 1, 2))
+    other = planes.clone()
+    other[:, :IMAGES, 3, 5] = 0
+    other[:, IMAGES : 2 * IMAGES, 3, 5] = 0
+    added = [any_to_any(given) - SharedUNet.forward(any_to_any, given) for given in (planes, other)]
+    changed = (added[0] - added[1]).abs().amax(dim=(0, 1)) > 1e-5
+    assert changed.sum() == 1
+    assert changed[3, 5]
+
+
+def test_any_to_any_begins_with_half_of_the_images_contrast():
+    torch.manual_seed(0)
+    network = AnyToAny(2 * IMAGES + 1, MADE, images=IMAGES, widths=(4, 8), head=4)
+    planes = seen(everywhere(0, 2))
+    with torch.no_grad():
+        added = network(planes) - SharedUNet.forward(network, planes)
+    expected = planes[0, [0, 2]].mean(dim=0) / 2
+    torch.testing.assert_close(added[0], expected.expand(MADE, 16, 16), rtol=1e-4, atol=1e-5)
+
+
+def test_every_weight_of_any_to_any_is_used():
+    torch.manual_seed(0)
+    network = AnyToAny(2 * IMAGES + 1, MADE, images=IMAGES, widths=(4, 8), head=4, deviations=True)
+    network(seen(everywhere(0, 1, 2))).square().sum().backward()
+    assert [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
 # -- build_network -----------------------------------------------------------------------------------------------------
 
 
@@ -350,5 +469,8 @@ def test_build_network():
         generator = build_network("generator", levels=6, normalization="batch")
     assert isinstance(generator, Generator)
     assert generator.levels == 6
-    with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet"):
+    several = build_network("any-to-any", in_channels=4, out_channels=3, images=2, widths=[4, 8], head=4)
+    assert isinstance(several, AnyToAny)
+    assert several(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 8, 8)
+    with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet, any-to"):
         build_network("resnet")

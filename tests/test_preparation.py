@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from sunpy.util.exceptions import SunpyUserWarning
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.preparation import MAGNETOGRAPHS, prepare
+from sunpy_mag2euv.preparation import MAGNETOGRAPHS, Disk, prepare
 from sunpy_mag2euv.sample import sample_magnetogram
 
 GRID = Grid((256, 256), 98.0)
@@ -215,6 +215,16 @@ def test_nothing_of_the_disk(make_magnetogram):
         prepare(sky, GRID)
 
 
+@pytest.mark.parametrize("axes", [np.diag([50.0, 50.0]), 50 * np.array([[0.6, -0.8], [-0.8, -0.6]])])
+def test_whether_an_image_meets_the_disk(axes):
+    """It does if the nearest point of its 100 by 200 pixels is less than a solar radius of 50 pixels away."""
+    for center, meets in (
+        [(99, 49), True], [(-49, 50), True], [(-51, 50), False], [(249, 50), True], [(251, 50), False],
+        [(100, -50), True], [(100, 150), False], [(-30, -30), True], [(-40, -40), False], [(230, 130), True],
+    ):  # fmt: skip
+        assert Disk(np.array(center), axes).meets((100, 200)) is meets
+
+
 def test_less_than_a_pixel(make_magnetogram):
     speck = make_magnetogram([(0, 0, 10.0, 100.0)], size=8, scale=0.5, offset=(0, 0))
     with pytest.raises(ValueError, match="at least one pixel of the model's grid"):
@@ -232,6 +242,9 @@ def test_missing_time(make_magnetogram):
     magnetogram = make_magnetogram(**{"date-obs": None})
     with pytest.raises(ValueError, match="must say its observation time"):
         prepare(magnetogram, GRID)
+    # That of the coordinates is not enough, since the image is to say when it was taken.
+    with pytest.raises(ValueError, match="must say its observation time"):
+        prepare(make_magnetogram(**{"date-obs": None, "t_obs": "2014.01.15_00:00:35_TAI"}), GRID)
 
 
 @pytest.mark.parametrize("size", [256, 4096])

@@ -14,7 +14,7 @@ from sunpy.util.exceptions import SunpyUserWarning
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.aia import make_map
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.models import DEFAULT_MODEL, FieldModel
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.preparation import prepare
@@ -46,8 +46,8 @@ def certain_model(tiny_model):
 @pytest.fixture
 def no_network(monkeypatch):
     """Fails the test if a network is run, or even made."""
-    monkeypatch.setattr(Model, "run", lambda *args: pytest.fail("a network was run"))
-    monkeypatch.setattr(Model, "network", lambda *args: pytest.fail("a network was made"))
+    monkeypatch.setattr(FieldModel, "run", lambda *args: pytest.fail("a network was run"))
+    monkeypatch.setattr(FieldModel, "network", lambda *args: pytest.fail("a network was made"))
 
 
 # -- What comes out ----------------------------------------------------------------------------------------------------
@@ -213,13 +213,13 @@ def test_device(magnetogram, tiny_model):
 
 def test_gpu_is_used_if_there_is_one(magnetogram, tiny_model, monkeypatch):
     used = []
-    run = Model.run
+    run = FieldModel.run
 
     def run_on_cpu(self, field, device):
         used.append(device)
         return run(self, field, torch.device("cpu"))
 
-    monkeypatch.setattr(Model, "run", run_on_cpu)
+    monkeypatch.setattr(FieldModel, "run", run_on_cpu)
     for available in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
         mag2euv.generate(magnetogram, 193, model=tiny_model)
@@ -234,10 +234,10 @@ def test_model_by_path(magnetogram, tiny_weights):
 
 def test_default_model(magnetogram, tiny_model, monkeypatch):
     asked = []
-    monkeypatch.setattr("sunpy_mag2euv.synthesis.load_model", lambda name: asked.append(name) or tiny_model)
+    monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda name, _: asked.append(name) or tiny_model)
     assert "model: tiny" in mag2euv.generate(magnetogram, 193).meta["history"]
     mag2euv.generate_cube(magnetogram, [193])
-    assert asked == [None, None]
+    assert asked == [DEFAULT_MODEL, DEFAULT_MODEL]
 
 
 # -- Cubes -------------------------------------------------------------------------------------------------------------
@@ -276,8 +276,8 @@ def test_cube_carries_the_uncertainty(magnetogram, tiny_model):
 
 def test_one_network_run_for_all_passbands(magnetogram, tiny_model, monkeypatch):
     runs = []
-    run = Model.run
-    monkeypatch.setattr(Model, "run", lambda *args: runs.append(1) or run(*args))
+    run = FieldModel.run
+    monkeypatch.setattr(FieldModel, "run", lambda *args: runs.append(1) or run(*args))
     mag2euv.generate_cube(magnetogram, WELL_KNOWN, model=tiny_model)
     assert len(runs) == 1
 
@@ -304,7 +304,7 @@ def test_well_known_passbands_do_not_warn(magnetogram, tiny_model, recwarn):
 def test_a_network_of_the_paper(magnetogram):
     """One passband from the signed field alone, on a quarter of the paper's grid: no code has to know of it."""
     architecture = {"kind": "generator", "levels": 8, "normalization": "running"}
-    model = Model(
+    model = FieldModel(
         name="p19",
         description="Model A of Park et al. 2019, untrained",
         architecture=architecture,
@@ -361,7 +361,7 @@ class TestBadInput:
     def test_own_output(self, magnetogram, tiny_model):
         dark = np.zeros(tiny_model.grid.shape) * u.DN / u.s
         validity = assess(prepare(magnetogram, tiny_model.grid), tiny_model, PASSBANDS[193])
-        synthetic = make_map(dark, None, tiny_model.grid, PASSBANDS[193], magnetogram, tiny_model, validity)
+        synthetic = make_map(dark, None, tiny_model.grid, PASSBANDS[193], [magnetogram], tiny_model, validity)
         self.refused(synthetic, tiny_model, match="in gauss; this Map is AIA SYNTHETIC 193.0 Angstrom in DN / s")
 
     def test_real_sharp_patch(self, test_data, tiny_model):

@@ -1,40 +1,17 @@
 import numpy as np
 import pytest
+from browse_archives import PERIODS, write_archives
 
 from sunpy_mag2euv.training import browse
 from sunpy_mag2euv.training.problems import find_problems
 from sunpy_mag2euv.training.splits import rotations
 from sunpy_mag2euv.training.store import Store
 
-PERIODS = {
-    "hourly_2012": (("2012-01-01", "2012-09-20", "2012-10-20", "2012-11-15"), (94, 131, 171)),
-    "daily_2010_2011": (("2010-09-10", "2010-10-20", "2010-12-20", "2011-03-01"), (193, 304)),
-    "full_sets_2015": (("2015-01-11", "2015-03-02"), tuple(browse.STRETCHES)),
-    "same_time_2023": (("2023-10-21",), (94, 131, 171, 193, 304, 335, 1600, 1700)),
-}
-
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """The four archives in miniature: brighter where the field is, in codes."""
     directory = tmp_path_factory.mktemp("browse")
-    rng = np.random.default_rng(0)
-    disk = browse.GRID.radius < 1
-    for name, (times, passbands) in PERIODS.items():
-        field = np.zeros((len(times), 256, 256), dtype=np.int16)
-        for frame in field:
-            rows, columns = rng.integers(80, 170, (2, 6))
-            for row, column in zip(rows, columns, strict=True):
-                frame[row : row + 8, column : column + 8] = rng.choice([-300, 300])
-            frame += rng.normal(0, 3, frame.shape).astype(np.int16)
-        field *= disk
-        images = {}
-        for passband in passbands:
-            codes = np.clip(60 + 20 * np.log1p(np.abs(field)) - 40 * ~disk, 0, 254).astype(np.uint8)
-            codes[:, :14, :100] = browse.MISSING
-            images[f"aia_{passband:04d}"] = codes
-            images[f"index_{passband:04d}"] = np.arange(len(times), dtype=np.int32)
-        np.savez(directory / f"{name}.npz", time=np.array(times), magnetogram=field, **images)
+    write_archives(directory)
     return directory
 
 

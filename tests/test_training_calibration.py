@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from training_store import BANDS, GRID, TRAINED, WATCHED, configure, make_images, make_store
+from training_store import BANDS, GRID, ROTATIONS, TRAINED, WATCHED, QuickStore, configure, make_images, make_store
 
 from sunpy_mag2euv.metrics import coverage, standard_errors
-from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.models import FieldModel, ImageModel
 from sunpy_mag2euv.training.calibration import deviation_factor, find_factors
 from sunpy_mag2euv.training.config import model_record
 from sunpy_mag2euv.training.store import Store
@@ -27,7 +27,7 @@ def store(tmp_path_factory):
 def guesser(tmp_path, store):
     """A model without a network: the truth and normal errors, about whose size it is wrong."""
 
-    class Guesser(Model):
+    class Guesser(FieldModel):
         asked = ()
 
         def run(self, field, device):
@@ -131,3 +131,87 @@ def test_not_every_frame_of_many_is_looked_at(guesser, store):
     assert len(guesser.asked) <= len(TRAINED)
     (first, *_) = guesser.asked
     np.testing.assert_array_equal(first, store.field(0))
+
+
+# -- Models that answer to images --------------------------------------------------------------------------------------
+
+SETS = (131, 171, 193)
+
+#: As above, with a third.
+OFF_SETS, SAID_SETS = {131: 20.0, **OFF}, {131: 5.0, **SAID}
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Sets of images without fields; 131 is among the first half of them only."""
+    path = tmp_path_factory.mktemp("calibration") / "store"
+    make_store(path, bands=SETS, fields=False, only={131: range(6)})
+    return QuickStore.open(path)
+
+
+@pytest.fixture
+def image_guesser(tmp_path, sets):
+    """Makes a model that knows what it is given, and makes errors in the rest, about whose size it is wrong."""
+
+    class Guesser(ImageModel):
+        asked = ()
+
+        def run(self, given, device):
+            object.__setattr__(self, "asked", (*self.asked, tuple(given)))
+            rng = np.random.default_rng(len(self.asked))
+            band, image = next(iter(given.items()))
+            base, planes = image / (1 + SETS.index(band)), [[], []]
+            for other, scaling in self.image_scalings.items():
+                off = 0 if other in given else rng.normal(0, OFF_SETS[other], GRID.shape)
+                planes[0].append(scaling.forward(np.nan_to_num(base) * (1 + SETS.index(other)) + off))
+                planes[1].append(np.full(GRID.shape, np.log(SAID_SETS[other] * 2 / (scaling.high - scaling.low))))
+            return torch.tensor(np.concatenate(planes))
+
+    def make(inputs, passbands, planes):
+        scalings = {str(band): {"kind": "linear", "low": -20000.0, "high": 20000.0} for band in SETS}
+        network = {"kind": "shared-unet", "widths": [4, 8], "head": 4, "deviations": True}
+        config = configure(
+            tmp_path,
+            "store",
+            "translation",
+            data={"inputs": inputs, "passbands": passbands},
+            model={"planes": planes, "image_scaling": scalings, "network": network},
+            augmentation={"window": 0.0},
+        )
+        record = model_record(config, sets)
+        return Guesser(**{field.name: getattr(record, field.name) for field in dataclasses.fields(record)})
+
+    return make
+
+
+def test_factors_of_translators_are_of_what_they_are_not_given(image_guesser, sets):
+    """What they are given they know, and that would make the factors smaller."""
+    guesser = image_guesser(SETS, SETS, ["image", "known"])
+    factors = find_factors(guesser, sets, range(len(ROTATIONS)))
+    assert list(factors) == list(SETS)
+    for band in SETS:
+        assert factors[band] == pytest.approx(OFF_SETS[band] / SAID_SETS[band], rel=0.1)
+    # A fixed half of every set, and nothing else.
+    assert len(guesser.asked) == len(ROTATIONS)
+    assert {len(given) for given in guesser.asked} == {1}
+    assert {band for (band,) in guesser.asked} == set(SETS)
+    again = image_guesser(SETS, SETS, ["image", "known"])
+    assert find_factors(again, sets, range(len(ROTATIONS))) == factors
+    assert again.asked == guesser.asked
+
+
+def test_factors_of_translators_that_need_all_their_inputs(image_guesser, sets):
+    guesser = image_guesser((193, 131), (171,), ["image"])
+    factors = find_factors(guesser, sets, range(6))
+    assert list(factors) == [171]
+    assert factors[171] == pytest.approx(OFF[171] / SAID[171], rel=0.1)
+    assert guesser.asked == ((193, 131),) * 6
+
+
+def test_passbands_that_no_set_asks_for_get_no_factor(image_guesser, sets):
+    guesser = image_guesser(SETS, SETS, ["image", "known"])
+    # Of two images, one is given.
+    factors = find_factors(guesser, sets, [8])
+    (given,) = guesser.asked
+    assert {*factors, *given} == {171, 193}
+    assert find_factors(guesser, sets, []) == {}

@@ -7,7 +7,7 @@ import torch
 from training_store import BANDS, GRID, configure, make_store, manifest, write_config
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.models import load_model, save_model
+from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.config import PROTOCOLS, load_config, model_record, protocol_defaults, split_frames
@@ -37,7 +37,8 @@ def test_protocols_have_the_same_keys():
     # Scalings and networks have parameters of their own.
     own = re.compile(r"model\.(network|image_scaling|field_scaling)\.")
     keys = [{key for key, _ in leaves(protocol_defaults(name)) if not own.match(key)} for name in PROTOCOLS]
-    assert keys[0] == keys[1] == keys[2]
+    assert len(keys) == 4
+    assert all(others == keys[0] for others in keys)
 
 
 def test_model_a_is_the_papers():
@@ -62,11 +63,11 @@ def test_model_a_is_the_papers():
     }.items() <= keys.items()
     assert keys["run.steps"] / keys["run.epoch"] == pytest.approx(58.5, abs=0.05)
     # Of what other protocols do to magnetograms, gradients and weights, the paper tells nothing.
-    off = ("mirror", "polarity", "gain", "noise", "clipping")
+    off = ("mirror", "polarity", "gain", "noise", "clipping", "window")
     assert not any(keys[f"augmentation.{name}"] for name in off)
     assert not any(keys[f"optimizer.{name}"] for name in ("weight_decay", "warmup", "clip", "averaging"))
     assert not any(keys[f"loss.{name}"] for name in ("surprise", "discordance", "structure", "evened"))
-    assert keys["data.scarce"] == []
+    assert keys["data.scarce"] == keys["data.inputs"] == []
 
 
 def test_model_b_is_model_a_with_an_adversary():
@@ -119,6 +120,21 @@ def test_the_shared_protocol_learns_how_far_off_it_may_be():
     assert defaults["loss"]["surprise"] > 0
     assert defaults["loss"]["discordance"] > 0
     assert defaults["loss"]["adversarial"] == 0
+
+
+def test_the_translation_protocol_takes_any_images_of_the_default_models_passbands():
+    settings, keys = protocol_defaults("translation")["model"], dict(leaves(protocol_defaults("translation")))
+    assert settings["planes"] == ["image", "known", "mu", "radius", "disk"]
+    assert settings["network"]["kind"] == "any-to-any"
+    assert settings["network"]["deviations"]
+    assert keys["augmentation.window"] > 0
+    assert keys["augmentation.gain"] > 0
+    # What is done to fields only is not done.
+    assert not any(keys[f"augmentation.{name}"] for name in ("polarity", "noise", "clipping"))
+    assert not settings["unpolarized"]
+    shared = protocol_defaults("shared")["model"]
+    assert settings["image_scaling"] == shared["image_scaling"]
+    assert settings["valid_radius"] == shared["valid_radius"]
 
 
 # -- Reading -----------------------------------------------------------------------------------------------------------
@@ -190,6 +206,7 @@ def test_another_network_keeps_nothing_of_the_default(tmp_path):
         ({"run": {"steps": 0}}, "run.steps must be at least 1; it is 0"),
         ({"run": {"batch": -1}}, "run.batch must be at least 1; it is -1"),
         ({"run": {"epoch": 0}}, "run.epoch must be at least 1; it is 0"),
+        ({"augmentation": {"few": 0}}, "augmentation.few must be at least 1; it is 0"),
         ({"split": {"method": "random"}}, "split.method must be one of park2019, rotations; it is 'random'"),
         ({"optimizer": {"name": "sgd"}}, "optimizer.name must be one of adam, adamw; it is 'sgd'"),
         ({"optimizer": {"decay": "step"}}, "optimizer.decay must be one of none, cosine; it is 'step'"),
@@ -229,7 +246,7 @@ ADVERSARIAL = "with loss.adversarial, of the other losses only loss.l1 is used; 
         (
             "model-a",
             {"model": {"network": {"deviations": True}}},
-            "only a shared-unet gives deviations; take out model.network.deviations",
+            "a generator gives no deviations; take out model.network.deviations",
         ),
         ("shared", {"loss": {"surprise": 0.0}}, "deviations are learnt by loss.surprise; give it a weight"),
         (
@@ -261,6 +278,141 @@ def test_no_loss_is_left_out_in_silence(tmp_path, protocol, tables, message):
     assert "\n" not in str(caught.value)
 
 
+#: What the protocol of translation has no default for.
+SETS = {"store": "/store.zarr", "passbands": [131, 171, 193], "inputs": [131, 171, 193]}
+SOME = (
+    "with the plane known, some of several images are given and the rest are learnt; "
+    "name them in data.inputs as well as in data.passbands, or take the plane out"
+)
+WITHOUT = {"planes": ["image"], "network": {"kind": "shared-unet", "deviations": True}}
+OTHERS = {**SETS, "passbands": [304], "inputs": [131, 171]}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tables", "message"),
+    [
+        # Networks and their planes
+        (
+            "translation",
+            {"model": {"planes": ["image", "mu", "known"]}},
+            'an any-to-any network needs model.planes that begin with "image" and "known"',
+        ),
+        (
+            "translation",
+            {"model": {"planes": ["image"]}},
+            'an any-to-any network needs model.planes that begin with "image" and "known"',
+        ),
+        (
+            "shared",
+            {"model": {"network": {"kind": "any-to-any"}}},
+            'an any-to-any network needs model.planes that begin with "image" and "known"',
+        ),
+        ("translation", {"data": {**SETS, "inputs": []}}, SOME),
+        ("translation", {"data": {**SETS, "inputs": [131]}}, SOME),
+        ("translation", {"data": {**SETS, "passbands": [304]}}, SOME),
+        ("translation", {"data": {**SETS, "inputs": [131, 171, 304]}}, SOME),
+        ("shared", {"data": SETS}, 'data.inputs needs planes of images; set model.planes = ["image"]'),
+        ("model-a", {"data": OTHERS}, 'data.inputs needs planes of images; set model.planes = ["image"]'),
+        # Passbands
+        (
+            "translation",
+            {"data": SETS, "model": WITHOUT},
+            "passband 131 is both in data.inputs and in data.passbands; take out one",
+        ),
+        (
+            "translation",
+            {"data": {**SETS, "inputs": [131, "171", 131]}},
+            "passband 131 is in data.inputs more than once; take one out",
+        ),
+        (
+            "translation",
+            {"data": {**SETS, "passbands": [131, 193, "193"]}},
+            "passband 193 is in data.passbands more than once; take one out",
+        ),
+        (
+            "shared",
+            {"data": {**NEEDED, "scarce": [211, 211]}},
+            "passband 211 is in data.scarce more than once; take one out",
+        ),
+        (
+            "translation",
+            {"data": {**SETS, "scarce": [211]}},
+            "scarce passbands are read from fields, not from images; leave data.scarce empty",
+        ),
+        # Variations
+        (
+            "shared",
+            {"data": NEEDED, "augmentation": {"window": 0.5}},
+            "only images are seen in a window; set augmentation.window = 0",
+        ),
+        (
+            "model-a",
+            {"data": NEEDED, "model": {"planes": ["image"]}, "augmentation": {"window": 0.5}},
+            "only images are seen in a window; set augmentation.window = 0",
+        ),
+        (
+            "translation",
+            {"data": OTHERS, "model": WITHOUT},
+            "a window needs the plane known; set augmentation.window = 0",
+        ),
+        (
+            "translation",
+            {"augmentation": {"polarity": True}},
+            "augmentation.polarity is for fields, not for images; turn it off",
+        ),
+        (
+            "translation",
+            {"augmentation": {"noise": 1.0}},
+            "augmentation.noise is for fields, not for images; turn it off",
+        ),
+        (
+            "translation",
+            {"augmentation": {"clipping": 0.1}},
+            "augmentation.clipping is for fields, not for images; turn it off",
+        ),
+        ("translation", {"model": {"unpolarized": True}}, "images have no polarity; set model.unpolarized = false"),
+        (
+            "translation",
+            {"augmentation": {"shift": 1}},
+            "the plane disk cannot be shifted; set augmentation.shift = 0",
+        ),
+    ],
+)
+def test_what_does_not_go_together_with_images(tmp_path, protocol, tables, message):
+    path = write_config(tmp_path / "run.toml", protocol, **{"data": SETS, **tables})
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_config(path)
+    assert str(caught.value) == f"run.toml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tables"),
+    [
+        ("translation", {}),
+        ("translation", {"data": {**SETS, "inputs": [193, 131]}}),
+        ("translation", {"model": {"planes": ["image", "known"]}, "augmentation": {"shift": 3}}),
+        ("translation", {"data": OTHERS, "model": WITHOUT, "augmentation": {"window": 0.0}}),
+        ("model-a", {"data": OTHERS, "model": {"planes": ["image"]}}),
+        ("model-b", {"data": OTHERS, "model": {"planes": ["image"]}}),
+        # The study of channels finds inputs of its own.
+        ("model-a", {"data": {**SETS, "inputs": []}, "model": {"planes": ["image"]}}),
+    ],
+)
+def test_what_goes_together_with_images(tmp_path, protocol, tables):
+    tables = {"data": SETS, **tables}
+    config = load_config(write_config(tmp_path / "run.toml", protocol, **tables))
+    for key, value in leaves(tables):
+        assert dict(leaves(config))[key] == value
+
+
+def test_inputs_may_be_named_in_any_way_that_passbands_may(tmp_path):
+    path = write_config(tmp_path / "run.toml", "translation", data={**SETS, "inputs": ["131", 193]})
+    assert load_config(path)["data"]["inputs"] == [131, 193]
+    path = write_config(tmp_path / "run.toml", "translation", data={**SETS, "inputs": [131, 195]})
+    with pytest.raises(ValueError, match="there is no AIA passband 195"):
+        load_config(path)
+
+
 @pytest.mark.parametrize(
     ("protocol", "tables"),
     [
@@ -285,16 +437,17 @@ def test_files_that_are_no_configuration(tmp_path):
     (tmp_path / "run.toml").write_text("protocol = ", encoding="utf-8")
     with pytest.raises(ValueError, match=r"run\.toml is not TOML: "):
         load_config(tmp_path / "run.toml")
+    message = "must name a protocol, one of model-a, model-b, shared, translation; it has"
     for protocol in ("", 'protocol = "model-c"'):
         (tmp_path / "run.toml").write_text(protocol, encoding="utf-8")
-        with pytest.raises(ValueError, match="must name a protocol, one of model-a, model-b, shared; it has"):
+        with pytest.raises(ValueError, match=message):
             load_config(tmp_path / "run.toml")
 
 
 # -- What is made of it ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", ["model-a", "model-b", "shared"])
 def test_models_of_protocols_work(tmp_path, store, protocol):
     if protocol != "shared":
         store = make_store(tmp_path / "store", frames=manifest([2096.5]), grid=Grid((64, 64), 26.0))
@@ -318,6 +471,69 @@ def test_models_of_protocols_work(tmp_path, store, protocol):
         assert planes.shape == (2, *store.grid.shape)
         assert planes.unit == "DN / s"
         assert np.isfinite(planes).all()
+
+
+def test_models_of_the_translation_protocol_work(tmp_path, store):
+    model = model_record(configure(tmp_path, "store", "translation"), store)
+    assert type(model) is ImageModel
+    assert list(model.input_scalings) == list(model.image_scalings) == list(BANDS)
+    assert (model.grid, model.provenance) == (store.grid, "made up")
+    assert (model.calibration, model.caveats) == (store.calibration, store.caveats)
+    assert model.architecture == {
+        "kind": "any-to-any",
+        "widths": [4, 8],
+        "head": 4,
+        "deviations": True,
+        "in_channels": 2 + 2 + 3,
+        "out_channels": 2,
+        "images": 2,
+    }
+    assert model.references == ("10.3847/2041-8213/ab46bb", "10.3847/2041-8213/ac0d54")
+
+    network = build_network(**model.architecture)
+    save_model(dataclasses.replace(model, state=network.state_dict()), tmp_path / "weights.safetensors")
+    loaded = load_model(tmp_path / "weights.safetensors")
+    images = {171: store.images(0, [171])[0]}
+    for planes in loaded.outputs(loaded.run(images, torch.device("cpu"))):
+        assert planes.shape == (2, *store.grid.shape)
+        assert planes.unit == "DN / s"
+        assert np.isfinite(planes).all()
+
+
+def test_models_that_answer_to_images_know_both_orders(tmp_path):
+    """The passbands that are given, and those that are made."""
+    bands = (131, 171, 193, 304)
+    store = make_store(tmp_path / "store", frames=manifest([2096.5]), bands=bands, caveats={131: "old", 193: "scarce"})
+    data = {"inputs": [304, 131, 171], "passbands": [193]}
+    model = model_record(configure(tmp_path, "store", "model-a", data=data, model={"planes": ["image"]}), store)
+    assert type(model) is ImageModel
+    assert not model.selective
+    assert list(model.input_scalings) == [304, 131, 171]
+    assert list(model.image_scalings) == list(model.calibration) == [193]
+    # What there is to say against the images that are given is not said of those that are made.
+    assert model.caveats == {193: "scarce"}
+    assert model.architecture["in_channels"] == model.channels == 3
+    assert model.architecture["out_channels"] == 1
+    assert "images" not in model.architecture
+    # By default, every image is scaled as in the paper.
+    assert set(model.input_scalings.values()) == set(model.image_scalings.values())
+    data = {"inputs": [304, 171, 193], "passbands": [193, 304, 131, 171]}
+    model = model_record(configure(tmp_path, "store", "translation", data=data), store)
+    assert model.architecture["images"] == 3
+    assert model.architecture["in_channels"] == model.channels == 3 + 3 + 3
+    assert model.architecture["out_channels"] == 4
+
+
+def test_models_that_answer_to_images_need_what_the_store_has(tmp_path, store):
+    data = {"inputs": [304], "passbands": [193]}
+    config = configure(tmp_path, "store", "model-a", data=data, model={"planes": ["image"]})
+    with pytest.raises(ValueError, match="the store has no passband 304; it has 171, 193"):
+        model_record(config, store)
+    scaling = {"193": {"kind": "sqrt", "low": 0.0, "high": 100.0}}
+    data = {"inputs": [171], "passbands": [193]}
+    config = configure(tmp_path, "store", "model-a", data=data, model={"planes": ["image"], "image_scaling": scaling})
+    with pytest.raises(ValueError, match=r"passband 171 has no scaling; give model\.image_scaling\.171"):
+        model_record(config, store)
 
 
 def test_the_order_of_passbands_is_the_configurations(tmp_path, store):

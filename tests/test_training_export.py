@@ -20,10 +20,13 @@ import sunpy_mag2euv
 from sunpy_mag2euv.cli import main
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import bin_image, coverage, relative_error, standard_errors, structure_ratio
-from sunpy_mag2euv.models import Model, load_model, save_model
+from sunpy_mag2euv.models import FieldModel, ImageModel, load_model, save_model
+from sunpy_mag2euv.training.calibration import find_factors
 from sunpy_mag2euv.training.card import BASELINES, SCORES, score_images, score_pair, summarize, write_table
+from sunpy_mag2euv.training.combinations import score_model
+from sunpy_mag2euv.training.combinations import summarize as summarize_combinations
 from sunpy_mag2euv.training.config import load_config, model_record
-from sunpy_mag2euv.training.export import export
+from sunpy_mag2euv.training.export import disk_levels, export, trained_model
 from sunpy_mag2euv.training.problems import ProblemsError, usable_split
 from sunpy_mag2euv.training.reliability import Reliability
 from sunpy_mag2euv.training.run import CHECKPOINT, train
@@ -63,7 +66,7 @@ def exported(tmp_path_factory, run):
 def truth(run, store):
     """A model that knows what the toy images are made of; it has no network."""
 
-    class Truth(Model):
+    class Truth(FieldModel):
         def run(self, field, device):
             images = make_images(field)
             scaled = [scaling.forward(images[band]) for band, scaling in self.image_scalings.items()]
@@ -159,6 +162,152 @@ def test_nothing_is_written_unless_there_are_scores(tmp_path, run):
     with pytest.raises(ValueError, match=r"no frame to test; look at split\.test"):
         export(tmp_path / "run", tmp_path / "toy.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+# -- Export of translators ---------------------------------------------------------------------------------------------
+
+SETS = (131, 171, 193)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Sets of images without fields, two of which lack 131: one to train on and one to score."""
+    path = tmp_path_factory.mktemp("export") / "store"
+    rows = [row for row in range(13) if row not in (1, 12)]
+    make_store(path, bands=SETS, fields=False, only={131: rows}, caveats={131: "scarce"})
+    return path
+
+
+def train_translator(directory, store, protocol, **tables):
+    config = configure(directory, store, protocol, run={"steps": 2, "epoch": 1, "batch": 2}, **tables)
+    train(config, directory / "run")
+    return config, directory / "run"
+
+
+@pytest.fixture(scope="module")
+def any_run(tmp_path_factory, sets):
+    """Of a network that takes any of three passbands."""
+    data = {"inputs": SETS, "passbands": SETS}
+    return train_translator(tmp_path_factory.mktemp("export"), sets, "translation", data=data)
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory, sets):
+    """Of a network of the paper's that makes 171 of 193 and 131."""
+    return train_translator(
+        tmp_path_factory.mktemp("export"),
+        sets,
+        "model-a",
+        data={"inputs": [193, 131], "passbands": [171], "complete": False},
+        model={"name": "two", "planes": ["image"], "network": {"levels": 5, "width": 2, "normalization": "running"}},
+    )
+
+
+@pytest.fixture(scope="module")
+def any_exported(tmp_path_factory, any_run):
+    weights = tmp_path_factory.mktemp("export") / "any.safetensors"
+    return export(any_run[1], weights), weights
+
+
+def test_what_is_found_out_about_a_translator_after_training(any_run, sets):
+    config, directory = any_run
+    store = Store.open(sets)
+    model, split = trained_model(directory, config), usable_split(config, store)
+    assert type(model) is ImageModel
+    assert list(split["train"]) == list(range(6))
+    assert model.training_images == {131: 5, 171: 6, 193: 6}
+    assert model.caveats == {131: "scarce"}
+    # Of the images trained on, the median of the disks' medians.
+    for band in SETS:
+        rows = [row for row in range(6) if (band, row) != (131, 1)]
+        medians = [np.nanmedian(store.images(row, [band])[0][GRID.radius < 1]) for row in rows]
+        assert model.levels[band] == pytest.approx(np.median(medians))
+    # From frames that were neither trained on nor scored.
+    plain = dataclasses.replace(model, deviation_factors={})
+    assert model.deviation_factors == find_factors(plain, store, [7, 8, 6, 9])
+    assert len(model.deviation_factors) > 1
+    assert all(np.isfinite(factor) and factor > 0 for factor in model.deviation_factors.values())
+    # A split that is known need not be found out again.
+    assert trained_model(directory, config, {**split, "train": split["train"][:2]}).training_images[131] == 1
+
+
+def test_what_is_found_out_about_a_translator_without_deviations(one_run):
+    config, directory = one_run
+    model = trained_model(directory, config)
+    assert type(model) is ImageModel
+    assert (list(model.levels), list(model.training_images)) == ([193, 131], [171])
+    # The set without 131 is none to train on.
+    assert model.training_images == {171: 5}
+    assert model.deviation_factors == {}
+
+
+def test_exported_translators_can_be_used_at_once(any_run, any_exported, sets):
+    config, directory = any_run
+    model, weights = any_exported
+    assert type(model) is ImageModel
+    assert model.record() == trained_model(directory, config).record()
+    checkpoint = torch.load(directory / CHECKPOINT, weights_only=True)["state_dict"]
+    for name, tensor in model.state.items():
+        assert torch.equal(tensor, checkpoint[f"network.{name}"].half())
+    image = Store.open(sets).images(10, [193])[0]
+    for planes in model.outputs(model.run({193: image}, torch.device("cpu"))):
+        assert planes.shape == (3, *GRID.shape)
+        assert np.isfinite(planes.value).all()
+    assert load_model(weights).sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_the_registry_entry_of_a_translator_says_what_it_takes(any_exported, one_run, tmp_path):
+    model, weights = any_exported
+    entry = tomllib.loads(weights.with_suffix(".toml").read_text(encoding="utf-8"))["any"]
+    assert entry == {
+        "file": "any.safetensors",
+        "sha256": model.sha256,
+        "inputs": list(SETS),
+        "passbands": list(SETS),
+        "description": model.description,
+    }
+    export(one_run[1], tmp_path / "two.safetensors")
+    entry = tomllib.loads((tmp_path / "two.toml").read_text(encoding="utf-8"))["two"]
+    assert (entry["inputs"], entry["passbands"]) == ([193, 131], [171])
+
+
+def test_the_table_of_a_translator_has_its_inputs(any_exported, one_run, sets, tmp_path):
+    model, weights = any_exported
+    head, *rows = cells(weights.with_suffix(".rst"))
+    assert head == ["Inputs (Å)", "Channels made", "Mean CC", "Lowest CC", "of (Å)", "Mean CC of logarithms"]
+    # The three single inputs, and the best pair.
+    assert sorted(row[0] for row in rows[:3]) == ["131", "171", "193"]
+    assert [row[1] for row in rows] == ["2", "2", "2", "1"]
+    assert rows[3][0].count("+") == 1
+    tasks = [((131,), 171), ((131,), 193)]
+    summary = summarize_combinations(score_model(model, Store.open(sets), [10, 11, 12], tasks))
+    (row,) = [row for row in rows if row[0] == "131"]
+    assert float(row[2].replace("−", "-")) == pytest.approx(summary["cc"][0], abs=1e-3)
+    assert model.sha256[:16] in weights.with_suffix(".rst").read_text(encoding="utf-8")
+
+    export(one_run[1], tmp_path / "two.safetensors")
+    _, *rows = cells(tmp_path / "two.rst")
+    assert [row[:2] for row in rows] == [["193+131", "1"]]
+
+
+def test_nothing_is_written_of_a_translator_unless_there_are_scores(tmp_path, any_run):
+    shutil.copytree(any_run[1], tmp_path / "run")
+    config = {**any_run[0], "split": {**any_run[0]["split"], "test": []}}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"no frame to test that has both inputs and target; look at split\.test"):
+        export(tmp_path / "run", tmp_path / "any.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_levels_are_of_the_disk_and_of_what_is_there(sets):
+    store = Store.open(sets)
+    rows = [0, 1, 2, 5]
+    assert list(disk_levels(store, rows, [193, 131])) == [193, 131]
+    # Where there is no image, there is no level.
+    assert list(disk_levels(store, [1, 12], SETS)) == [171, 193]
+    assert disk_levels(store, [], SETS) == {}
+    medians = [np.median(store.images(row, [193])[0][GRID.radius < 1]) for row in rows]
+    assert disk_levels(store, rows, [193]) == {193: pytest.approx(np.median(medians))}
 
 
 # -- Card --------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from training_store import configure, make_field, make_images, make_store, manifest
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.training import learners
 from sunpy_mag2euv.training.config import model_record
 from sunpy_mag2euv.training.learners import Adversarial, Regression
@@ -314,7 +314,7 @@ def test_terms_without_weight_are_not_computed(make_shared, monkeypatch, term):
         if name != term:
             monkeypatch.setattr(learners, other, lambda *_, other=other: pytest.fail(f"{other} was computed"))
     if term in ("l1", "surprise"):
-        monkeypatch.setattr(Model, "moments", lambda *_: pytest.fail("images in DN/s were computed"))
+        monkeypatch.setattr(FieldModel, "moments", lambda *_: pytest.fail("images in DN/s were computed"))
     learner, frames = make_shared(**{term: 2.0})
     losses = Losses()
     fit(learner, torch.utils.data.Subset(frames, [0]), 1, losses)

@@ -8,7 +8,7 @@ import astropy.units as u
 from astropy.time import Time
 
 from sunpy_mag2euv.training import problems, run
-from sunpy_mag2euv.training.problems import ProblemsError, find_problems
+from sunpy_mag2euv.training.problems import ProblemsError, find_problems, usable_split
 from sunpy_mag2euv.training.run import train
 from sunpy_mag2euv.training.store import Store
 
@@ -172,3 +172,105 @@ def test_training_needs_frames(flawed, tmp_path):
     with pytest.raises(ValueError, match=r"no frame is left to train on; look at data\.passbands and split"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+# -- Images without fields ---------------------------------------------------------------------------------------------
+
+SETS = (171, 193, 304)
+
+#: What is wrong with which set.
+WRONG_SETS = {
+    "toy 1": ["the image in 193 was taken 600 s from the frame"],
+    "toy 2": ["is a duplicate of toy 0"],
+    "toy 3": ["the image in 304 has no data on the disk"],
+    "toy 4": ["cannot be read", "checksum"],
+    "toy 5": ["lacks 193, 304"],
+    "toy 6": ["was never completely written; run mag2euv data prepare again"],
+}
+
+
+@pytest.fixture(scope="module")
+def flawed_sets(tmp_path_factory):
+    """Eight sets of images, of which the first and the last are as they should be."""
+    path = tmp_path_factory.mktemp("flawed") / "store"
+    frames = manifest(2090 + np.arange(8) / 10)
+    calibration = {band: "some epoch" for band in SETS}
+    store = Store.create(path, GRID, frames, SETS, provenance="made up", calibration=calibration)
+    for row in range(8):
+        images, times = make_images(make_field(row), SETS), {}
+        match row:
+            case 1:
+                times[193] = Time(frames["time"][row]) + 600 * u.s
+            case 2:
+                images = make_images(make_field(0), SETS)
+            case 3:
+                images[304][GRID.radius < 1] = np.nan
+            case 5:
+                del images[193], images[304]
+            case 6:
+                continue
+        store.write(row, None, images, times=times)
+    damage(path, "images", 4, 1)
+    return path
+
+
+def test_every_problem_of_images_without_fields_is_found_by_name(flawed_sets):
+    problems = find_problems(Store.open(flawed_sets), SETS, fields=False, complete=True, max_delay=360)
+    assert list(found(problems)) == list(WRONG_SETS)
+    for row, name, problem in problems.iterrows():
+        assert name == f"toy {row}"
+        assert all(part in problem for part in WRONG_SETS[name])
+    assert len(problems) == len(WRONG_SETS)
+
+
+def test_images_with_a_field_are_not_the_worse_for_it(tmp_path):
+    """Nor are those with a bad one, if nobody asks for it."""
+    store = make_store(tmp_path / "store", frames=manifest([2100.1, 2100.2]))
+    store.write(1, np.zeros(GRID.shape), make_images(make_field(1)))
+    assert len(find_problems(store, BANDS, fields=False, complete=True, max_delay=0)) == 0
+    assert found(find_problems(store, BANDS, complete=True, max_delay=0)) == {"toy 1": ["the field is zero everywhere"]}
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory):
+    """Eight sets: all three images, each pair, each single one, and none."""
+    path = tmp_path_factory.mktemp("partial") / "store"
+    rows = {171: (0, 1, 2, 4), 193: (0, 1, 3, 5), 304: (0, 2, 3, 6)}
+    return make_store(path, frames=manifest(2090 + np.arange(8) / 10), bands=SETS, only=rows, fields=False)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "passbands", "usable"),
+    [
+        # Any of them to the rest: two at least.
+        ((171, 193, 304), (171, 193, 304), [0, 1, 2, 3]),
+        ((171, 193), (171, 193, 304), [0, 1, 2, 3]),
+        ((171, 193), (171, 193), [0, 1]),
+        # Some to others: all of the former and one at least of the latter.
+        ((171,), (193, 304), [0, 1, 2]),
+        ((171, 193), (304,), [0]),
+        ((304,), (171,), [0, 2]),
+    ],
+)
+def test_frames_that_cannot_be_translated_are_not_used(tmp_path, partial, inputs, passbands, usable):
+    planes = ["image", "known"] if set(inputs) & set(passbands) else ["image"]
+    config = configure(
+        tmp_path,
+        "store",
+        "translation",
+        data={"inputs": inputs, "passbands": passbands},
+        model={"planes": planes, "network": {"kind": "shared-unet", "widths": [4, 8], "head": 4, "deviations": True}},
+        augmentation={"window": 0.0},
+    )
+    assert list(usable_split(config, partial)["train"]) == usable
+
+
+def test_frames_to_translate_with_problems_are_refused_or_left_out(flawed_sets, tmp_path):
+    tables = {"model": {"planes": ["image", "known"], "network": {"widths": [4, 8], "head": 4}}}
+    data = {"inputs": SETS, "passbands": SETS}
+    config = configure(tmp_path, flawed_sets, "translation", data=data, split={"test": [], "validation": []}, **tables)
+    with pytest.raises(ProblemsError, match="5 frames of the training set have problems"):
+        usable_split(config, Store.open(flawed_sets))
+    config["data"]["skip_problems"] = True
+    # The sixth has a single image: that is no problem, but there is nothing to learn from it.
+    assert list(usable_split(config, Store.open(flawed_sets))["train"]) == [0, 7]

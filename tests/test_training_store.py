@@ -88,6 +88,19 @@ def test_ceilings_and_delays_are_those_of_the_images(written):
     np.testing.assert_allclose(written.delay, [[0, 90], [np.nan, 0], [np.nan, np.nan]], atol=1e-3)
 
 
+def test_saturated_pixels_are_not_for_networks(written):
+    """At a ceiling or above it; elsewhere, and where there is no ceiling, images are as they are."""
+    images = dict(zip(BANDS, written.images(0), strict=True))
+    saturated = images[171] >= 300
+    assert 0 < saturated.mean() < 0.5
+    found = written.unsaturated(0, [193, 171])
+    assert list(found) == [193, 171]
+    assert {image.dtype for image in found.values()} == {np.dtype("float32")}
+    np.testing.assert_array_equal(found[171], np.where(saturated, np.nan, images[171]))
+    np.testing.assert_array_equal(found[193], images[193])
+    assert np.isnan(written.unsaturated(1, BANDS)[171]).all()
+
+
 def test_weights_go_by_source(written, weight):
     np.testing.assert_array_equal(written.weight(1), weight)
     for row in (0, 2):
@@ -109,6 +122,31 @@ def test_a_frame_that_is_written_again_keeps_nothing(written, tmp_path):
         np.testing.assert_array_equal(reader.has[0], [False, True])
         assert np.isnan(reader.images(0)[0]).all()
         assert np.isinf(reader.ceilings[0]).all()
+
+
+def test_frames_may_have_images_and_no_field(tmp_path, frames):
+    store = Store.create(tmp_path / "store", GRID, frames, BANDS, **FACTS)
+    images = make_images(make_field(0))
+    store.write(0, None, images, ceilings={171: 300.0})
+    for reader in (store, Store.open(tmp_path / "store")):
+        field = reader.field(0)
+        assert (field.shape, field.dtype) == (GRID.shape, np.float32)
+        assert np.isnan(field).all()
+        np.testing.assert_array_equal(reader.images(0), list(images.values()))
+        np.testing.assert_array_equal(reader.done, [True, False, False])
+        np.testing.assert_array_equal(reader.has[0], [True, True])
+        np.testing.assert_array_equal(reader.ceilings[0], [300, np.inf])
+    # What is not there takes no space.
+    assert not (tmp_path / "store" / "field" / "c").exists()
+    with pytest.raises(ValueError, match=r"the grid's shape \(32, 32\); got \(32, 31\)"):
+        store.write(1, None, {171: np.zeros((32, 31))})
+
+
+def test_a_frame_that_is_written_again_without_a_field_has_none(written, tmp_path):
+    store = Store.open(tmp_path / "store", mode="r+")
+    store.write(0, None, make_images(make_field(0)))
+    assert np.isnan(Store.open(tmp_path / "store").field(0)).all()
+    np.testing.assert_array_equal(Store.open(tmp_path / "store").field(1), make_field(1))
 
 
 def test_what_is_not_on_the_grid_is_refused(tmp_path, frames):

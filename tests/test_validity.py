@@ -5,6 +5,7 @@ import dataclasses
 import asdf
 import numpy as np
 import pytest
+from aia_images import make_aia
 
 import astropy.units as u
 import sunpy.map
@@ -14,7 +15,8 @@ from sunpy.util.exceptions import SunpyUserWarning
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.preparation import PreparedField, prepare
-from sunpy_mag2euv.validity import Validity, assess
+from sunpy_mag2euv.translation import PreparedImages
+from sunpy_mag2euv.validity import FieldValidity, ImageValidity, assess, assess_images
 
 KEYWORDS = {"validity", "strong", "maxfield", "offlimb", "hmiscale", "ntrain"}
 
@@ -74,7 +76,7 @@ def generate(magnetogram, passband, model):
 
 def test_nothing_against_it(field, model):
     validity = assess(field(), model, PASSBANDS[193])
-    assert validity == Validity(
+    assert validity == FieldValidity(
         strong=0,
         strongest_field=1500,
         off_limb=pytest.approx(1 - 1 / 1.25**2, abs=0.001),
@@ -171,12 +173,139 @@ def test_instrument(make_magnetogram, model, instrument, known):
     assert validity.warnings() == []  # `prepare` has said it
 
 
+# -- assess_images -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_translator):
+    """The tiny translator with a record that tests can count on."""
+    return dataclasses.replace(
+        tiny_translator,
+        valid_radius=1.25,
+        levels={171: 200.0, 304: 50.0},
+        training_images={335: 131, 211: 3},
+        caveats={211: "the weights rest on 3 training images of this passband"},
+    )
+
+
+@pytest.fixture
+def images(translator):
+    """A function that makes `PreparedImages` of images in DN/s by passband, for a full disk unless it is told."""
+
+    def images(values, seen=None):
+        shape = translator.grid.shape
+        values = {band: np.broadcast_to(np.float32(image), shape) for band, image in values.items()}
+        seen = np.ones(shape, dtype=bool) if seen is None else seen
+        return PreparedImages(values, seen=seen, known=seen)
+
+    return images
+
+
+def test_nothing_against_a_translation(images, translator):
+    validity = assess_images(images({304: 50, 171: 200, 131: 10}), translator, PASSBANDS[335])
+    assert validity == ImageValidity(
+        known={131: 1, 171: 1, 304: 1},
+        bright={131: 0, 171: 0, 304: 0},
+        factors={171: 1, 304: 1},
+        training_images=131,
+        caveat=None,
+    )
+    assert validity.concerns == ()
+    assert validity.warnings() == []
+    assert validity.header() == {"validity": "good", "inputs": "131 171 304", "ntrain": 131}
+
+
+def test_bright_inputs(images, translator):
+    """They are counted on the disk, in the field of view and where they are known."""
+    disk = translator.grid.radius < 1
+    high = translator.input_scalings[171].high
+    values = np.full(disk.shape, 200.0)
+    values[120:130, 100:150] = high
+    values[:5] = high  # off the limb
+    values[125:, 125:] = np.nan
+    expected = 375 / np.count_nonzero(disk & np.isfinite(values))
+    validity = assess_images(images({171: values, 304: 50}), translator, PASSBANDS[335])
+    assert validity.bright == {171: expected, 304: 0}
+    assert validity.concerns == ("bright input",)
+    (sentence,) = validity.warnings()
+    assert (
+        f"there is more light than in training, as in flares, in part of the disk in view (171 Å: {expected:.1%})"
+        in sentence
+    )
+
+    seen = np.zeros(disk.shape, dtype=bool)
+    seen[115:135, 100:140] = True
+    values = np.where(values == high, np.float32(high), 200)
+    assert assess_images(images({171: values}, seen), translator, PASSBANDS[335]).bright == {171: 325 / 800}
+    values = np.where(values == high, np.nextafter(np.float32(high), np.float32(0)), values)
+    assert assess_images(images({171: values}), translator, PASSBANDS[335]).bright == {171: 0}
+
+
+def test_a_few_bright_pixels_are_no_concern(images, translator):
+    count = np.count_nonzero(translator.grid.radius < 1) // 1000
+    values = np.full(translator.grid.shape, 200.0)
+    values[128, 100 : 100 + count] = 1e4
+    assert assess_images(images({171: values}), translator, PASSBANDS[335]).concerns == ()
+    values[128, 100 + count] = 1e4
+    assert assess_images(images({171: values}), translator, PASSBANDS[335]).concerns == ("bright input",)
+
+
+@pytest.mark.parametrize(
+    ("level", "factor"), [(50, None), (17, None), (149, None), (16, "0.32 times"), (151, "3 times"), (5, "0.1 times")]
+)
+def test_level_of_an_input(images, translator, level, factor):
+    # A few bright pixels do not matter to a median.
+    values = np.full(translator.grid.shape, level)
+    values[128, 128:130] = 300
+    validity = assess_images(images({171: 200, 304: values}), translator, PASSBANDS[335])
+    assert validity.factors == {171: 1, 304: pytest.approx(level / 50)}
+    if factor is None:
+        assert validity.concerns == ()
+    else:
+        assert validity.header()["validity"] == "caution: input level"
+        (sentence,) = validity.warnings()
+        assert sentence.startswith(f"the disk is not as bright as in training (304 Å: {factor})")
+        assert "aiapy.calibrate.correct_degradation" in sentence
+
+
+def test_level_is_that_of_the_whole_disk(images, translator):
+    values = np.full(translator.grid.shape, 5.0)
+    values[:, 125:] = np.nan
+    assert assess_images(images({304: values}), translator, PASSBANDS[335]).factors == {}
+    # If the first image is a cutout, another may have all of the disk.
+    seen = np.zeros(translator.grid.shape, dtype=bool)
+    seen[100:120, 100:120] = True
+    validity = assess_images(images({171: np.where(seen, 200, np.nan), 304: 5}, seen), translator, PASSBANDS[335])
+    assert validity.factors == {304: pytest.approx(0.1)}
+
+
+def test_partial_input(images, translator):
+    left, right = (np.full(translator.grid.shape, 50.0) for _ in range(2))
+    left[:, 127:] = np.nan
+    right[:, :126] = np.nan
+    validity = assess_images(images({304: left, 131: right}), translator, PASSBANDS[335])
+    seen = translator.valid
+    assert validity.known[304] == np.count_nonzero(seen & np.isfinite(left)) / np.count_nonzero(seen) < 0.5
+    assert validity.known[131] > 0.5
+    assert validity.concerns == ("partial input",)
+    assert "in less than half of the first one's field of view (304 Å: 49%)" in validity.warnings()[0]
+    # Of the left half it has everything.
+    seen = np.isfinite(left)
+    assert assess_images(images({304: left}, seen), translator, PASSBANDS[335]).known == {304: 1}
+
+
+def test_scarce_passband_of_a_translation(images, translator):
+    validity = assess_images(images({304: 50}), translator, PASSBANDS[211])
+    assert validity.header() == {"validity": "caution: scarce passband", "inputs": "304", "ntrain": 3}
+    assert validity.warnings() == ["211 Å: the weights rest on 3 training images of this passband"]
+
+
 # -- Words and keywords ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def worst():
-    return Validity(
+    return FieldValidity(
         strong=0.0234567,
         strongest_field=1500.0,
         off_limb=2 / 3,
@@ -204,6 +333,29 @@ def test_header_is_plain_fits(worst):
         card.verify("exception")
         assert len(card.image) == 80, keyword  # one card, without CONTINUE or HIERARCH
         assert fits.Card.fromstring(card.image).value == value
+
+
+def test_header_of_the_worst_translation():
+    worst = ImageValidity(
+        known=dict.fromkeys(PASSBANDS, 0.1),
+        bright=dict.fromkeys(PASSBANDS, 0.1),
+        factors=dict.fromkeys(PASSBANDS, 0.1),
+        training_images=3,
+        caveat="211 Å: too few",
+    )
+    assert worst.header() == {
+        "validity": "caution: bright input, input level, partial input, scarce passband",
+        "inputs": "94 131 171 193 211 304 335 1600 1700",
+        "ntrain": 3,
+    }
+    for keyword, value in worst.header().items():
+        card = fits.Card(keyword.upper(), value)
+        card.verify("exception")
+        assert len(card.image) == 80, keyword
+    assert len(worst.warnings()) == 4
+    assert worst.warnings()[1].startswith(
+        "the disk is not as bright as in training (94 Å: 0.1 times, 131 Å: 0.1 times,"
+    )
 
 
 def test_warnings_of_the_worst(worst):
@@ -278,6 +430,20 @@ def test_warns_before_the_network_runs(strong, model, monkeypatch):
     monkeypatch.setattr(type(model), "run", lambda *args: pytest.fail("a network was run"))
     with pytest.raises(SunpyUserWarning, match="stronger than in training"):  # warnings are errors here
         mag2euv.generate(strong, 193, model=model)
+
+
+def test_translations_carry_it(translator):
+    faint = make_aia(lambda x, y: 10 + 0 * x, wavelength=304)
+    with pytest.warns(SunpyUserWarning) as warned:
+        images = mag2euv.translate(faint, [335, 211], model=translator)
+    level, scarce = (str(warning.message) for warning in warned)
+    assert level.startswith("the disk is not as bright as in training (304 Å: 0.2 times)")
+    assert scarce.startswith("211 Å: ")
+    assert [image.meta["validity"] for image in images] == [
+        "caution: input level",
+        "caution: input level, scarce passband",
+    ]
+    assert [image.meta["ntrain"] for image in images] == [131, 3]
 
 
 def test_cubes_carry_it(strong, model):

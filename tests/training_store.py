@@ -1,5 +1,6 @@
 """A toy training set, and configurations that train on it, for the tests of the training."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -54,8 +55,8 @@ def make_images(field, bands=BANDS, grid=GRID):
     return images
 
 
-def make_store(path, *, frames=None, bands=BANDS, grid=GRID, only=None, **settings):
-    """A store of which every frame is complete, but for passbands that only some rows have."""
+def make_store(path, *, frames=None, bands=BANDS, grid=GRID, only=None, fields=True, **settings):
+    """A store of which every frame is complete, but for passbands that only some rows have, or without any field."""
     frames = manifest() if frames is None else frames
     calibration = {band: f"epoch of {band}" for band in bands}
     settings = {"provenance": "made up", "calibration": calibration} | settings
@@ -66,8 +67,26 @@ def make_store(path, *, frames=None, bands=BANDS, grid=GRID, only=None, **settin
         for band, rows in (only or {}).items():
             if row not in rows:
                 del images[band]
-        store.write(row, field, images)
+        store.write(row, field if fields else None, images)
     return store
+
+
+class QuickStore(Store):
+    """One that reads every image once, for those who ask often."""
+
+    @functools.cached_property
+    def everything(self):
+        """All images and all weights."""
+        rows = range(len(self.frames))
+        return [super(QuickStore, self).images(row) for row in rows], [
+            super(QuickStore, self).weight(row) for row in rows
+        ]
+
+    def images(self, row, passbands=None):
+        return self.everything[0][row][self.columns(passbands)]
+
+    def weight(self, row):
+        return self.everything[1][row]
 
 
 def damage(path, array, *chunk):
@@ -83,6 +102,11 @@ _SMALL = {
     "shared": {"model": {"network": {"widths": [4, 8], "head": 4}}, "run": {"batch": 2}},
     "model-a": {"model": {"network": {"levels": 5, "width": 4}}, "augmentation": {"shift": 2}},
     "model-b": {"model": {"network": {"levels": 5, "width": 4}}, "augmentation": {"shift": 2}},
+    "translation": {
+        "data": {"inputs": list(BANDS)},
+        "model": {"network": {"widths": [4, 8], "head": 4}},
+        "run": {"batch": 2},
+    },
 }
 _QUIET = {"accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False}
 

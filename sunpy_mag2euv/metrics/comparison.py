@@ -5,10 +5,9 @@ import re
 import numpy as np
 
 import astropy.units as u
-import sunpy.map
 from astropy.table import QTable
-from sunpy.coordinates import Helioprojective
 
+from sunpy_mag2euv.intensity import check_image, check_map, check_together, intensity
 from sunpy_mag2euv.metrics.regions import find_regions, stonyhurst_longitude
 from sunpy_mag2euv.metrics.regridding import regrid, solar_coordinates, solar_radius
 from sunpy_mag2euv.metrics.scores import (
@@ -23,16 +22,10 @@ from sunpy_mag2euv.metrics.scores import (
 from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, structure_ratio
 from sunpy_mag2euv.passbands import get_passband
 
-__all__ = ["PAPER_RADIUS", "SATURATION", "compare"]
-
-#: AIA's analogue-to-digital converters have 14 bits; from here on a pixel holds more than it says.
-SATURATION = (2**14 - 1) * u.DN
+__all__ = ["PAPER_RADIUS", "compare"]
 
 #: Solar radius in pixels of the grid on which Park et al. 2019 compute their scores.
 PAPER_RADIUS = 98
-
-#: By how much the directions from which the Sun is seen may differ: SOHO's, Earth's and SDO's do by less.
-_SAME_OBSERVER = 1 * u.deg
 
 _SCORES = ("cc", "re", "ppe10", "ppe50", "cc_log", "rmse", "ssim")
 
@@ -100,7 +93,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     radius_in_pixels = solar_radius(synthetic)
     if binning is None:
         binning = max(1, round(radius_in_pixels / PAPER_RADIUS))
-    images = _intensity(synthetic), regrid(_intensity(aia_map), aia_map, synthetic)
+    images = intensity(synthetic), regrid(intensity(aia_map), aia_map, synthetic)
     x, y, synthetic_image, observed = (bin_image(plane, binning) for plane in (*solar_coordinates(synthetic), *images))
     # What is known in one image only is in no region, so that it does not matter in which of them it is missing.
     known = np.isfinite(synthetic_image) & np.isfinite(observed)
@@ -154,93 +147,13 @@ def _score(synthetic, observed, similarity):
 
 def _check_pair(synthetic, aia_map, max_time_difference):
     """Refuse, with a sentence each, what cannot be compared."""
-    for image, place in ((synthetic, "first"), (aia_map, "second")):
-        _check(image, place)
+    for image, name in ((synthetic, "the first image"), (aia_map, "the second image")):
+        check_map(image, name)
+        check_image(image, name)
     bands = [get_passband(image.wavelength) for image in (synthetic, aia_map)]
     if bands[0] != bands[1]:
         raise ValueError(f"the images must be of one passband; the first is {bands[0]}, the second {bands[1]}")
-    apart = abs(synthetic.date - aia_map.date).to(u.min)
-    # What is exactly at the limit comes out a rounding error beyond it.
-    if not apart <= max_time_difference + 1 * u.ms:
-        raise ValueError(
-            f"the images must be at most {max_time_difference:g} apart; these are {apart:.4g} apart "
-            f"({synthetic.date.utc.isot} and {aia_map.date.utc.isot} UTC). Take the image nearest in time, or say "
-            "with max_time_difference what difference is acceptable"
-        )
-    # Stonyhurst's coordinates turn with the Earth's place, so that minutes between the images do not matter.
-    views = [image.observer_coordinate.cartesian.xyz.to_value(u.m) for image in (synthetic, aia_map)]
-    angle = np.arctan2(np.linalg.norm(np.cross(*views)), np.dot(*views)) * u.rad
-    if angle > _SAME_OBSERVER:
-        raise ValueError(
-            f"the images must be seen from one direction, to within {_SAME_OBSERVER:g}; the observers of these are "
-            f"{angle.to(u.deg):.3g} apart. Take an image by the synthetic one's observer"
-        )
-
-
-def _check(image, place):
-    """Refuse what is no AIA-like image with coordinates."""
-    if not isinstance(image, sunpy.map.GenericMap):
-        raise TypeError(
-            f"the {place} image must be a sunpy.map.Map; got {type(image).__name__}. "
-            "Read files with sunpy.map.Map(path)"
-        )
-    # JPEG 2000 files come with the header of the observation, but hold what a picture needs.
-    if image.data.dtype.kind in "bu" and image.data.dtype.itemsize == 1:
-        raise ValueError(
-            f"the {place} image must hold intensities; this one holds {image.data.dtype.name} numbers, as pictures do. "
-            "Use the FITS file, or convert the numbers to DN/s"
-        )
-    unit = image.unit
-    if unit is None or not any(unit.is_equivalent(accepted) for accepted in (u.DN, u.DN / u.s)):
-        found = f"{image.instrument or 'an image'} " + ("without a unit" if unit is None else f"in {unit}")
-        raise ValueError(
-            f"the {place} image must be an AIA image in DN or DN/s; this Map is {found}. "
-            "If it is one, say so with map.meta['bunit'] = 'DN'"
-        )
-    if image.data.ndim != 2 or min(image.data.shape) < 2:
-        raise ValueError(
-            f"the {place} image must have two dimensions of at least 2 pixels; its shape is {image.data.shape}"
-        )
-    if image.wavelength is None:
-        raise ValueError(
-            f"the {place} image must say its passband; its header does not. Add the keywords WAVELNTH and WAVEUNIT"
-        )
-    get_passband(image.wavelength)
-    frame = image.coordinate_frame
-    if not isinstance(frame, Helioprojective):
-        name = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
-        raise ValueError(
-            f"the {place} image must be helioprojective (HPLN, HPLT), as seen by its observer; this one is in {name}. "
-            "Use the image before it was remapped"
-        )
-    if unit.is_equivalent(u.DN) and _exposure(image) is None:
-        raise ValueError(
-            f"the {place} image is in DN, so it must have its exposure time; its header does not. Add EXPTIME in "
-            "seconds, or divide by it and say so with map.meta['bunit'] = 'DN / s'"
-        )
-
-
-def _exposure(image):
-    """Exposure time; None if the header does not have it, or has nonsense."""
-    time = image.exposure_time
-    return time if time is not None and time > 0 * u.s else None
-
-
-def _intensity(image):
-    """A Map's data in DN/s, NaN where not known, masked or saturated."""
-    exposure = _exposure(image)
-    values = np.array(image.data, dtype=float)
-    if image.unit.is_equivalent(u.DN):
-        values = values * (image.unit / exposure.unit).to(u.DN / u.s) / exposure.value
-    else:
-        values = values * image.unit.to(u.DN / u.s)
-    known = np.isfinite(values)
-    if exposure is not None:
-        # A digit that is lost in the division is no light.
-        known &= values < (SATURATION / exposure).to_value(u.DN / u.s) * (1 - 1e-6)
-    if image.mask is not None:
-        known &= ~image.mask
-    return np.where(known, values, np.nan)
+    check_together([synthetic, aia_map], max_time_difference)
 
 
 def _provenance(synthetic):

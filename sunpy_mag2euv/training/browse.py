@@ -35,6 +35,8 @@ __all__ = [
     "GRID",
     "STRETCHES",
     "Browse",
+    "calibration",
+    "ceilings",
     "load_browse",
     "match_codes",
     "pixel_weight",
@@ -276,6 +278,18 @@ _SCARCE = (
 )
 
 
+def calibration(band):
+    """What a passband's DN/s refer to, in words."""
+    if band in _EPOCHS:
+        return f"sensitivity as in {_EPOCHS[band]}, not corrected for degradation"
+    return "level uncertain: browse images of 2015 and later, brightened by unknown amounts"
+
+
+def ceilings():
+    """For the passbands in which ``hourly_2012`` saturates, the DN/s at which it does."""
+    return {band: STRETCHES[band].inverse(_scaled(code)) for band, code in SATURATION.items()}
+
+
 def write_store(directory, path):
     """
     Make a store of the archives.
@@ -306,20 +320,14 @@ def write_store(directory, path):
         frames,
         list(STRETCHES),
         provenance=_PROVENANCE,
-        calibration={
-            band: f"sensitivity as in {_EPOCHS[band]}, not corrected for degradation"
-            if band in _EPOCHS
-            else "level uncertain: 2015 and 2023 browse images brightened by unknown amounts"
-            for band in STRETCHES
-        },
+        calibration={band: calibration(band) for band in STRETCHES},
         caveats={band: _SCARCE.format(count=count) for band, count in counts.items() if count < 10},
         weights={name: pixel_weight() for name in ARCHIVES},
     )
-    ceilings = {band: STRETCHES[band].inverse(_scaled(code)) for band, code in SATURATION.items()}
     for row, archive in enumerate(tqdm(data.archive, unit="frame")):
         images = {band: data.images[band][data.index[band] == row] for band in STRETCHES}
         images = {band: found[0] for band, found in images.items() if len(found)}
-        store.write(row, data.field[row], images, ceilings=ceilings if archive == "hourly_2012" else None)
+        store.write(row, data.field[row], images, ceilings=ceilings() if archive == "hourly_2012" else None)
     return store
 
 

@@ -10,6 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from sunpy_mag2euv.metrics import standard_errors
+from sunpy_mag2euv.training.sampling import frames_as_they_are
 
 __all__ = ["deviation_factor", "find_factors"]
 
@@ -59,19 +60,17 @@ def find_factors(model, store, rows):
     bands = list(model.image_scalings)
     columns = dict(zip(bands, store.columns(bands), strict=True))
     errors = {band: [] for band in bands}
-    has = store.has
+    has, frames = store.has, frames_as_they_are(store, rows, model)
     chosen = set()
     for band in bands:
         found = [row for row in rows if has[row, columns[band]]]
         chosen.update(found[:: max(1, len(found) // _FRAMES)])
     for row in tqdm(sorted(chosen), desc="calibrating", unit="frame", leave=False):
-        images, deviations = (
-            planes.numpy() for planes in model.moments(model.run(store.field(row), torch.device("cpu")))
-        )
-        for number, band in enumerate(bands):
-            if has[row, columns[band]]:
-                observed, ceiling = store.images(row, [band])[0], store.ceilings[row, columns[band]]
-                off = standard_errors(images[number], deviations[number], observed, ceiling)
-                # The disk: off the limb there is no field, and no two archives end at the same distance.
-                errors[band].append(off[store.grid.radius < 1])
+        output = model.run(frames.given(row), torch.device("cpu"))
+        images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in model.moments(output))
+        for band in frames.asked(row):
+            observed, ceiling = store.images(row, [band])[0], store.ceilings[row, columns[band]]
+            off = standard_errors(images[band], deviations[band], observed, ceiling)
+            # The disk: off the limb there is no field, and no two archives end at the same distance.
+            errors[band].append(off[store.grid.radius < 1])
     return {band: deviation_factor(np.concatenate(found)) for band, found in errors.items() if found}

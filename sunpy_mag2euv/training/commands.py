@@ -1,11 +1,11 @@
-"""The commands ``mag2euv train``, ``export`` and ``score``; the heavy packages are imported when one of them runs."""
+"""The commands ``mag2euv train``, ``export``, ``score`` and ``channels``, which import heavy packages when they run."""
 
 import sys
 from pathlib import Path
 
 from sunpy_mag2euv.cli import UsageError
 
-__all__ = ["add_export", "add_score", "add_train"]
+__all__ = ["add_channels", "add_export", "add_score", "add_train"]
 
 #: Regions to print scores of, and what tables call them.
 _REGIONS = {
@@ -46,6 +46,22 @@ def add_score(commands):
         "--left-out", action="store_true", help="score the scarce passbands instead, on images left out in turn"
     )
     score.set_defaults(command=_score)
+
+
+def add_channels(commands):
+    """Add ``mag2euv channels`` to the subparsers ``commands``."""
+    channels = commands.add_parser("channels", help="which AIA channels are enough to make the others of them")
+    channels.add_argument("config", type=Path, metavar="CONFIG.toml", help="of each of the networks")
+    channels.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="of the study")
+    channels.add_argument(
+        "--sizes", type=int, default=3, metavar="N", help="up to so many inputs (default: %(default)s)"
+    )
+    channels.add_argument("--exhaustive", action="store_true", help="all combinations instead of the greedy search")
+    channels.add_argument(
+        "--processes", type=int, metavar="N", help="networks side by side (default: one for each core)"
+    )
+    channels.add_argument("--model", action="append", default=[], help="a network that takes any channels, to compare")
+    channels.set_defaults(command=_channels)
 
 
 def _train(arguments):
@@ -113,6 +129,47 @@ def _score(arguments):
         table = reliability.table()
         table.meta = {"description": "share of the pixels within intervals that should hold it", **images.meta}
         table.write(arguments.reliability, format="ascii.ecsv", overwrite=True)
+    return 0
+
+
+def _channels(arguments):
+    from sunpy_mag2euv.models import load_model
+    from sunpy_mag2euv.training.channel_figures import plot_best, plot_combinations, plot_pairs
+    from sunpy_mag2euv.training.channels import TABLE, greedy_path, processes, run_study
+    from sunpy_mag2euv.training.combinations import leading, summarize, write_table
+
+    if arguments.sizes < 1:
+        raise UsageError(f"--sizes must be at least 1; got {arguments.sizes}")
+    if arguments.processes is not None and arguments.processes < 1:
+        raise UsageError(f"--processes must be at least 1; got {arguments.processes}")
+    config = _config(arguments.config)
+    directory = arguments.output
+    try:
+        models = [load_model(name) for name in arguments.model]
+        with processes(arguments.processes) as executor:
+            table = run_study(
+                config,
+                directory,
+                sizes=arguments.sizes,
+                exhaustive=arguments.exhaustive,
+                models=models,
+                executor=executor,
+            )
+    except (OSError, ValueError) as error:
+        return _failed(error)
+    figures = {"combinations": plot_combinations(table), "pairs": plot_pairs(table), "best": plot_best(table)}
+    for name, figure in figures.items():
+        figure.savefig(directory / f"{name}.png", dpi=150)
+    summary = summarize(table)
+    for method in dict.fromkeys(summary["method"]):
+        stem, chosen = method.replace(" ", "-"), summary[summary["method"] == method]
+        write_table(leading(chosen), directory / f"{stem}.rst", f"{method}: single inputs, and the best of each number")
+        write_table(greedy_path(table, method), directory / f"{stem}-path.rst", f"{method}: greedy path")
+    path = greedy_path(table)
+    for name in ("cc", "lowest", "cc_log"):
+        path[name].info.format = ".3f"
+    print(*path.pformat(max_lines=-1, max_width=-1), sep="\n")
+    print(f"networks, {TABLE}, tables and figures are in {directory}")
     return 0
 
 

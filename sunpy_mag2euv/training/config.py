@@ -6,6 +6,7 @@ configuration names one and says what it changes.
 """
 
 import copy
+import dataclasses
 import difflib
 import tomllib
 from importlib import resources
@@ -13,20 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from sunpy_mag2euv.models import Model
+from sunpy_mag2euv.models import FieldModel, ImageModel
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training import splits
 
-__all__ = ["PROTOCOLS", "load_config", "model_record", "protocol_defaults", "split_frames"]
+__all__ = ["PROTOCOLS", "check_inputs", "load_config", "model_record", "protocol_defaults", "split_frames"]
 
 #: Names that ``protocol = "..."`` may have.
-PROTOCOLS = ("model-a", "model-b", "shared")
+PROTOCOLS = ("model-a", "model-b", "shared", "translation")
 
 #: Tables in which keys that the protocol does not have are somebody else's to check.
 _OPEN = {"trainer", "draws", "network", "image_scaling", "field_scaling"}
 
 _PARK2019 = "10.3847/2041-8213/ab46bb"
+_LIM2021 = "10.3847/2041-8213/ac0d54"
 
 
 def load_config(path):
@@ -126,14 +128,21 @@ def _check(config, where):
         raise ValueError(f"{where} must say what to learn; give data.passbands, such as [193]")
     data["passbands"] = [get_passband(band).angstrom for band in data["passbands"]]
     data["scarce"] = [get_passband(band).angstrom for band in data["scarce"]]
+    data["inputs"] = [get_passband(band).angstrom for band in data["inputs"]]
+    for name in ("passbands", "scarce", "inputs"):
+        if twice := [band for band in data[name] if data[name].count(band) > 1]:
+            raise ValueError(f"{where}: passband {twice[0]} is in data.{name} more than once; take one out")
     if twice := sorted(set(data["scarce"]) & set(data["passbands"])):
         raise ValueError(f"{where}: passband {twice[0]} is both in data.passbands and in data.scarce; take out one")
     if augmentation["shift"] and (fixed := {"mu", "radius", "disk"} & set(config["model"]["planes"])):
         raise ValueError(f"{where}: the plane {min(fixed)} cannot be shifted; set augmentation.shift = 0")
+    check_inputs(config, where)
     _check_losses(config, where)
     for name in ("steps", "batch", "epoch"):
         if run[name] < 1:
             raise ValueError(f"{where}: run.{name} must be at least 1; it is {run[name]}")
+    if augmentation["few"] < 1:
+        raise ValueError(f"{where}: augmentation.few must be at least 1; it is {augmentation['few']}")
     for table, key, choices in (
         ("split", "method", ("park2019", "rotations")),
         ("optimizer", "name", ("adam", "adamw")),
@@ -143,6 +152,49 @@ def _check(config, where):
             raise ValueError(
                 f"{where}: {table}.{key} must be one of {', '.join(choices)}; it is {config[table][key]!r}"
             )
+
+
+def check_inputs(config, where):
+    """
+    Check that what is asked for can be had of a magnetogram, or of images.
+
+    Parameters
+    ----------
+    config : dict
+        As `load_config` returns it.
+    where : str
+        What errors begin with.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    data, augmentation, planes = config["data"], config["augmentation"], config["model"]["planes"]
+    if config["model"]["network"]["kind"] == "any-to-any" and planes[:2] != ["image", "known"]:
+        raise ValueError(f'{where}: an any-to-any network needs model.planes that begin with "image" and "known"')
+    if "known" in planes and (len(data["inputs"]) < 2 or not set(data["inputs"]) <= set(data["passbands"])):
+        raise ValueError(
+            f"{where}: with the plane known, some of several images are given and the rest are learnt; "
+            "name them in data.inputs as well as in data.passbands, or take the plane out"
+        )
+    if not data["inputs"]:
+        if augmentation["window"]:
+            raise ValueError(f"{where}: only images are seen in a window; set augmentation.window = 0")
+        return
+    if "image" not in planes:
+        raise ValueError(f'{where}: data.inputs needs planes of images; set model.planes = ["image"]')
+    if "known" not in planes:
+        if both := sorted(set(data["inputs"]) & set(data["passbands"])):
+            raise ValueError(f"{where}: passband {both[0]} is both in data.inputs and in data.passbands; take out one")
+        if augmentation["window"]:
+            raise ValueError(f"{where}: a window needs the plane known; set augmentation.window = 0")
+    if data["scarce"]:
+        raise ValueError(f"{where}: scarce passbands are read from fields, not from images; leave data.scarce empty")
+    if taken := [name for name in ("polarity", "noise", "clipping") if augmentation[name]]:
+        raise ValueError(f"{where}: augmentation.{taken[0]} is for fields, not for images; turn it off")
+    if config["model"]["unpolarized"]:
+        raise ValueError(f"{where}: images have no polarity; set model.unpolarized = false")
 
 
 def _check_losses(config, where):
@@ -158,8 +210,8 @@ def _check_losses(config, where):
     if loss["structure_wanted"] <= 0:
         raise ValueError(f"{where}: loss.structure_wanted must be positive; it is {loss['structure_wanted']}")
     deviations = network.get("deviations", False)
-    if deviations and network["kind"] != "shared-unet":
-        raise ValueError(f"{where}: only a shared-unet gives deviations; take out model.network.deviations")
+    if deviations and network["kind"] == "generator":
+        raise ValueError(f"{where}: a generator gives no deviations; take out model.network.deviations")
     if loss["surprise"] and not deviations:
         raise ValueError(
             f"{where}: loss.surprise needs a network that gives deviations; set model.network.deviations = true"
@@ -188,7 +240,8 @@ def model_record(config, store):
 
     Returns
     -------
-    Model
+    FieldModel or ImageModel
+        The latter if there are ``data.inputs``.
 
     Raises
     ------
@@ -197,30 +250,44 @@ def model_record(config, store):
     """
     bands, settings = config["data"]["passbands"], config["model"]
     scarce = config["data"]["scarce"]
-    if missing := [band for band in (*bands, *scarce) if band not in store.passbands]:
+    inputs = config["data"]["inputs"]
+    if missing := [band for band in (*bands, *scarce, *inputs) if band not in store.passbands]:
         raise ValueError(f"the store has no passband {missing[0]}; it has {', '.join(map(str, store.passbands))}")
     # Said before hours of training rather than after.
     if missing := [band for band in scarce if not store.has[:, store.columns([band])].any()]:
         raise ValueError(f"the store has no image of passband {missing[0]}; take it out of data.scarce")
     scaling = settings["image_scaling"]
-    scalings = {band: scaling if "kind" in scaling else scaling.get(str(band)) for band in bands}
-    if missing := [band for band in bands if scalings[band] is None]:
+    scalings = {band: scaling if "kind" in scaling else scaling.get(str(band)) for band in (*bands, *inputs)}
+    if missing := [band for band in scalings if scalings[band] is None]:
         raise ValueError(f"passband {missing[0]} has no scaling; give model.image_scaling.{missing[0]}")
-    return Model(
-        name=settings["name"],
-        description=settings["description"],
-        architecture={**settings["network"], "in_channels": len(settings["planes"]), "out_channels": len(bands)},
-        grid=store.grid,
-        planes=tuple(settings["planes"]),
-        field_scaling=scaling_from_dict(settings["field_scaling"]),
-        image_scalings={band: scaling_from_dict(scalings[band]) for band in bands},
-        unpolarized=settings["unpolarized"],
-        valid_radius=settings["valid_radius"],
-        calibration={band: store.calibration[band] for band in bands},
-        provenance=store.provenance,
-        caveats={band: store.caveats[band] for band in bands if band in store.caveats},
-        references=(_PARK2019,),
-    )
+    scalings = {band: scaling_from_dict(scaling) for band, scaling in scalings.items()}
+    facts = {
+        "name": settings["name"],
+        "description": settings["description"],
+        "architecture": settings["network"],
+        "grid": store.grid,
+        "planes": tuple(settings["planes"]),
+        "image_scalings": {band: scalings[band] for band in bands},
+        "valid_radius": settings["valid_radius"],
+        "calibration": {band: store.calibration[band] for band in bands},
+        "provenance": store.provenance,
+        "caveats": {band: store.caveats[band] for band in bands if band in store.caveats},
+    }
+    if inputs:
+        model = ImageModel(
+            **facts, references=(_PARK2019, _LIM2021), input_scalings={band: scalings[band] for band in inputs}
+        )
+    else:
+        model = FieldModel(
+            **facts,
+            references=(_PARK2019,),
+            field_scaling=scaling_from_dict(settings["field_scaling"]),
+            unpolarized=settings["unpolarized"],
+        )
+    channels = {"in_channels": model.channels, "out_channels": len(bands)}
+    if settings["network"]["kind"] == "any-to-any":
+        channels["images"] = len(inputs)
+    return dataclasses.replace(model, architecture={**settings["network"], **channels})
 
 
 def split_frames(config, store):

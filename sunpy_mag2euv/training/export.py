@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sunpy_mag2euv.models import load_model, save_model
+from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.scaling import scaling_from_dict
+from sunpy_mag2euv.training import card, combinations
 from sunpy_mag2euv.training.calibration import find_factors
-from sunpy_mag2euv.training.card import score_images, summarize, write_table
 from sunpy_mag2euv.training.config import model_record
 from sunpy_mag2euv.training.problems import usable_split
 from sunpy_mag2euv.training.readout import extend
@@ -57,17 +57,25 @@ def export(directory, weights):
         model = dataclasses.replace(model, sha256=save_model(model, files[0]))
         files[1].write_text(registry_entry(model, weights.name), encoding="utf-8")
         # What is scored is what is written, in half precision.
-        summary = summarize(score_images([load_model(files[0])], config))
-        title = (
-            f"Held-out scores of ``{model.name}`` (sha256 ``{model.sha256[:16]}…``), whole disk, with 95 % intervals"
-        )
-        write_table(summary, files[2], title)
+        _write_scores(load_model(files[0]), config, files[2])
         for file in files:
             os.replace(file, weights.parent / file.name)
     return load_model(weights)
 
 
-def trained_model(directory, config):
+def _write_scores(model, config, path):
+    title = f"Held-out scores of ``{model.name}`` (sha256 ``{model.sha256[:16]}…``), whole disk"
+    if isinstance(model, ImageModel):
+        store = Store.open(config["data"]["store"])
+        table = combinations.score_model(
+            model, store, usable_split(config, store)["test"], combinations.tasks_of(model)
+        )
+        combinations.write_table(combinations.leading(combinations.summarize(table)), path, title)
+    else:
+        card.write_table(card.summarize(card.score_images([model], config)), path, f"{title}, with 95 % intervals")
+
+
+def trained_model(directory, config, split=None):
     """
     The model that a run has made, with all that is found out about it after the training.
 
@@ -77,29 +85,59 @@ def trained_model(directory, config):
         Of the run.
     config : dict
         Of the run.
+    split : dict, optional
+        As `~sunpy_mag2euv.training.problems.usable_split` returns it; found out unless given.
 
     Returns
     -------
-    Model
+    FieldModel or ImageModel
         With the factors of its standard deviations, from frames that are watched or lie between the rotations trained
         on and scored; and with the scarce passbands.
     """
     store = Store.open(config["data"]["store"])
-    split = usable_split(config, store)
-    bands = config["data"]["passbands"]
+    split = usable_split(config, store) if split is None else split
+    bands, inputs = config["data"]["passbands"], config["data"]["inputs"]
     has = store.has[:, store.columns(bands)]
     model = dataclasses.replace(
         model_record(config, store),
         state=read_weights(directory),
         training_images={band: int(count) for band, count in zip(bands, has[split["train"]].sum(0), strict=True)},
-        strongest_field=strongest_field(store, split["train"]),
     )
+    if inputs:
+        model = dataclasses.replace(model, levels=disk_levels(store, split["train"], inputs))
+    else:
+        model = dataclasses.replace(model, strongest_field=strongest_field(store, split["train"]))
     if not model.architecture.get("deviations"):
         return model
     watched = np.concatenate([split["validation"], split["gap"]])
     model = dataclasses.replace(model, deviation_factors=find_factors(model, store, watched))
     scalings = config["model"]["image_scaling"]
     return extend(model, store, {band: scaling_from_dict(scalings[str(band)]) for band in config["data"]["scarce"]})
+
+
+def disk_levels(store, rows, passbands):
+    """
+    How bright the disk is in the images trained on.
+
+    Parameters
+    ----------
+    store : Store
+    rows : sequence of int
+    passbands : sequence of int
+
+    Returns
+    -------
+    dict of float
+        By passband, as far as there are images of it, the median over images of their medians on the disk, in DN/s.
+    """
+    disk = store.grid.radius < 1
+    levels = {}
+    for band, column in zip(passbands, store.columns(passbands), strict=True):
+        chosen = [row for row in rows if store.has[row, column]]
+        chosen = chosen[:: max(1, len(chosen) // 50)]
+        if chosen:
+            levels[band] = float(np.median([np.nanmedian(store.images(row, [band])[0][disk]) for row in chosen]))
+    return levels
 
 
 def strongest_field(store, rows):
@@ -128,6 +166,7 @@ def registry_entry(model, file):
         f"[{json.dumps(model.name)}]\n"
         f"file = {json.dumps(file)}\n"
         f'sha256 = "{model.sha256}"\n'
-        f"passbands = {list(model.image_scalings)}\n"
+        + (f"inputs = {list(model.input_scalings)}\n" if isinstance(model, ImageModel) else "")
+        + f"passbands = {list(model.image_scalings)}\n"
         f"description = {json.dumps(model.description, ensure_ascii=False)}\n"
     )

@@ -150,7 +150,7 @@ class Adversarial(_Learner):
         # Two networks take turns, which Lightning leaves to the module.
         self.automatic_optimization = False
         self.discriminator = Discriminator(
-            len(model.planes) + len(self.passbands), stride2_layers=config["loss"]["stride2_layers"]
+            model.channels + len(self.passbands), stride2_layers=config["loss"]["stride2_layers"]
         )
         if config["run"]["initial_spread"]:
             initialize(self.discriminator, config["run"]["initial_spread"])

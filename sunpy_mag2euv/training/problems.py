@@ -59,18 +59,36 @@ def usable_split(config, store):
         If frames have problems and the configuration does not say to go on without them.
     """
     data = config["data"]
-    problems = find_problems(store, data["passbands"], complete=data["complete"], max_delay=data["max_delay"])
+    problems = find_problems(
+        store,
+        [*data["inputs"], *(band for band in data["passbands"] if band not in data["inputs"])],
+        fields=not data["inputs"],
+        complete=data["complete"],
+        max_delay=data["max_delay"],
+    )
     if len(problems):
         if not data["skip_problems"]:
             raise ProblemsError(problems)
         for name, problem in problems["name", "problem"].iterrows():
             log.warning("left out: %s: %s", name, problem)
     usable = store.has[:, store.columns(data["passbands"])].any(axis=1)
+    if data["inputs"]:
+        usable &= _can_be_translated(store, data)
     usable[problems["frame"]] = False
     return {part: rows[usable[rows]] for part, rows in split_frames(config, store).items()}
 
 
-def find_problems(store, passbands, *, complete, max_delay):
+def _can_be_translated(store, data):
+    """Whether a frame has what is needed to learn some of its images from others."""
+    given, asked = (store.has[:, store.columns(data[name])] for name in ("inputs", "passbands"))
+    if set(data["inputs"]) & set(data["passbands"]):
+        # Any one is enough, if another is left to learn.
+        together = sorted({*data["inputs"], *data["passbands"]})
+        return given.any(axis=1) & (store.has[:, store.columns(together)].sum(axis=1) > 1)
+    return given.all(axis=1) & asked.any(axis=1)
+
+
+def find_problems(store, passbands, *, fields=True, complete, max_delay):
     """
     Read every frame and report what is wrong.
 
@@ -78,11 +96,13 @@ def find_problems(store, passbands, *, complete, max_delay):
     ----------
     store : Store
     passbands : sequence of int
-        Those to learn; frames that have none of them are nobody's problem.
+        Those to learn or to learn from; frames that have none of them are nobody's problem.
+    fields : bool
+        Whether frames need a field.
     complete : bool
         Whether a frame must have all of them.
     max_delay : float
-        Seconds that magnetogram and image may be apart.
+        Seconds that an image and its frame's time, which is the magnetogram's if there is one, may be apart.
 
     Returns
     -------
@@ -92,6 +112,7 @@ def find_problems(store, passbands, *, complete, max_delay):
     found = []
     columns = store.columns(passbands)
     disk = store.grid.radius < 1
+    reference = "magnetogram" if fields else "frame"
     seen, moments = {}, {}
     for row in tqdm(range(len(store.frames)), desc="checking", unit="frame", leave=False):
         name = str(store.frames["name"][row])
@@ -109,30 +130,38 @@ def find_problems(store, passbands, *, complete, max_delay):
             report("lacks " + ", ".join(str(band) for band, there in zip(passbands, has, strict=True) if not there))
         for band, delay in zip(passbands, store.delay[row, columns], strict=True):
             if abs(delay) > max_delay:
-                report(f"the image in {band} was taken {abs(delay):.0f} s from the magnetogram")
+                report(f"the image in {band} was taken {abs(delay):.0f} s from the {reference}")
         try:
-            field = store.field(row)
+            field = store.field(row) if fields else None
             images = store.images(row, passbands)
         except Exception as error:
             # Whatever a damaged chunk makes its codec raise.
             report(f"cannot be read ({type(error).__name__}: {error})")
             continue
-        if not np.isfinite(field).all():
-            report("the field has pixels that are not finite")
-        elif not field[disk].any():
-            report("the field is zero everywhere")
-        elif np.abs(field).max() > _STRONGEST:
-            report(f"the field reaches {np.abs(field).max():.0f}, which no magnetogram in gauss does")
-        elif np.abs(field).max() < _WEAKEST:
-            report(f"the field stays below {np.abs(field).max():.2g}, which no magnetogram in gauss does")
+        if fields and (problem := _field_problem(field, disk)):
+            report(problem)
         for band, image, there in zip(passbands, images, has, strict=True):
             if there and not np.isfinite(image[disk]).any():
                 report(f"the image in {band} has no data on the disk")
         moment = (str(store.frames["time"][row]), str(store.frames["source"][row]))
-        content = hashlib.sha256(field.tobytes()).hexdigest()
+        content = hashlib.sha256((field if fields else images).tobytes()).hexdigest()
         if (earlier := seen.get(content) or moments.get(moment)) is not None:
             report(f"is a duplicate of {earlier}")
         seen.setdefault(content, name)
         moments.setdefault(moment, name)
     rows = list(zip(*found, strict=True)) or [[], [], []]
     return Table(list(map(list, rows)), names=("frame", "name", "problem"), dtype=(int, str, str))
+
+
+def _field_problem(field, disk):
+    """What is wrong with a field, if anything is."""
+    strongest = np.abs(field).max()
+    if not np.isfinite(field).all():
+        return "the field has pixels that are not finite"
+    if not field[disk].any():
+        return "the field is zero everywhere"
+    if strongest > _STRONGEST:
+        return f"the field reaches {strongest:.0f}, which no magnetogram in gauss does"
+    if strongest < _WEAKEST:
+        return f"the field stays below {strongest:.2g}, which no magnetogram in gauss does"
+    return None

@@ -19,10 +19,10 @@ from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.training.config import model_record
 from sunpy_mag2euv.training.learners import Adversarial, Regression
 from sunpy_mag2euv.training.problems import usable_split
-from sunpy_mag2euv.training.sampling import Frames, Sampling
+from sunpy_mag2euv.training.sampling import Sampling, frames_as_they_are
 from sunpy_mag2euv.training.store import Store
 
-__all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "read_weights", "set_up", "train"]
+__all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "claim", "read_weights", "set_up", "train", "write_configuration"]
 
 #: Names in a run's directory.
 CHECKPOINT = "last.ckpt"
@@ -61,7 +61,7 @@ class Run:
             self.trainer.fit(self.learner, datamodule=self.sampling, ckpt_path=checkpoint, weights_only=True)
 
 
-def train(config, directory):
+def train(config, directory, split=None):
     """
     Train, or go on with training.
 
@@ -69,12 +69,12 @@ def train(config, directory):
 
     Parameters, returned value and errors are those of `set_up`.
     """
-    run = set_up(config, directory)
+    run = set_up(config, directory, split)
     run.fit()
     return run
 
 
-def set_up(config, directory):
+def set_up(config, directory, split=None):
     """
     Check everything that a run needs before it is started.
 
@@ -84,6 +84,9 @@ def set_up(config, directory):
         As `~sunpy_mag2euv.training.config.load_config` returns it.
     directory : path-like
         Of the run; made if all is well.
+    split : dict, optional
+        As `~sunpy_mag2euv.training.problems.usable_split` returns it, for those who make many runs of one store. Found
+        out unless given.
 
     Returns
     -------
@@ -100,12 +103,13 @@ def set_up(config, directory):
         grid, or Lightning cannot use ``[trainer]``.
     """
     directory = Path(directory)
-    _claim(directory, config)
+    claim(directory, config)
     store = Store.open(config["data"]["store"])
     model = model_record(config, store)
     _try_network(config, model)
     bands = config["data"]["passbands"]
-    split = usable_split(config, store)
+    if split is None:
+        split = usable_split(config, store)
     if not split["train"].size:
         raise ValueError("no frame is left to train on; look at data.passbands and split")
     # Without frames of their own to watch, those of the gap show as well how it goes; nothing is chosen by them.
@@ -116,8 +120,8 @@ def set_up(config, directory):
     learner = (Adversarial if config["loss"]["adversarial"] else Regression)(config, model, spread)
     if config["run"]["start"]:
         _start_from(Path(config["run"]["start"]), learner.network)
-    trainer = _trainer(config, directory, watched.size > 0, Frames(store, watched[:1], model))
-    _write_configuration(directory, config)
+    trainer = _trainer(config, directory, watched.size > 0, frames_as_they_are(store, watched[:1], model))
+    write_configuration(directory, config)
     return Run(trainer, learner, Sampling(store, split["train"], watched, model, config), directory / CHECKPOINT)
 
 
@@ -157,23 +161,43 @@ def _try_network(config, model):
     """Whether images of this size and batches of this number can be trained on; tensors on "meta" hold no numbers."""
     with torch.device("meta"):
         network = build_network(**model.architecture)
-        inputs = torch.zeros(config["run"]["batch"], len(model.planes), *model.grid.shape)
+        inputs = torch.zeros(config["run"]["batch"], model.channels, *model.grid.shape)
     try:
         network(inputs)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"the network cannot be trained on batches of shape {tuple(inputs.shape)}: {error}") from None
 
 
-def _claim(directory, config):
-    """A directory that holds another run is left alone."""
+def claim(directory, config):
+    """
+    Make sure that a directory does not hold the run of another configuration.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+    config : dict
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
     path = directory / CONFIGURATION
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != config:
         raise ValueError(f"{directory} holds a run of another configuration; give another directory")
 
 
 @rank_zero_only
-def _write_configuration(directory, config):
-    """Put the configuration in place all at once, since other processes of the run may be reading it."""
+def write_configuration(directory, config):
+    """
+    Write the configuration that a directory belongs to; made if need be.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+    config : dict
+    """
+    # Put in place all at once, since other processes of the run may be reading it.
     directory.mkdir(parents=True, exist_ok=True)
     partial = directory / f".{CONFIGURATION}.part"
     partial.write_text(json.dumps(config, indent=1), encoding="utf-8")

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-__all__ = ["Draws", "Frames", "Sampling"]
+from sunpy_mag2euv.models import ImageModel
+
+__all__ = ["Draws", "Frames", "ImageDraws", "ImageFrames", "Sampling", "frames_as_they_are"]
 
 
 class Frames(Dataset):
@@ -39,30 +41,38 @@ class Frames(Dataset):
     def __getitem__(self, number):
         """The frame of one row; see `_example`."""
         row = self.rows[number]
-        return self._example(row, self.store.field(row), self._images(row), self.store.weight(row))
+        return self._example(row, self.given(row), self._images(row), self.store.weight(row))
+
+    def given(self, row):
+        """What a model is given of a row of the store's manifest: the field."""
+        return self.store.field(row)
+
+    def asked(self, row):
+        """The passbands of a row that a model is to make of what it is given."""
+        has = self.store.has[row, self.columns]
+        return [band for band, there in zip(self.passbands, has, strict=True) if there]
 
     def _images(self, row):
-        """Scaled images, shape (passbands, rows, columns), NaN where there is no data."""
-        images = self.store.images(row, self.passbands)
-        for image, scaling in zip(images, self.model.image_scalings.values(), strict=True):
-            image[...] = scaling.forward(image)
-        return images
+        """Images to learn in DN/s, shape (passbands, rows, columns), NaN where there is no data."""
+        return self.store.images(row, self.passbands)
 
-    def _example(self, row, field, images, weight):
+    def _example(self, row, given, images, weight):
         """
-        Tensors by name.
+        Tensors by name, of what the model is given and of the images to learn.
 
         ``inputs`` (planes, H, W); ``targets`` (passbands, H, W), NaN where there is no data; ``weight`` (H, W);
         ``ceiling`` (passbands,), scaled values from which targets are lower limits, infinite where there are none.
         """
         ceilings = self.store.ceilings[row, self.columns]
+        scalings = self.model.image_scalings.values()
         scaled = [
             scaling.forward(ceiling) if np.isfinite(ceiling) else np.inf
-            for scaling, ceiling in zip(self.model.image_scalings.values(), ceilings, strict=True)
+            for scaling, ceiling in zip(scalings, ceilings, strict=True)
         ]
+        targets = [scaling.forward(image) for scaling, image in zip(scalings, images, strict=True)]
         return {
-            "inputs": self.model.inputs(field),
-            "targets": torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32)),
+            "inputs": self.model.inputs(given),
+            "targets": torch.from_numpy(np.stack(targets).astype(np.float32)),
             "weight": torch.from_numpy(np.ascontiguousarray(weight, dtype=np.float32)),
             "ceiling": torch.tensor(scaled, dtype=torch.float32),
         }
@@ -101,6 +111,9 @@ class Draws(Frames):
         """The draw of one number; see `Frames`."""
         rng = np.random.default_rng([self.seed, self.numbers[number]])
         row = self.rows[rng.choice(len(self.rows), p=self.chance)]
+        return self._draw(row, rng)
+
+    def _draw(self, row, rng):
         field = self.store.field(row)
         return self._example(row, *self._varied(field, self._images(row), self.store.weight(row), rng))
 
@@ -124,6 +137,105 @@ class Draws(Frames):
             images = _shifted(images, rows, columns, np.nan)
             weight = _shifted(weight, rows, columns, 0)
         return field, images, weight
+
+
+class ImageFrames(Frames):
+    """
+    Sets of images as they are, in order, for networks that learn some of a set from others.
+
+    A network that takes any subset is given a random half of those that there are, always the same half.
+
+    Parameters are those of `Frames`; ``model`` is an `~sunpy_mag2euv.models.ImageModel`.
+    """
+
+    def __getitem__(self, number):
+        """The set of one row; see `Frames`."""
+        row = self.rows[number]
+        return self._pair(row, self._set(row), self.given(row), self.store.weight(row))
+
+    def given(self, row):
+        """What a model is given of a row of the store's manifest: images in DN/s, by passband."""
+        given = self._there(row)
+        if self.model.selective:
+            given = np.random.default_rng(row).permutation(given)[: max(1, len(given) // 2)]
+        return self.store.unsaturated(row, given)
+
+    def asked(self, row):
+        """The passbands of a row that a model is to make of what it is given."""
+        given = self.given(row)
+        return [band for band in super().asked(row) if band not in given]
+
+    def _set(self, row):
+        """All images that matter in DN/s, by passband; NaN where there is no data."""
+        bands = sorted({*self.passbands, *self.model.input_scalings})
+        return dict(zip(bands, self.store.images(row, bands), strict=True))
+
+    def _there(self, row):
+        """The passbands that can be given."""
+        inputs = list(self.model.input_scalings)
+        return np.array(inputs)[self.store.has[row, self.store.columns(inputs)]]
+
+    def _pair(self, row, images, given, weight):
+        """What is given is not there to be learnt."""
+        missing = np.full(self.store.grid.shape, np.nan, dtype=np.float32)
+        wanted = [missing if band in given else images[band] for band in self.passbands]
+        return self._example(row, given, wanted, weight)
+
+
+class ImageDraws(Draws, ImageFrames):
+    """
+    Sets of images drawn at random, with replacement, and varied; and of each any subset to learn the rest from.
+
+    From one image to all but one are given, each of them at a gain of its own: its level depends on how AIA's
+    sensitivity was corrected for. Sometimes all are seen in a window only.
+
+    Parameters are those of `Draws`.
+    """
+
+    def _draw(self, row, rng):
+        images, given, vary = self._set(row), self._there(row), self.augmentation
+        if self.model.selective:
+            # One at least is left to learn.
+            most = min(len(given), int(self.store.has[row, self.store.columns(list(images))].sum()) - 1)
+            # Few images are what one often has, and the hardest to learn from.
+            most = min(most, vary["few"]) if rng.random() < 0.5 else most
+            given = rng.permutation(given)[: rng.integers(1, most + 1)]
+        given = self.store.unsaturated(row, given)
+        planes = np.stack([*images.values(), *given.values(), self.store.weight(row)])
+        if vary["mirror"]:
+            planes = np.rot90(planes, rng.integers(4), axes=(-2, -1))
+            if rng.random() < 0.5:
+                planes = planes[..., ::-1]
+        if vary["shift"]:
+            rows, columns = rng.integers(-vary["shift"], vary["shift"] + 1, 2)
+            planes = _shifted(planes, rows, columns, np.nan)
+        *planes, weight = planes
+        images, weight = dict(zip(images, planes, strict=False)), np.nan_to_num(weight)
+        given = {
+            band: image * np.exp(rng.normal(0, vary["gain"]))
+            for band, image in zip(given, planes[len(images) :], strict=True)
+        }
+        if rng.random() < vary["window"]:
+            seen = _window(weight.shape, rng)
+            given = {band: np.where(seen, image, np.nan) for band, image in given.items()}
+            # What is outside is asked for of nobody.
+            weight = weight * seen
+        return self._pair(row, images, given, weight)
+
+
+def _window(shape, rng):
+    """A rectangle of a quarter to three quarters of either side, true inside."""
+    seen = []
+    for size in shape:
+        length = int(size * rng.uniform(0.25, 0.75))
+        start = rng.integers(0, size - length + 1)
+        seen.append((np.arange(size) >= start) & (np.arange(size) < start + length))
+    return np.logical_and.outer(*seen)
+
+
+def frames_as_they_are(store, rows, model):
+    """`ImageFrames` or `Frames`, as the model needs them."""
+    return (ImageFrames if isinstance(model, ImageModel) else Frames)(store, rows, model)
 
 
 def _shifted(array, rows, columns, fill):
@@ -166,7 +278,7 @@ class Sampling(pl.LightningDataModule):
         first = self.trainer.current_epoch * run["epoch"]
         # The last epoch may be a short one.
         last = min(first + run["epoch"], run["steps"])
-        dataset = Draws(
+        dataset = (ImageDraws if isinstance(self.model, ImageModel) else Draws)(
             self.store,
             self.train,
             self.model,
@@ -183,4 +295,4 @@ class Sampling(pl.LightningDataModule):
 
     def val_dataloader(self):
         """The watched frames, one by one."""
-        return DataLoader(Frames(self.store, self.watched, self.model), 1)
+        return DataLoader(frames_as_they_are(self.store, self.watched, self.model), 1)

@@ -1,5 +1,5 @@
 """
-The store: frames of magnetogram and images on one grid, as a zarr group with the manifest inside.
+The store: frames of magnetogram and images, or of images alone, on one grid, as a zarr group with the manifest inside.
 
 Everything is in physical units, so one store serves any network and any scaling. Chunks are single images and carry
 checksums: training reads frames in any order, channels that a frame lacks take no space, and a damaged chunk is found
@@ -187,8 +187,8 @@ class Store:
         ----------
         row : int
             In `frames`.
-        field : `~numpy.ndarray`
-            Line-of-sight field in gauss, shape of the grid, 0 off the limb.
+        field : `~numpy.ndarray` or None
+            Line-of-sight field in gauss, shape of the grid, 0 off the limb; None for frames of images alone.
         images : dict
             For each passband that the frame has, an image in DN/s, shape of the grid, NaN where there is no data.
         times : dict, optional
@@ -203,7 +203,7 @@ class Store:
         """
         if unknown := set(images) - set(self.passbands):
             raise ValueError(f"the store has no passband {unknown.pop()}; it has {', '.join(map(str, self.passbands))}")
-        for array in (field, *images.values()):
+        for array in (*images.values(), *([] if field is None else [field])):
             if np.shape(array) != tuple(self.grid.shape):
                 raise ValueError(f"arrays must have the grid's shape {self.grid.shape}; got {np.shape(array)}")
         own = Time(self.frames["time"][row])
@@ -215,13 +215,13 @@ class Store:
             self._group["images"][row, column] = image
             self._times[row, column] = (times or {}).get(band, own).unix
             self.ceilings[row, column] = (ceilings or {}).get(band, np.inf)
-        self._group["field"][row] = field
+        self._group["field"][row] = np.nan if field is None else field
         self._group["image_times"][row] = self._times[row]
         self._group["ceilings"][row] = self.ceilings[row]
         self._group["done"][row] = self.done[row] = True
 
     def field(self, row):
-        """Line-of-sight field of a frame in gauss; float32, shape of the grid."""
+        """Line-of-sight field of a frame in gauss, NaN if it has none; float32, shape of the grid."""
         return self._group["field"][row]
 
     def images(self, row, passbands=None):
@@ -246,6 +246,28 @@ class Store:
             if self.has[row, column]:
                 image[...] = self._group["images"][row, column]
         return images
+
+    def unsaturated(self, row, passbands):
+        """
+        Images of a frame that networks can be given.
+
+        Parameters
+        ----------
+        row : int
+        passbands : sequence of int
+
+        Returns
+        -------
+        dict of `~numpy.ndarray`
+            By passband, in DN/s, float32, NaN where there is no data or a lower limit only, as in saturated pixels of
+            images that a user has.
+        """
+        ceilings = self.ceilings[row, self.columns(passbands)]
+        images = self.images(row, passbands)
+        return {
+            int(band): np.where(image < ceiling, image, np.float32(np.nan))
+            for band, image, ceiling in zip(passbands, images, ceilings, strict=True)
+        }
 
     def columns(self, passbands=None):
         """Where passbands are in `ceilings`, `has` and the like; all in their order unless given."""

@@ -1,0 +1,55 @@
+"""
+Which channels are enough?
+==========================
+
+The study of Lim et al. (2021), on the images that are at hand here: small networks of the paper's kind, one for each
+combination of inputs with a channel to make of them, beside one network that takes any of the channels, and beside a
+linear regression of the logarithms.
+
+:doc:`/channels` says what the images are and what the differences to the paper mean.
+"""
+
+# %%
+# The table is the one that ``mag2euv channels`` wrote. It is kept with the documentation, since the archive that it
+# comes from is not.
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from astropy.table import Table
+
+from sunpy_mag2euv.training.channel_figures import plot_best, plot_combinations, plot_pairs
+from sunpy_mag2euv.training.channels import greedy_path
+
+here = Path.cwd()
+repository = here if (here / "docs").is_dir() else here.parent
+table = Table.read(repository / "docs" / "channels.ecsv")
+print(table.meta["provenance"])
+print(*(f"{name}: {sha256}" for name, sha256 in table.meta["models"].items()), sep="\n")
+methods = list(dict.fromkeys(table["method"]))
+
+# %%
+# The search goes on with the best single input, and then with the best pair that contains it. Which they are is read
+# from the table. ``cc`` is the mean correlation over the channels that are made, ``lowest`` that of the ``hardest``.
+for method in methods:
+    path = greedy_path(table, method)
+    for name in ("cc", "lowest", "cc_log"):
+        path[name].info.format = ".3f"
+    path.pprint_all()
+
+# %%
+# Every combination that the search tried: dots are means, bars the lowest.
+plot_combinations(table)
+
+# %%
+# Every channel made of every single other one.
+plot_pairs(table)
+
+# %%
+# The same from one network for all of them.
+plot_pairs(table, methods[-1])
+
+# %%
+# The best of each number of inputs, for every method, and what the paper found with its 8544 pairs.
+plot_best(table)
+plt.show()

@@ -1,0 +1,155 @@
+"""Inference: what the verbs that ask a model have in common, from their arguments to their Maps."""
+
+import numpy as np
+
+from sunpy.util.exceptions import warn_user
+
+from sunpy_mag2euv.aia import make_map
+from sunpy_mag2euv.models import DEFAULT_MODEL, DEFAULT_TRANSLATOR, FieldModel, ImageModel, Model, load_model
+from sunpy_mag2euv.passbands import get_passband
+
+__all__ = ["is_single", "make_maps", "resolve_device", "resolve_model", "resolve_passbands"]
+
+#: For each class of models its default, the verb that asks it, and what it answers to.
+_KINDS = {
+    FieldModel: (DEFAULT_MODEL, "generate", "a magnetogram"),
+    ImageModel: (DEFAULT_TRANSLATOR, "translate", "AIA images"),
+}
+
+
+def is_single(passband):
+    """Whether this is meant to be one passband rather than a sequence of them."""
+    return isinstance(passband, str) or not np.iterable(passband)
+
+
+def resolve_model(model, kind, sha256=None):
+    """
+    Find the model that is meant.
+
+    Parameters
+    ----------
+    model : str, path-like or Model, optional
+        As `~sunpy_mag2euv.load_model` takes it. The default of its kind if None.
+    kind : type
+        `~sunpy_mag2euv.models.FieldModel` or `~sunpy_mag2euv.models.ImageModel`.
+    sha256 : str, optional
+        As `~sunpy_mag2euv.load_model` takes it.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError
+        If it is of the other kind, or there is no such model.
+    """
+    if not isinstance(model, Model):
+        model = load_model(_KINDS[kind][0] if model is None else model, sha256)
+    if not isinstance(model, kind):
+        _, verb, what = _KINDS[type(model)]
+        raise ValueError(
+            f"the model must answer to {_KINDS[kind][2]}; {model.name} answers to {what}: use {verb} with it, or "
+            "choose another model"
+        )
+    return model
+
+
+def resolve_passbands(passbands, model):
+    """
+    Find the passbands that are meant.
+
+    Parameters
+    ----------
+    passbands : sequence
+        As `~sunpy_mag2euv.passbands.get_passband` takes them.
+    model : Model
+        What has to have them.
+
+    Returns
+    -------
+    list of Passband
+
+    Raises
+    ------
+    TypeError
+        If one is nothing that names a passband.
+    ValueError
+        If there is none, one comes twice, or the model lacks one.
+    """
+    passbands = [get_passband(passband) for passband in passbands]
+    for passband in passbands:
+        if passband not in model.passbands:
+            raise ValueError(
+                f"the model {model.name} has no passband {passband}; it has {', '.join(map(str, model.passbands))}"
+            )
+    if not passbands or len(set(passbands)) < len(passbands):
+        raise ValueError("the passbands must be at least one, each once")
+    return passbands
+
+
+def resolve_device(device=None):
+    """
+    Find a device that is there.
+
+    Parameters
+    ----------
+    device : str or `torch.device`, optional
+        A GPU if there is one, else the CPU, unless given.
+
+    Returns
+    -------
+    `torch.device`
+
+    Raises
+    ------
+    ValueError
+        If the device is not there.
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the device {device!s} cannot be used here ({reason}); use 'cpu', or leave it out") from None
+    return device
+
+
+def make_maps(model, prepared, reports, sources, device):
+    """
+    Ask a model, and make its answer Maps.
+
+    Parameters
+    ----------
+    model : Model
+    prepared : PreparedField or PreparedImages
+        What it is asked: its ``values``, where they are ``known``, and the ``window`` that the Maps are on.
+    reports : dict
+        For every passband that is wanted, its `~sunpy_mag2euv.validity.Validity`. What they warn of is said before the
+        network runs.
+    sources : sequence of `~sunpy.map.GenericMap`
+        What ``prepared`` was made of, see `~sunpy_mag2euv.aia.make_map`.
+    device : `torch.device`
+
+    Returns
+    -------
+    list of `~sunpy.map.sources.AIAMap`
+        In the order of ``reports``.
+    """
+    # Most of what there is to say concerns all passbands alike, and is said once.
+    for sentence in dict.fromkeys(sentence for report in reports.values() for sentence in report.warnings()):
+        warn_user(sentence)
+    images, deviations = model.outputs(model.run(prepared.values, device))
+    for planes in (images, deviations):
+        if planes is not None:
+            planes[:, ~(prepared.known & model.valid)] = np.nan
+    grid, maps = model.grid.crop(*prepared.window), []
+    for passband, validity in reports.items():
+        plane = (model.passbands.index(passband), *prepared.window)
+        image, deviation = (None if planes is None else planes[plane] for planes in (images, deviations))
+        maps.append(make_map(image, deviation, grid, passband, sources, model, validity))
+    return maps

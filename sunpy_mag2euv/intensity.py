@@ -1,0 +1,159 @@
+"""
+Intensity: AIA-like Maps → DN/s, and what has to be true of Maps that are looked at side by side.
+
+Scores and translations need the same of an image, so both ask here.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+import astropy.units as u
+import sunpy.map
+from sunpy.coordinates import Helioprojective
+
+from sunpy_mag2euv.passbands import get_passband
+
+__all__ = ["SATURATION", "check_image", "check_map", "check_together", "intensity"]
+
+#: AIA's analogue-to-digital converters have 14 bits; from here on a pixel holds more than it says.
+SATURATION = (2**14 - 1) * u.DN
+
+#: By how much the directions from which the Sun is seen may differ: SOHO's, Earth's and SDO's do by less.
+_SAME_OBSERVER = 1 * u.deg
+
+
+def intensity(image):
+    """
+    Intensity per second.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        One that `check_image` has nothing against.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        In DN/s, NaN where the image is not finite, masked or saturated: `SATURATION` and more, which images in DN/s
+        tell if their header has the exposure time.
+    """
+    exposure = _exposure(image)
+    values = np.array(image.data, dtype=float)
+    if image.unit.is_equivalent(u.DN):
+        values = values * (image.unit / exposure.unit).to(u.DN / u.s) / exposure.value
+    else:
+        values = values * image.unit.to(u.DN / u.s)
+    known = np.isfinite(values)
+    if exposure is not None:
+        # A digit that is lost in the division is no light.
+        known &= values < (SATURATION / exposure).to_value(u.DN / u.s) * (1 - 1e-6)
+    if image.mask is not None:
+        known &= ~image.mask
+    return np.where(known, values, np.nan)
+
+
+def _exposure(image):
+    """Exposure time; None if the header does not have it, or has nonsense."""
+    time = image.exposure_time
+    return time if time is not None and time > 0 * u.s else None
+
+
+def check_map(image, name):
+    """
+    Refuse what is no Map.
+
+    Parameters
+    ----------
+    image : object
+    name : str
+        What to call it.
+
+    Raises
+    ------
+    TypeError
+    """
+    if not isinstance(image, sunpy.map.GenericMap):
+        raise TypeError(
+            f"{name} must be a sunpy.map.Map; got {type(image).__name__}. Read files with sunpy.map.Map(path)"
+        )
+
+
+def check_image(image, name):
+    """
+    Refuse a Map that is no AIA-like image with coordinates.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+    name : str
+        What to call it.
+
+    Raises
+    ------
+    ValueError
+        If it is not a helioprojective image of one of the passbands in DN with an exposure time or in DN/s.
+    """
+    # JPEG 2000 files come with the header of the observation, but hold what a picture needs.
+    if image.data.dtype.kind in "bu" and image.data.dtype.itemsize == 1:
+        raise ValueError(
+            f"{name} must hold intensities; this one holds {image.data.dtype.name} numbers, as pictures do. "
+            "Use the FITS file, or convert the numbers to DN/s"
+        )
+    unit = image.unit
+    if unit is None or not any(unit.is_equivalent(accepted) for accepted in (u.DN, u.DN / u.s)):
+        found = f"{image.instrument or 'an image'} " + ("without a unit" if unit is None else f"in {unit}")
+        raise ValueError(
+            f"{name} must be an AIA image in DN or DN/s; this Map is {found}. "
+            "If it is one, say so with map.meta['bunit'] = 'DN'"
+        )
+    if image.data.ndim != 2 or min(image.data.shape) < 2:
+        raise ValueError(f"{name} must have two dimensions of at least 2 pixels; its shape is {image.data.shape}")
+    if image.wavelength is None:
+        raise ValueError(f"{name} must say its passband; its header does not. Add the keywords WAVELNTH and WAVEUNIT")
+    get_passband(image.wavelength)
+    frame = image.coordinate_frame
+    if not isinstance(frame, Helioprojective):
+        kind = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
+        raise ValueError(
+            f"{name} must be helioprojective (HPLN, HPLT), as seen by its observer; this one is in {kind}. "
+            "Use the image before it was remapped"
+        )
+    if unit.is_equivalent(u.DN) and _exposure(image) is None:
+        raise ValueError(
+            f"{name} is in DN, so it must have its exposure time; its header does not. Add EXPTIME in "
+            "seconds, or divide by it and say so with map.meta['bunit'] = 'DN / s'"
+        )
+
+
+def check_together(images, max_time_difference):
+    """
+    Refuse images that do not show the Sun at one time and from one direction.
+
+    Parameters
+    ----------
+    images : sequence of `~sunpy.map.GenericMap`
+    max_time_difference : `~astropy.units.Quantity`
+        Between any two of them.
+
+    Raises
+    ------
+    ValueError
+    """
+    for first, second in combinations(images, 2):
+        apart = abs(first.date - second.date).to(u.min)
+        # What is exactly at the limit comes out a rounding error beyond it.
+        if not apart <= max_time_difference + 1 * u.ms:
+            raise ValueError(
+                f"the images must be at most {max_time_difference:g} apart; these are {apart:.4g} apart "
+                f"({first.date.utc.isot} and {second.date.utc.isot} UTC). Take the image nearest in time, or say "
+                "with max_time_difference what difference is acceptable"
+            )
+        # Stonyhurst's coordinates turn with the Earth's place, so that minutes between the images do not matter.
+        views = [image.observer_coordinate.cartesian.xyz.to_value(u.m) for image in (first, second)]
+        angle = np.arctan2(np.linalg.norm(np.cross(*views)), np.dot(*views)) * u.rad
+        if angle > _SAME_OBSERVER:
+            raise ValueError(
+                f"the images must be seen from one direction, to within {_SAME_OBSERVER:g}; the observers of these are "
+                f"{angle.to(u.deg):.3g} apart. Take an image by the first one's observer"
+            )

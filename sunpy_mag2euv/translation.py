@@ -1,0 +1,213 @@
+"""Translation: AIA Maps in, AIA-like Maps of other passbands out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import astropy.units as u
+import sunpy.map
+from sunpy.map.sources import AIAMap
+
+from sunpy_mag2euv.aia import INSTRUMENT
+from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
+from sunpy_mag2euv.intensity import check_image, check_map, check_together, intensity
+from sunpy_mag2euv.models import ImageModel
+from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.preparation import Disk, check_observer, describe, field_of_view, resample, window
+from sunpy_mag2euv.validity import assess_images
+
+__all__ = ["PreparedImages", "prepare_images", "translate"]
+
+#: Of calibrated images; those of level 1.5 have been turned and brought to one scale, which does not matter here.
+_LEVELS = (1, 1.5)
+
+
+@u.quantity_input
+def translate(aia_maps, passband, *, max_time_difference: u.min = 12 * u.min, model=None, device=None):
+    """
+    Translate AIA images of some passbands into those of others.
+
+    Parameters
+    ----------
+    aia_maps : `~sunpy.map.GenericMap` or sequence of these
+        Observed AIA images of level 1 or 1.5, of one passband each, in DN with their exposure times or in DN/s. Size,
+        orientation, plate scale and field of view may be any, and differ; observer and time may not.
+    passband : int, str, `~astropy.units.Quantity` or sequence of these
+        Such as ``335`` or ``335 * u.angstrom``: none of those given.
+    max_time_difference : `~astropy.units.Quantity`, optional
+        Between any two images.
+    model : str, path-like or ImageModel, optional
+        As `~sunpy_mag2euv.load_model` takes it. The packaged default unless given.
+    device : str or `torch.device`, optional
+        Where the network runs, such as ``"cpu"`` or ``"cuda:0"``. A GPU if there is one, unless given.
+
+    Returns
+    -------
+    `~sunpy.map.sources.AIAMap`, or list of them for a sequence of passbands
+        In DN/s on the model's grid, solar north up, as seen by the first image's observer at its time. If the first
+        image is a cutout, on that part of the grid which its field of view takes up. NaN outside of it, where the
+        model has learnt nothing, and where no input is known, or not all of them if the model needs them all. The
+        ``uncertainty`` of each is its standard deviation, if the model gives one. ``meta["validity"]`` is "good", or
+        says why to be cautious, see `~sunpy_mag2euv.validity.ImageValidity.header`.
+
+    Raises
+    ------
+    TypeError
+        If ``aia_maps`` are not Maps, or ``passband`` nothing that names a passband.
+    ValueError
+        If the images cannot be used, or not together; if they are not what the model takes; if a passband is unknown,
+        among those given or not one of the model's; if the model is unknown or answers to magnetograms; or if the
+        device is not there. Nothing has been computed then.
+
+    Warns
+    -----
+    SunpyUserWarning
+        If an image is brighter than in training, has another level or leaves out most of the field of view, or if a
+        passband rests on too little training data.
+
+    Notes
+    -----
+    Pixels that are masked, not finite or saturated count as unknown. The idea is that of Lim et al. 2021, ApJL 915 L31,
+    doi:10.3847/2041-8213/ac0d54, whose best three inputs are 131, 1600 and 304 Å. What a model was trained on, and how
+    well it does on data that it has not seen, is in its model card.
+
+    Examples
+    --------
+    >>> import sunpy_mag2euv as mag2euv
+    >>> from sunpy_mag2euv.sample import sample_aia_maps
+    >>> aia_193 = mag2euv.translate(sample_aia_maps([171, 211]), passband=193)
+    >>> aia_193.wavelength, aia_193.unit, aia_193.data.shape
+    (<Quantity 193. Angstrom>, Unit("DN / s"), (256, 256))
+    """
+    targets = [passband] if is_single(passband) else passband
+    single = isinstance(aia_maps, sunpy.map.GenericMap) or is_single(aia_maps)
+    images = _translate([aia_maps] if single else list(aia_maps), targets, max_time_difference, model, device)
+    return images[0] if is_single(passband) else images
+
+
+def _translate(aia_maps, passbands, max_time_difference, model, device):
+    """The data flow of `~sunpy_mag2euv.generate`, from other images."""
+    model = resolve_model(model, ImageModel)
+    passbands = resolve_passbands(passbands, model)
+    _check(aia_maps, passbands, model, max_time_difference)
+    device = resolve_device(device)
+    images = prepare_images(aia_maps, model.grid, model.selective)
+    reports = {passband: assess_images(images, model, passband) for passband in passbands}
+    return make_maps(model, images, reports, aia_maps, device)
+
+
+@dataclass(frozen=True)
+class PreparedImages:
+    """
+    AIA images on a model's grid.
+
+    Attributes
+    ----------
+    values : dict
+        For every passband given (int, angstrom), its image in DN/s, shape ``grid.shape``, NaN where unknown.
+    seen : `~numpy.ndarray`
+        Boolean, shape ``grid.shape``: the first image's field of view.
+    known : `~numpy.ndarray`
+        Boolean, same shape: the part of it where there are images enough.
+    """
+
+    values: dict[int, np.ndarray]
+    seen: np.ndarray
+    known: np.ndarray
+
+    @property
+    def window(self):
+        """Rows and columns of the grid that the field of view takes up."""
+        return window(self.seen)
+
+
+def prepare_images(aia_maps, grid, selective=True):
+    """
+    Bring AIA images to a model's grid, as `~sunpy_mag2euv.preparation.prepare` does magnetograms.
+
+    Parameters
+    ----------
+    aia_maps : sequence of `~sunpy.map.GenericMap`
+        Such as `translate` takes; off the limb they say as much as on the disk.
+    grid : Grid
+    selective : bool, optional
+        Whether one image is enough for a pixel to be known; otherwise all of them are needed.
+
+    Returns
+    -------
+    PreparedImages
+
+    Raises
+    ------
+    ValueError
+        If one of them shows nothing of the disk, covers no pixel of the grid, or has no values on the disk.
+    """
+    values, views = {}, []
+    for image, name in zip(aia_maps, _names(aia_maps), strict=True):
+        disk = Disk.of(image)
+        views.append(field_of_view(image, disk, grid, name))
+        native = intensity(image)
+        known = np.isfinite(native)
+        mean = resample(np.where(known, native, 0).astype(np.float32), known, disk, grid)
+        if not np.isfinite(mean[grid.radius < 1]).any():
+            raise ValueError(f"{name} must have values on the solar disk; this {describe(image)} has none")
+        values[get_passband(image.wavelength).angstrom] = mean
+    enough = np.any if selective else np.all
+    known = enough([np.isfinite(image) for image in values.values()], axis=0)
+    return PreparedImages(values, seen=views[0], known=views[0] & known)
+
+
+def _names(aia_maps):
+    """What to call them in messages."""
+    if len(aia_maps) == 1:
+        return ["the image"]
+    return [f"image {number} of {len(aia_maps)}" for number in range(1, len(aia_maps) + 1)]
+
+
+def _check(aia_maps, passbands, model, max_time_difference):
+    """Refuse, with a sentence each, what cannot be translated."""
+    if not aia_maps:
+        raise ValueError("aia_maps must be one AIA image or several; got none")
+    for image, name in zip(aia_maps, _names(aia_maps), strict=True):
+        check_map(image, name)
+        _check_level(image, name)
+        check_observer(image, name)
+        check_image(image, name)
+    given = [get_passband(image.wavelength) for image in aia_maps]
+    for band in given:
+        if given.count(band) > 1:
+            raise ValueError(f"the AIA images must be of one passband each; {given.count(band)} are of {band}")
+        if band in passbands:
+            raise ValueError(f"{band} is among the images given, so there is nothing to translate; ask for another")
+        if band not in model.input_passbands:
+            raise ValueError(
+                f"the model {model.name} cannot be given {band}; it takes {', '.join(map(str, model.input_passbands))}"
+            )
+    if not model.selective and (missing := [band for band in model.input_passbands if band not in given]):
+        raise ValueError(
+            f"the model {model.name} needs all of {', '.join(map(str, model.input_passbands))}; "
+            f"missing: {', '.join(map(str, missing))}"
+        )
+    check_together(aia_maps, max_time_difference)
+
+
+def _check_level(image, name):
+    """Refuse what is no observation by AIA, or not calibrated."""
+    if not isinstance(image, AIAMap):
+        raise ValueError(
+            f"{name} must be an AIA image of level 1 or 1.5; this one is {describe(image)}. "
+            "Magnetograms are for generate"
+        )
+    if image.meta["instrume"] == INSTRUMENT:
+        raise ValueError(
+            f"{name} must be an observation; this one is synthetic, and translating a guess is not offered. "
+            "Use an observed AIA image of level 1 or 1.5"
+        )
+    level = image.processing_level
+    if level is None:
+        raise ValueError(
+            f"{name} must say its level, 1 or 1.5; its header does not. If it is calibrated, say so with "
+            "map.meta['lvl_num'] = 1.5"
+        )
+    if level not in _LEVELS:
+        raise ValueError(f"{name} must be of level 1 or 1.5; this one is of level {level}. Use the level 1 file")

@@ -1,0 +1,132 @@
+"""The packaged weights of `translate`: what they are, and what they do with images that they have not learnt from."""
+
+import numpy as np
+import pytest
+
+from sunpy.util.exceptions import SunpyUserWarning
+
+import sunpy_mag2euv as mag2euv
+from sunpy_mag2euv.metrics import bin_image, correlation
+from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, load_model
+from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.sample import sample_aia_maps
+from sunpy_mag2euv.training.browse import MISSING, STRETCHES
+from sunpy_mag2euv.training.combinations import combinations
+
+SCARCE = (211, 335, 1600, 1700)
+
+#: The set of ``aia_sets_512`` that they have not learnt from.
+LEFT_OUT = "2015-01-11T02:25"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model(DEFAULT_TRANSLATOR)
+
+
+def test_any_passbands_from_any_others(model):
+    assert model.selective
+    assert list(model.input_scalings) == list(model.image_scalings) == list(PASSBANDS)
+    assert "browse images" in model.provenance
+    assert set(model.caveats) == set(SCARCE)
+    assert all(model.training_images[band] < 10 for band in SCARCE)
+    assert set(model.levels) == set(PASSBANDS)
+
+
+def test_made_up_images():
+    given = sample_aia_maps([131, 171, 211])
+    image = mag2euv.translate(given, 193)
+    assert image.meta["instrume"] == "AIA_SYNTHETIC"
+    assert image.meta["validity"] == "good"
+    disk = load_model(DEFAULT_TRANSLATOR).grid.radius < 1
+    (expected,) = sample_aia_maps([193])
+    assert correlation(image.data[disk], expected.data[disk]) > 0.7
+    assert np.all(image.uncertainty.array[disk] > 0)
+
+
+def test_scarce_passbands_warn():
+    (given,) = sample_aia_maps([171])
+    with pytest.warns(SunpyUserWarning, match="1600 Å: the weights rest on . images"):
+        image = mag2euv.translate(given, 1600)
+    assert "scarce passband" in image.meta["validity"]
+
+
+def test_what_is_outside_a_cutout_does_not_matter_much():
+    """Far from its edges, a cutout of all inputs gives nearly what the whole disk gives."""
+    given = sample_aia_maps([171, 211])
+    whole = mag2euv.translate(given, 193)
+    window = np.s_[70:170, 60:180]
+    cutouts = [
+        image.submap([60, 70] * image.reference_pixel.x.unit, top_right=[179, 169] * image.reference_pixel.x.unit)
+        for image in given
+    ]
+    part = mag2euv.translate(cutouts, 193)
+    inside = np.s_[20:-20, 20:-20]
+    assert part.data.shape == (100, 120)
+    assert correlation(part.data[inside], whole.data[window][inside]) > 0.95
+
+
+@pytest.fixture(scope="module")
+def sets(test_data, model):
+    """The sets of ``aia_sets_512`` on the model's grid at its levels, by time and passband."""
+    found = {}
+    with np.load(test_data / "browse_pairs" / "aia_sets_512.npz") as data:
+        for band, stretch in STRETCHES.items():
+            for time, codes in zip(data["time"], data[f"aia_{band:04d}"], strict=True):
+                if (codes != MISSING).any():
+                    values = np.where(codes == MISSING, np.nan, codes.astype(float))
+                    image = bin_image(stretch.inverse(values / 127.5 - 1), 2)
+                    image *= model.levels[band] / np.nanmedian(image[model.grid.radius < 1])
+                    found.setdefault(str(time), {})[band] = image
+    return found
+
+
+def regress(sets, given, target, disk):
+    """Slope and intercept of the logarithm of one passband against that of another, from all sets but the last."""
+    pairs = [(images[given][disk], images[target][disk]) for images in sets if {given, target} <= set(images)]
+    logarithms = np.log(np.maximum(np.concatenate(pairs, axis=1), 0.1))
+    return np.polyfit(*logarithms[:, np.isfinite(logarithms).all(axis=0)], 1)
+
+
+def test_better_than_regression_from_every_single_passband(model, sets):
+    """In the mean correlation over the eight others, on the set left out, in DN/s and in logarithms."""
+    import torch
+
+    left_out = sets[LEFT_OUT]
+    others = [images for time, images in sets.items() if time != LEFT_OUT]
+    disk = model.grid.radius < 1
+    for given in PASSBANDS:
+        images, _ = model.outputs(model.run({given: left_out[given]}, torch.device("cpu")))
+        made = dict(zip(model.image_scalings, images.value, strict=True))
+        scores = {True: [], False: []}
+        for _, target in [task for task in combinations(PASSBANDS, 1) if task[0] == (given,)]:
+            slope, intercept = regress(others, given, target, disk)
+            simple = np.exp(slope * np.log(np.maximum(left_out[given], 0.1)) + intercept)
+            known = disk & np.isfinite(left_out[target]) & np.isfinite(simple)
+            for log, found in scores.items():
+                pair = [correlation(image[known], left_out[target][known], log=log) for image in (made[target], simple)]
+                found.append(pair)
+        for log, found in scores.items():
+            network, regression = np.mean(found, axis=0)
+            assert network > regression + 0.03, (given, log)
+
+
+def test_more_passbands_are_better(model, sets):
+    """On the set left out, the mean correlation over all combinations of a size grows with the size."""
+    import torch
+
+    left_out = sets[LEFT_OUT]
+    disk = model.grid.radius < 1
+    rng = np.random.default_rng(0)
+    means = []
+    for size in (1, 3, 6):
+        scores = []
+        for _ in range(9):
+            given = rng.permutation(list(PASSBANDS))[:size]
+            images, _ = model.outputs(model.run({band: left_out[band] for band in given}, torch.device("cpu")))
+            made = dict(zip(model.image_scalings, images.value, strict=True))
+            for target in set(PASSBANDS) - set(given):
+                known = disk & np.isfinite(left_out[target])
+                scores.append(correlation(made[target][known], left_out[target][known]))
+        means.append(np.mean(scores))
+    assert means[0] + 0.05 < means[1] < means[2] + 0.01

@@ -1,0 +1,514 @@
+"""AIA images of some passbands to those of others: geometry, what counts as known, and what is refused."""
+
+import dataclasses
+import warnings
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from aia_images import make_aia, sun
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import astropy.units as u
+import sunpy.map
+from astropy.nddata import StdDevUncertainty
+from sunpy.data.test import get_test_filepath
+from sunpy.util.exceptions import SunpyUserWarning
+
+import sunpy_mag2euv as mag2euv
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.metrics.regridding import solar_coordinates
+from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, ImageModel
+from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.translation import prepare_images
+
+
+def faint_sun(x, y):
+    """One that no passband of the tiny translator has seen brighter."""
+    return 0.1 * sun(x, y)
+
+
+def aia(wavelength, sun=faint_sun, **keywords):
+    """An image of the faint Sun."""
+    return make_aia(sun, wavelength=wavelength, **keywords)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return [aia(171), aia(304, roll=20.0)]
+
+
+@pytest.fixture(scope="module")
+def exact_translator(tiny_translator):
+    """From 131, 304 and 1600 Å, all of them, to 335 Å, with a network that does not say how far off it may be."""
+    architecture = tiny_translator.architecture | {"in_channels": 3 + 3, "out_channels": 1, "deviations": False}
+    return dataclasses.replace(
+        tiny_translator,
+        name="exact",
+        architecture=architecture,
+        planes=("image", "mu", "radius", "disk"),
+        image_scalings={335: tiny_translator.image_scalings[335]},
+        input_scalings={band: tiny_translator.input_scalings[band] for band in (131, 304, 1600)},
+        state=build_network(**architecture).state_dict(),
+    )
+
+
+def with_data(image, change, **kwargs):
+    """A copy whose data ``change`` has been let loose on."""
+    data = image.data.copy()
+    change(data)
+    return sunpy.map.Map(data, image.meta.copy(), **kwargs)
+
+
+def place(image):
+    """Coordinates (x, y) of a Map's pixels in solar radii."""
+    return np.stack(solar_coordinates(image))
+
+
+# -- What comes out ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("passband", [335, "335", 335 * u.AA, 33.5 * u.nm, PASSBANDS[335]], ids=repr)
+def test_one_passband_one_map(pair, tiny_translator, passband):
+    image = mag2euv.translate(pair, passband, model=tiny_translator)
+    assert isinstance(image, sunpy.map.sources.AIAMap)
+    assert image.wavelength == 335 * u.AA
+    assert image.unit == u.DN / u.s
+    assert image.data.shape == (256, 256)
+    assert image.data.dtype == np.float32
+
+
+@pytest.mark.parametrize("passbands", [[335, 94], ("335", 9.4 * u.nm), [335, 94] * u.AA], ids=repr)
+def test_many_passbands_a_list(pair, tiny_translator, passbands):
+    images = mag2euv.translate(pair, passbands, model=tiny_translator)
+    assert isinstance(images, list)
+    assert [image.wavelength.value for image in images] == [335, 94]
+    for image in images:
+        np.testing.assert_array_equal(image.data, mag2euv.translate(pair, image.wavelength, model=tiny_translator).data)
+
+
+def test_one_map_or_a_sequence_of_them(pair, tiny_translator):
+    expected = mag2euv.translate(pair[:1], 335, model=tiny_translator).data
+    np.testing.assert_array_equal(mag2euv.translate(pair[0], 335, model=tiny_translator).data, expected)
+    expected = mag2euv.translate(pair, 335, model=tiny_translator).data
+    for maps in (tuple(pair), sunpy.map.Map(pair, sequence=True)):
+        np.testing.assert_array_equal(mag2euv.translate(maps, 335, model=tiny_translator).data, expected)
+
+
+def test_is_the_data_flow_of_the_parts(pair, tiny_translator):
+    prepared = prepare_images(pair, tiny_translator.grid)
+    assert list(prepared.values) == [171, 304]
+    images, deviations = tiny_translator.outputs(tiny_translator.run(prepared.values, torch.device("cpu")))
+    valid = tiny_translator.valid
+    for image in mag2euv.translate(pair, [94, 1700], model=tiny_translator):
+        plane = list(PASSBANDS).index(image.wavelength.value)
+        np.testing.assert_array_equal(image.data[valid], images[plane][valid].value)
+        np.testing.assert_array_equal(np.isnan(image.data), ~valid)
+        assert isinstance(image.uncertainty, StdDevUncertainty)
+        assert image.uncertainty.unit == u.DN / u.s
+        np.testing.assert_array_equal(image.uncertainty.array[valid], deviations[plane][valid].value)
+        np.testing.assert_array_equal(np.isnan(image.uncertainty.array), ~valid)
+
+
+def test_a_model_that_needs_all(exact_translator):
+    image = mag2euv.translate([aia(1600), aia(131), aia(304)], 335, model=exact_translator)
+    assert image.uncertainty is None
+    assert image.meta["inputs"] == "131 304 1600"
+    again = mag2euv.translate([aia(304), aia(1600), aia(131)], 335, model=exact_translator)
+    np.testing.assert_array_equal(again.data, image.data)
+
+
+def test_every_input_counts(pair, tiny_translator):
+    both, one, other = (
+        mag2euv.translate(maps, 335, model=tiny_translator).data[tiny_translator.valid]
+        for maps in (pair, pair[:1], pair[1:])
+    )
+    for first, second in ((both, one), (both, other), (one, other)):
+        assert np.abs(np.log(first / second)).max() > 0.01
+
+
+def test_inputs_are_left_alone(pair, tiny_translator):
+    before = [(image.data.copy(), image.meta.copy()) for image in pair]
+    mag2euv.translate(pair, 335, model=tiny_translator)
+    for image, (data, meta) in zip(pair, before, strict=True):
+        np.testing.assert_array_equal(image.data, data)
+        assert image.meta == meta
+
+
+def test_one_network_run_for_all_passbands(pair, tiny_translator, monkeypatch):
+    runs = []
+    run = ImageModel.run
+    monkeypatch.setattr(ImageModel, "run", lambda *args: runs.append(1) or run(*args))
+    mag2euv.translate(pair, [94, 131, 193, 335], model=tiny_translator)
+    assert len(runs) == 1
+
+
+def test_default_model(pair, tiny_translator, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda name, _: asked.append(name) or tiny_translator)
+    assert "model: tiny translator" in mag2euv.translate(pair, 335).meta["history"]
+    assert asked == [DEFAULT_TRANSLATOR]
+
+
+def test_header(pair, tiny_translator):
+    first = aia(171, date="2014-01-15T00:03:00", t_obs="2014-01-15T00:03:01", exptime=2.0)
+    image = mag2euv.translate([first, pair[1]], 335, model=tiny_translator)
+    assert image.meta["instrume"] == "AIA_SYNTHETIC"
+    assert image.exposure_time is None
+    assert image.processing_level is None
+    assert image.meta["date-obs"] == "2014-01-15T00:03:00.000"
+    assert image.meta["t_obs"] == "2014-01-15T00:03:01.000"
+    assert image.observer_coordinate.separation_3d(first.observer_coordinate) < 1 * u.km
+    assert image.meta["validity"] == "good"
+    assert image.meta["inputs"] == "171 304"
+    history = image.meta["history"].replace("\n", " ")
+    assert "computed from AIA images of 171 and 304 angstrom: not an observation" in history
+    assert f"weights sha256: {tiny_translator.sha256}" in history
+
+
+def test_files_keep_it(pair, tiny_translator, tmp_path):
+    with pytest.warns(SunpyUserWarning, match="211 Å"):
+        image = mag2euv.translate(pair, 211, model=tiny_translator)
+    image.save(tmp_path / "image.fits")
+    read = sunpy.map.Map(tmp_path / "image.fits")
+    assert isinstance(read, sunpy.map.sources.AIAMap)
+    assert read.wavelength == 211 * u.AA
+    assert read.unit == u.DN / u.s
+    np.testing.assert_array_equal(read.data, image.data)
+    for keyword in ("instrume", "history", "validity", "inputs", "ntrain", "date-obs", "t_obs"):
+        assert read.meta[keyword] == image.meta[keyword], keyword
+    assert read.meta["validity"] == "caution: scarce passband"
+    assert not {"exptime", "lvl_num"} & set(read.meta)
+    # Nobody translates it once more by mistake.
+    with pytest.raises(ValueError, match="this one is synthetic"):
+        mag2euv.translate(read, 335, model=tiny_translator)
+
+
+# -- Geometry ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def to_335(tiny_translator):
+    """A function that translates to 335 Å. Hypothesis would print all weights of a model that it knows of."""
+    return lambda maps: mag2euv.translate(maps, 335, model=tiny_translator)
+
+
+@settings(max_examples=15)
+@example(size=1024, radius=0.3828, roll=179.93, center=(0.4, -0.6), distance=1.471e11)  # as AIA comes
+@given(
+    size=st.integers(300, 700),
+    radius=st.floats(0.34, 0.36),
+    roll=st.floats(-180, 180),
+    center=st.tuples(st.floats(-10, 10), st.floats(-10, 10)),
+    distance=st.floats(0.8e11, 2e11),
+)
+def test_any_geometry_gives_the_same_image(to_335, size, radius, roll, center, distance):
+    """Images that show the Sun to 1.25 solar radii, in any orientation, at any scale, from any distance."""
+    radius *= size
+    scale = np.degrees(np.arcsin(696e6 / distance)) * 3600 / radius
+    given = {"dsun_obs": distance, "cdelt1": scale, "cdelt2": scale}
+    image = to_335([aia(171, size=size, radius=radius, roll=roll, center=center, **given), aia(304)])
+    expected = to_335([aia(171), aia(304)])
+    np.testing.assert_array_equal(np.isnan(image.data), np.isnan(expected.data))
+    ratio = np.abs(np.log(image.data / expected.data))[np.isfinite(image.data)]
+    assert np.median(ratio) < 0.001
+    assert ratio.max() < 0.1
+
+
+@settings(max_examples=15)
+@given(
+    roll=st.floats(-180, 180),
+    center=st.tuples(st.floats(-200, 200), st.floats(-200, 200)),
+    size=st.tuples(st.integers(100, 300), st.integers(100, 300)),
+)
+def test_the_coordinates_are_those_of_the_pixels(to_335, roll, center, size):
+    """What stands in a pixel is what the Sun has at the place that the header gives it."""
+
+    def smooth(x, y):
+        return 50 + 20 * np.sin(3 * x) + 20 * np.cos(4 * y)
+
+    cutout = aia(171, smooth, size=size, radius=300.0, roll=roll, center=center)
+    image = to_335(cutout)
+    prepared = prepare_images([cutout], Grid((256, 256), 98.0))
+    assert image.data.shape == prepared.seen[prepared.window].shape
+    known = np.isfinite(image.data)
+    assert known.any()
+    np.testing.assert_allclose(prepared.values[171][prepared.window][known], smooth(*place(image))[known], atol=1)
+
+
+@pytest.fixture(scope="module")
+def cutout():
+    """A part of the disk and of what is beyond the limb, turned by 30°."""
+    return aia(171, size=(120, 160), radius=200.0, roll=30.0, center=(-170, -20))
+
+
+def test_cutout_covers_its_field_of_view(cutout, tiny_translator):
+    image = mag2euv.translate(cutout, 335, model=tiny_translator)
+    corners = cutout.pixel_to_world([-0.5, 159.5, -0.5, 159.5] * u.pix, [-0.5, -0.5, 119.5, 119.5] * u.pix)
+    x, y = (axis.to_value(u.pix) for axis in image.world_to_pixel(corners))
+    for extent, size in ((x, image.data.shape[1]), (y, image.data.shape[0])):
+        assert -1 <= extent.min() <= 0
+        assert size - 1 <= extent.max() <= size
+
+    x, y = cutout.world_to_pixel(sunpy.map.all_coordinates_from_map(image))
+    margin = np.minimum.reduce([x.value + 0.5, 159.5 - x.value, y.value + 0.5, 119.5 - y.value])
+    radius = np.hypot(*place(image))
+    learnt, clear = radius <= tiny_translator.valid_radius, np.abs(margin) > 0.01
+    np.testing.assert_array_equal(np.isfinite(image.data)[clear], (learnt & (margin > 0))[clear])
+    # AIA sees beyond the limb.
+    assert np.isfinite(image.data[radius > 1.05]).sum() > 100
+
+
+def test_the_first_image_gives_the_field_of_view(cutout, tiny_translator):
+    full = aia(304)
+    image = mag2euv.translate([cutout, full], 335, model=tiny_translator)
+    alone = mag2euv.translate(cutout, 335, model=tiny_translator)
+    assert image.data.shape == alone.data.shape
+    assert image.wcs.wcs.compare(alone.wcs.wcs)
+    np.testing.assert_array_equal(np.isnan(image.data), np.isnan(alone.data))
+
+    with pytest.warns(SunpyUserWarning, match=r"less than half of the first one's field of view \(171 Å: "):
+        image = mag2euv.translate([full, cutout], 335, model=tiny_translator)
+    np.testing.assert_array_equal(np.isnan(image.data), ~tiny_translator.valid)
+
+
+def test_cutouts_answer_as_the_full_disk_does(tiny_translator):
+    # The tiny network sees 30 pixels far, so the middle of large cutouts cannot tell that they are some.
+    maps = [aia(band, size=512, radius=196.0) for band in (171, 304)]
+    cutouts = [image.submap([80, 100] * u.pix, top_right=[420, 420] * u.pix) for image in maps]
+    full, part = (mag2euv.translate(images, 335, model=tiny_translator) for images in (maps, cutouts))
+    column, row = (round(float(axis.to_value(u.pix))) for axis in full.world_to_pixel(part.bottom_left_coord))
+    rows, columns = part.data.shape
+    expected = full.data[row : row + rows, column : column + columns]
+    np.testing.assert_allclose(part.data[40:-40, 40:-40], expected[40:-40, 40:-40], rtol=1e-3)
+    assert part.data[40:-40, 40:-40].size > 1000
+
+
+# -- Intensities -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"exposure": 0.5}, {"unit": "DN / s"}, {"unit": "DN / s", "exposure": None}, {"lvl_num": 1}], ids=str
+)
+def test_dn_and_dn_per_second(pair, tiny_translator, keywords):
+    expected = mag2euv.translate(pair, 335, model=tiny_translator).data
+    image = mag2euv.translate([aia(171, **keywords), pair[1]], 335, model=tiny_translator)
+    np.testing.assert_allclose(image.data, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 16383.0, "masked"])
+def test_unknown_pixels(pair, tiny_translator, exact_translator, value):
+    """They are unknown to the network; the answer is NaN where no input is known, or not all if all are needed."""
+    hole = np.s_[120:130, 100:110]
+
+    def damaged(image):
+        mask = np.zeros(image.data.shape, dtype=bool)
+        mask[hole] = value == "masked"
+        number = 0 if value == "masked" else value
+        return with_data(image, lambda data: data.__setitem__(hole, number), mask=mask)
+
+    prepared = prepare_images([damaged(pair[0])], tiny_translator.grid)
+    unknown = np.isnan(prepared.values[171])
+    assert unknown[hole].all()
+    # Full disks have the grid's pixels, so that the damage does not spread.
+    assert np.count_nonzero(unknown & tiny_translator.valid) == 100
+
+    alone = mag2euv.translate(damaged(pair[0]), 335, model=tiny_translator)
+    np.testing.assert_array_equal(np.isnan(alone.data), unknown | ~tiny_translator.valid)
+    np.testing.assert_array_equal(np.isnan(alone.uncertainty.array), np.isnan(alone.data))
+    helped = mag2euv.translate([damaged(pair[0]), pair[1]], 335, model=tiny_translator)
+    np.testing.assert_array_equal(np.isnan(helped.data), ~tiny_translator.valid)
+
+    image = mag2euv.translate([aia(131), damaged(aia(304)), aia(1600)], 335, model=exact_translator)
+    np.testing.assert_array_equal(np.isnan(image.data), unknown | ~tiny_translator.valid)
+
+
+# -- Bad input, refused before any network is run ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """A function that makes sure of an error before a network is run, or even made."""
+    monkeypatch.setattr(ImageModel, "run", lambda *args: pytest.fail("a network was run"))
+    monkeypatch.setattr(ImageModel, "network", lambda *args: pytest.fail("a network was made"))
+
+    def refused(maps, model, message, passband=335, error=ValueError, **kwargs):
+        with pytest.raises(error, match=message) as caught:
+            mag2euv.translate(maps, passband, model=model, **kwargs)
+        assert "\n" not in str(caught.value)
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("maps", "error", "message"),
+    [
+        ([], ValueError, "aia_maps must be one AIA image or several; got none"),
+        ("aia.fits", TypeError, "^the image must be a sunpy.map.Map; got str. Read files with"),
+        (None, TypeError, "^the image must be a sunpy.map.Map; got NoneType"),
+        (["aia.fits", "b.fits"], TypeError, "^image 1 of 2 must be a sunpy.map.Map; got str"),
+        (np.zeros((3, 64, 64)), TypeError, "^image 1 of 3 must be a sunpy.map.Map; got ndarray"),
+    ],
+)
+def test_no_maps(refused, tiny_translator, maps, error, message):
+    refused(maps, tiny_translator, message, error=error)
+
+
+def test_magnetogram(refused, pair, tiny_translator, make_magnetogram):
+    message = (
+        "image 3 of 3 must be an AIA image of level 1 or 1.5; this one is HMI SIDE1 magnetogram in G.*for generate"
+    )
+    refused([*pair, make_magnetogram()], tiny_translator, message)
+
+
+def test_continuum(refused, tiny_translator):
+    continuum = sunpy.map.Map(get_test_filepath("resampled_hmi.fits"))
+    refused(continuum, tiny_translator, "^the image must be an AIA image of level 1 or 1.5; this one is HMI")
+
+
+def test_synthetic(refused, tiny_translator, tiny_model, make_magnetogram):
+    synthetic = mag2euv.generate(make_magnetogram(), 171, model=tiny_model)
+    refused(synthetic, tiny_translator, "must be an observation; this one is synthetic, and translating a guess is not")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"lvl_num": None}, r"must say its level, 1 or 1.5; .* say so with map.meta\['lvl_num'\] = 1.5"),
+        ({"lvl_num": 0.5}, "must be of level 1 or 1.5; this one is of level 0.5. Use the level 1 file"),
+        ({"unit": None}, "must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit"),
+        ({"unit": "G"}, "must be an AIA image in DN or DN/s; this Map is AIA 2 in G"),
+        ({"exposure": None}, "is in DN, so it must have its exposure time"),
+        ({"wavelength": 4500}, "there is no AIA passband 4500"),
+        ({"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"}, "must be helioprojective"),
+        ({"dsun_obs": None}, "must say its observer.*Add the keywords DSUN_OBS, HGLN_OBS and HGLT_OBS"),
+        ({"date-obs": None}, "must say its observation time.*Add the keywords DATE-OBS"),
+        ({"size": 40, "center": (1000.0, 0.0)}, "must show some of the solar disk; this AIA 2 .* in DN shows none"),
+        ({"size": 4, "radius": 1600.0}, "must cover at least one pixel of the model's grid .* is smaller"),
+        ({"sun": lambda x, y: np.nan * x}, "must have values on the solar disk; this AIA 2 .* in DN has none"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:All-NaN")  # sunpy's, from finding a range to plot
+def test_unusable_image(refused, tiny_translator, keywords, message):
+    """Alone, or behind one that is all right."""
+    image = make_aia(**{"wavelength": 171} | keywords)
+    for maps, name in ((image, "the image"), ([aia(304), image], "image 2 of 2")):
+        refused(maps, tiny_translator, message if "passband" in message else f"^{name} {message}")
+
+
+def test_picture(refused, pair, tiny_translator):
+    picture = sunpy.map.Map(pair[0].data.astype(np.uint8), pair[0].meta)
+    refused(picture, tiny_translator, "^the image must hold intensities; this one holds uint8 numbers, as pictures")
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"wavelength": 171}, "must be of one passband each; 2 are of 171 Å"),
+        ({"wavelength": 335}, "335 Å is among the images given, so there is nothing to translate"),
+        ({"date": "2014-01-15T03:00:00"}, "must be at most 12 min apart; these are 180 min apart"),
+        ({"longitude": 40.0}, "seen from one direction, to within 1 deg; the observers of these are 39.9 deg apart"),
+    ],
+)
+def test_images_that_do_not_go_together(refused, tiny_translator, other, message):
+    refused([aia(171), make_aia(**{"wavelength": 304} | other)], tiny_translator, message)
+
+
+def test_the_time_difference_is_the_callers_choice(tiny_translator):
+    maps = [aia(171), aia(304, date="2014-01-15T01:00:00")]
+    image = mag2euv.translate(maps, 335, model=tiny_translator, max_time_difference=1 * u.hour)
+    assert image.date.isot == "2014-01-15T00:00:00.000"
+    with pytest.raises(TypeError, match="max_time_difference"):
+        mag2euv.translate(maps, 335, model=tiny_translator, max_time_difference=60)
+    with pytest.raises(u.UnitsError):
+        mag2euv.translate(maps, 335, model=tiny_translator, max_time_difference=60 * u.arcsec)
+
+
+@pytest.mark.parametrize(
+    ("passband", "error", "message"),
+    [
+        (4500, ValueError, "there is no AIA passband 4500; choose one of 94, 131"),
+        (None, TypeError, "got NoneType"),
+        ([], ValueError, "at least one, each once"),
+        ([335, "335"], ValueError, "at least one, each once"),
+        ([335, 304], ValueError, "304 Å is among the images given"),
+    ],
+    ids=repr,
+)
+def test_passband(refused, pair, tiny_translator, passband, error, message):
+    refused(pair, tiny_translator, message, passband, error)
+
+
+def test_passbands_that_the_model_lacks(refused, exact_translator):
+    three = [aia(131), aia(304), aia(1600)]
+    refused(three, exact_translator, "the model exact has no passband 94 Å; it has 335 Å", 94)
+    message = "the model exact cannot be given 171 Å; it takes 131 Å, 304 Å, 1600 Å"
+    refused([*three, aia(171)], exact_translator, message)
+    message = "the model exact needs all of 131 Å, 304 Å, 1600 Å; missing: "
+    refused(three[:2], exact_translator, f"{message}1600 Å$")
+    refused(three[1], exact_translator, f"{message}131 Å, 1600 Å$")
+
+
+def test_the_wrong_kind_of_model(refused, pair, tiny_model, tiny_translator, make_magnetogram):
+    refused(
+        pair, tiny_model, "the model must answer to AIA images; tiny answers to a magnetogram: use generate with it"
+    )
+    message = "the model must answer to a magnetogram; tiny translator answers to AIA images: use translate with it"
+    for verb, passband in ((mag2euv.generate, 335), (mag2euv.generate_cube, [335])):
+        with pytest.raises(ValueError, match=message):
+            verb(make_magnetogram(), passband, model=tiny_translator)
+
+
+def test_unknown_model(refused, pair):
+    refused(pair, "pix2pix", "there is no model 'pix2pix'; choose one of shared-browse")
+    refused(pair, "absent.safetensors", "there is no weights file", error=FileNotFoundError)
+
+
+def test_device_that_is_not_there(refused, pair, tiny_translator):
+    refused(pair, tiny_translator, "the device nonsense cannot be used here", device="nonsense")
+
+
+def test_options_are_keywords(pair, tiny_translator):
+    with pytest.raises(TypeError, match="positional"):
+        mag2euv.translate(pair, 335, tiny_translator)
+
+
+# -- The Sun -----------------------------------------------------------------------------------------------------------
+
+#: Helioviewer's pictures of one moment, and what their numbers from 0 to 1 stand for in DN/s.
+PICTURES = {
+    "2021_06_01__00_01_21_347__SDO_AIA_AIA_171.jp2": lambda number: (1 + 39 * number) ** 2 + 5,
+    "2021_06_01__00_01_29_132__SDO_AIA_AIA_304.jp2": lambda number: 0.8 * (250 / 0.8) ** number,
+}
+
+
+def read_picture(path, stretch):
+    """A Map in DN/s of a JPEG 2000 file, with a sixteenth of its rows and columns."""
+    content = path.read_bytes()
+    start, stop = content.index(b"<fits>"), content.index(b"</fits>")
+    cards = {card.tag: card.text for card in ElementTree.fromstring(content[start:stop] + b"</fits>")}
+    text = ("TELESCOP", "INSTRUME", "DATE-OBS", "T_OBS", "WAVEUNIT", "CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2")
+    numbers = ("WAVELNTH", "LVL_NUM", "CRVAL1", "CRVAL2", "CROTA2", "DSUN_OBS", "RSUN_REF", "CRLN_OBS", "CRLT_OBS")
+    header = {key: cards[key] for key in text} | {key: float(cards[key]) for key in numbers} | {"BUNIT": "DN / s"}
+    for axis in "12":
+        header[f"CDELT{axis}"] = 16 * float(cards[f"CDELT{axis}"])
+        header[f"CRPIX{axis}"] = (float(cards[f"CRPIX{axis}"]) - 0.5) / 16 + 0.5
+    with Image.open(path) as picture:
+        picture.reduce = 4
+        # The first row is the northernmost.
+        return sunpy.map.Map(stretch(np.asarray(picture)[::-1] / 255), header)
+
+
+def test_real_images(test_data):
+    aia_171, aia_304 = (read_picture(test_data / "inputs" / name, stretch) for name, stretch in PICTURES.items())
+    with warnings.catch_warnings():
+        # AIA was less sensitive in 2021 than in the years trained on.
+        warnings.simplefilter("ignore", SunpyUserWarning)
+        image = mag2euv.translate([aia_171], 304)
+    disk = mag2euv.compare(image, aia_304)[0]
+    assert disk["region"] == "disk"
+    assert disk["cc"] > 0.5
