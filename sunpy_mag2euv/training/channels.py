@@ -206,7 +206,7 @@ def _train_one(config, directory, inputs, target, split):
     model = load_model(weights)
     store = Store.open(config["data"]["store"])
     table = score_model(model, store, split["test"], [(inputs, target)], method=NETWORK)
-    table.meta |= {"steps": config["run"]["steps"], "training frames": len(split["train"])}
+    table.meta["steps"] = config["run"]["steps"]
     table["seconds"] = seconds
     _write(table, scores)
     shutil.rmtree(run)
@@ -269,9 +269,8 @@ def _specialized(config, inputs, targets):
 
 def _write(table, path):
     """In place when it is complete, with as many digits as mean something."""
-    for name in table.colnames:
-        if table[name].dtype.kind == "f":
-            table[name].info.format = ".4f"
+    table = table.copy()
+    table.round(4)
     partial = path.with_suffix(".part")
     table.write(partial, format="ascii.ecsv", overwrite=True)
     os.replace(partial, path)

@@ -133,6 +133,8 @@ def _score(arguments):
 
 
 def _channels(arguments):
+    import matplotlib.pyplot as plt
+
     from sunpy_mag2euv.models import load_model
     from sunpy_mag2euv.training.channel_figures import plot_best, plot_combinations, plot_pairs
     from sunpy_mag2euv.training.channels import TABLE, greedy_path, processes, run_study
@@ -160,6 +162,7 @@ def _channels(arguments):
     figures = {"combinations": plot_combinations(table), "pairs": plot_pairs(table), "best": plot_best(table)}
     for name, figure in figures.items():
         figure.savefig(directory / f"{name}.png", dpi=150)
+        plt.close(figure)
     summary = summarize(table)
     for method in dict.fromkeys(summary["method"]):
         stem, chosen = method.replace(" ", "-"), summary[summary["method"] == method]

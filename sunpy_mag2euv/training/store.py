@@ -44,8 +44,10 @@ class Store:
         In angstrom, in the order of the planes of `images`.
     provenance : str
         What the frames are.
-    calibration, caveats : dict
-        For each passband, what its DN/s refer to; for some passbands, a warning that models learnt from them must give.
+    calibration : dict
+        For each passband, what its DN/s refer to.
+    caveats : dict
+        For some passbands, a warning that models learnt from them must give.
     ceilings : `~numpy.ndarray`
         Shape (frames, passbands), in DN/s: values there are lower limits. Infinite where nothing saturates.
     done : `~numpy.ndarray`
