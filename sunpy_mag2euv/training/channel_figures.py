@@ -52,7 +52,7 @@ def plot_combinations(table, method=NETWORK):
     axes.set_yticks(positions, summary["inputs"])
     axes.set(xlabel="correlation of the channels that are made (DN/s, disk)", ylabel="inputs (Å)", title=method)
     axes.grid(axis="x", alpha=0.4)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower left")
     return figure
 
 
@@ -110,7 +110,7 @@ def plot_best(table):
     `~matplotlib.figure.Figure`
     """
     summary = summarize(table)
-    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 6.5), layout="constrained")
     lines = [("Lim et al. 2021", [(1 + number, *found) for number, found in enumerate(LIM2021)])]
     for method in dict.fromkeys(summary["method"]):
         of_method = summary[summary["method"] == method]
@@ -120,14 +120,13 @@ def plot_best(table):
     for number, (method, line) in enumerate(lines):
         color = "gray" if number == 0 else f"C{number - 1}"
         sizes, names, means, lowest = zip(*line, strict=True)
-        axes.plot(sizes, means, "o-", color=color, label=f"{method}: mean")
+        # Longer names than those of three inputs would say little.
+        found = ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
+        axes.plot(sizes, means, "o-", color=color, label=f"{method}: mean, of {found}")
         known = [(size, value) for size, value in zip(sizes, lowest, strict=True) if value is not None]
         axes.plot(*zip(*known, strict=True), "v:", color=color, label=f"{method}: lowest")
-        for size, name, mean in zip(sizes, names, means, strict=True):
-            axes.annotate(name, (size, mean), xytext=(0, 6), textcoords="offset points", ha="center", color=color)
     axes.set_xticks(np.unique([size for _, line in lines for size, *_ in line]))
     axes.set(xlabel="number of inputs", ylabel="correlation (DN/s, disk)", title="Best inputs of each number")
-    axes.margins(x=0.15)
     axes.grid(alpha=0.4)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
     return figure
