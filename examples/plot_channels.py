@@ -10,8 +10,8 @@ linear regression of the logarithms.
 """
 
 # %%
-# The table is the one that ``mag2euv channels`` wrote. It is kept with the documentation, since the archive that it
-# comes from is not.
+# The table is the one that ``mag2euv channels`` wrote, without the columns that are not used here. It is kept with the
+# documentation, since the archive that it comes from is not.
 from pathlib import Path
 
 import matplotlib.pyplot as plt
