@@ -1,5 +1,6 @@
 """FITS files with the headers of the archives', for the tests of the training data."""
 
+import functools
 import warnings
 
 import numpy as np
@@ -19,10 +20,17 @@ def solar_radius(observer):
     return np.degrees(np.arcsin(RSUN / observer.radius.to_value(u.m))) * 3600
 
 
+@functools.cache
+def _earth(time):
+    """Where it was, in coordinates and as the headers' HAE axes; asked again and again for the same times."""
+    earth = get_earth(Time(time))
+    return earth, earth.transform_to(HeliocentricMeanEcliptic(obstime=Time(time))).cartesian.xyz.to_value(u.m)
+
+
 def hmi_header(time, *, size=128, quality=0, **keywords):
     """As ``hmi.M_720s`` comes: upside down, times in TAI, BUNIT and BLANK spelt as the JSOC spells them."""
     time = Time(time)
-    earth = get_earth(time)
+    earth, _ = _earth(time.utc.isot)
     radius = solar_radius(earth)
     scale = radius / (0.46 * size)
     middle = (size + 1) / 2
@@ -45,8 +53,7 @@ def aia_header(
 ):
     """As ``aia.lev1_euv_12s`` comes: times in UTC, unit in PIXLUNIT, and what aiapy reads."""
     time = Time(time)
-    earth = get_earth(time)
-    haex, haey, haez = earth.transform_to(HeliocentricMeanEcliptic(obstime=time)).cartesian.xyz.to_value(u.m)
+    earth, (haex, haey, haez) = _earth(time.utc.isot)
     middle = (size + 1) / 2
     scale = scale or 0.6 * 4096 / size
     header = {

@@ -1,5 +1,7 @@
 """What makes a frame and what is wrong with files, on files with the archives' headers."""
 
+import shutil
+
 import numpy as np
 import pytest
 from sdo_files import write, write_aia, write_hmi
@@ -16,15 +18,23 @@ NIGHT = Time("2011-06-01T23:59:26")
 BANDS = (171, 304)
 
 
-@pytest.fixture
-def good(tmp_path):
-    """Two complete frames, 6 h apart, with an image more than is needed."""
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """What `good` is a copy of."""
+    path = tmp_path_factory.mktemp("pairs")
     for hours in (0, 6):
         time = NIGHT + hours * u.h
-        write_hmi(tmp_path / f"hmi_{hours:02}.fits", time)
-        write_aia(tmp_path / f"aia171_{hours:02}.fits", time + 34 * u.s, 171)
-        write_aia(tmp_path / f"aia171_{hours:02}_next.fits", time + 46 * u.s, 171)
-        write_aia(tmp_path / f"aia304_{hours:02}.fits", time - 20 * u.s, 304)
+        write_hmi(path / f"hmi_{hours:02}.fits", time)
+        write_aia(path / f"aia171_{hours:02}.fits", time + 34 * u.s, 171)
+        write_aia(path / f"aia171_{hours:02}_next.fits", time + 46 * u.s, 171)
+        write_aia(path / f"aia304_{hours:02}.fits", time - 20 * u.s, 304)
+    return path
+
+
+@pytest.fixture
+def good(written, tmp_path):
+    """Two complete frames, 6 h apart, with an image more than is needed."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
