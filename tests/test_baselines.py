@@ -9,7 +9,7 @@ from astropy.time import Time
 from sunpy.coordinates import Helioprojective, get_earth
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.metrics import Climatology, LastRotation, LeastSquares, PowerLaw, skill_score
+from sunpy_mag2euv.metrics import Climatology, LastRotation, LeastSquares, PowerLaw, SameAge, skill_score
 
 GRID = Grid((64, 64), 24.0)
 
@@ -128,6 +128,109 @@ def test_last_rotation_needs_images_and_their_times():
         LastRotation(GRID, [], [])
     with pytest.raises(ValueError, match="one time for each image"):
         LastRotation(GRID, [TIME], [None, None])
+
+
+class Sun:
+    """Images of bumps that rotate as Howard et al. say and else never change."""
+
+    def __init__(self, times, brightness=None):
+        self.times, self.brightness = times, brightness or {}
+        self.read = set()
+
+    def __len__(self):
+        return len(self.times)
+
+    def __getitem__(self, number):
+        self.read.add(number)
+        return self.image(self.times[number]) * self.brightness.get(number, 1)
+
+    def image(self, time):
+        earth = get_earth(time)
+        rows, columns = np.indices(FINE.shape)
+        # Of what is that high above the photosphere.
+        x, y = ((pixels - 63.5) / 56 / (1 + SameAge.height) for pixels in (columns, rows))
+        toward, b0 = np.sqrt(np.clip(1 - x**2 - y**2, 0, None)), earth.lat.to_value(u.rad)
+        latitude = np.degrees(np.arcsin(np.clip(y * np.cos(b0) + toward * np.sin(b0), -1, 1)))
+        longitude = np.degrees(np.arctan2(x, toward * np.cos(b0) - y * np.sin(b0)))
+        days = (time - TIME).to_value(u.day)
+        # Since TIME, a place has turned by its own rotation less the Earth's way around the Sun.
+        longitude -= days * _howard(latitude) - 0.9856 * days
+        return 2 + np.cos(np.radians(6 * longitude)) * np.cos(np.radians(6 * latitude))
+
+
+NIGHTS = TIME + np.arange(-16, 16.1, 0.5) * u.day
+NOW = 32
+
+
+def test_same_age_reproduces_what_does_not_change(monkeypatch):
+    """Images in any order, seen at the central meridian, show a Sun without evolution as it is."""
+    monkeypatch.setattr(SameAge, "width", 0.01)
+    shuffled = NIGHTS[np.random.default_rng(2).permutation(len(NIGHTS))]
+    sun = Sun(shuffled)
+    image = SameAge(FINE, shuffled, sun).predict(TIME)
+    disk = FINE.radius < 1
+    assert np.isnan(image[~disk]).all()
+    # Latitudes near the poles stay visible all the time, but need longer to the central meridian.
+    assert np.isfinite(image[disk]).mean() > 0.99
+    inner = FINE.radius < 0.95
+    np.testing.assert_allclose(image[inner], sun.image(TIME)[inner], atol=0.05)
+    np.testing.assert_array_equal(SameAge(FINE, shuffled, sun).predict(TIME.datetime), image)
+
+
+@pytest.mark.parametrize(("degrees", "days"), [(-60, 4.5), (-30, 2.26), (0, 0), (30, -2.26), (60, -4.5)])
+def test_same_age_shows_the_past_in_the_west_and_the_future_in_the_east(degrees, days):
+    """The number of an image is its brightness: places are shown as they were at the central meridian."""
+    images = [np.full(FINE.shape, time) for time in (NIGHTS - TIME).to_value(u.day)]
+    image = SameAge(FINE, NIGHTS, images).predict(TIME)
+    column, row = (int(np.round(pixel)) for pixel in _pixel(degrees, 0, TIME))
+    # Within half of the time between images, and what half a pixel makes.
+    assert image[row, column] == pytest.approx(days, abs=0.4)
+
+
+def test_same_age_shows_what_has_changed_as_it_was():
+    """All is twice as bright from TIME on; what is in the west was at the central meridian before."""
+    sun = Sun(NIGHTS, {number: 2 for number in range(NOW, len(NIGHTS))})
+    image, steady = SameAge(FINE, NIGHTS, sun).predict(TIME), SameAge(FINE, NIGHTS, Sun(NIGHTS)).predict(TIME)
+    east, west = np.s_[44:84, 20:44], np.s_[44:84, 84:108]
+    np.testing.assert_allclose(image[east], 2 * steady[east])
+    np.testing.assert_allclose(image[west], steady[west])
+
+
+def test_same_age_smooths_what_it_knows():
+    """Noise is averaged, and what is not known, in one image or off the disk, stays so and takes no part."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(5, 1, (len(NIGHTS), *FINE.shape))
+    images[NOW, 62:66, 62:66] = np.nan
+    image = SameAge(FINE, NIGHTS, images).predict(TIME)
+    assert np.isnan(image[63:65, 63:65]).all()
+    assert np.nanstd(image) < 0.25
+    constant = SameAge(FINE, NIGHTS, np.where(np.isnan(images), np.nan, 3)).predict(TIME)
+    np.testing.assert_allclose(constant[np.isfinite(constant)], 3)
+
+
+def test_same_age_within_tolerance():
+    """One image shows the strip that was at the central meridian around its time, and no other is read."""
+    times = TIME + [-100, 0, 100] * u.day
+    sun = Sun(times)
+    rows, columns = np.nonzero(np.isfinite(SameAge(FINE, times, sun).predict(TIME)))
+    middle = columns[rows == 63]
+    assert sun.read == {1}
+    # 13° to each side, of things that are a little above the photosphere.
+    np.testing.assert_allclose([middle.min() - 63.5, middle.max() - 63.5], [-13.2, 13.2], atol=1)
+    narrow = np.isfinite(SameAge(FINE, times, sun, 6 * u.hour).predict(TIME))
+    assert narrow.sum() == pytest.approx(len(rows) / 4, rel=0.1)
+    sun.read.clear()
+    assert np.isnan(SameAge(FINE, times, sun).predict(TIME + 40 * u.day)).all()
+    assert not sun.read
+
+
+def test_same_age_needs_images_and_their_times():
+    with pytest.raises(ValueError, match="at least one image"):
+        SameAge(GRID, [], [])
+    with pytest.raises(ValueError, match="one time for each image"):
+        SameAge(GRID, [TIME], [None, None])
+    with pytest.raises(u.UnitsError):
+        SameAge(GRID, [TIME], [None], 1 * u.m)
 
 
 def test_skill():

@@ -321,6 +321,11 @@ def expected_off(images, observed, wanted=1.0):
     waves = wave_numbers(GRID.shape, GRID.solar_radius)
     middle = 1 / np.sqrt(20 * 60)
     bands = (waves >= 1 / 60) & (waves < middle), (waves >= middle) & (waves <= 1 / 20)
+    rows, columns = (np.fft.fftfreq(number) for number in GRID.shape)
+    # Twice the angle, since opposite waves are one; along rows, along columns, and both diagonals.
+    double = np.exp(2j * np.arctan2(rows[:, None], columns))
+    along = np.argmax([(double * np.conj(1j**number)).real for number in range(4)], axis=0)
+    bands = [band & (along == number) for band in bands for number in range(4)]
     errors = []
     for pair in zip(images.reshape(-1, *GRID.shape), observed.reshape(-1, *GRID.shape), strict=True):
         window = np.where(np.isfinite(pair[1]), spectrum_window(GRID.radius), 0)
@@ -410,6 +415,20 @@ def test_waves_of_one_length_do_not_stand_for_all(sharp):
     images = 2 ** (9 + wave / math.sqrt(ratio(2 ** (9 + wave) - 1))) - 1
     assert ratio(images) == pytest.approx(1)
     assert off(images, observed) > 1
+
+
+def test_stripes_are_no_structure_of_all_directions():
+    """With the same power at every scale, but all of it in waves of one direction."""
+    noise = np.random.default_rng(5).normal(size=GRID.shape)
+    rows, columns = (np.fft.fftfreq(number) for number in GRID.shape)
+    transform = np.fft.fft2(gaussian_filter(noise, 0.8))
+    diagonal = np.abs(np.abs(np.arctan2(rows[:, None], columns)) / np.pi * 4 - 2) <= 1
+    striped = np.fft.ifft2(transform * np.where(diagonal, np.sqrt(2), 0)).real
+    for turned in (striped, striped.T):
+        observed, images = (2.0 ** (7 + 3 * plane)[None, None] for plane in (np.fft.ifft2(transform).real, turned))
+        score = structure_ratio(images[0, 0], observed[0, 0], GRID.radius, GRID.solar_radius)
+        assert score == pytest.approx(1, abs=0.2)
+        assert off(images, observed) > 5
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

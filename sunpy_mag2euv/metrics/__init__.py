@@ -1,6 +1,6 @@
 """Scores of synthetic images, and the baselines that a score has to be read beside."""
 
-from sunpy_mag2euv.metrics.baselines import Climatology, LastRotation, LeastSquares, PowerLaw, skill_score
+from sunpy_mag2euv.metrics.baselines import Climatology, LastRotation, LeastSquares, PowerLaw, SameAge, skill_score
 from sunpy_mag2euv.metrics.bootstrap import MeanInterval, mean_interval
 from sunpy_mag2euv.metrics.coverage import coverage, standard_errors
 from sunpy_mag2euv.metrics.regions import REGIONS, find_regions, stonyhurst_longitude
@@ -23,6 +23,7 @@ __all__ = [
     "LeastSquares",
     "MeanInterval",
     "PowerLaw",
+    "SameAge",
     "bin_image",
     "correlation",
     "coverage",

@@ -3,9 +3,11 @@ Score models beside the baselines, on frames that none of them has seen, and wri
 
 The scores are those of Park et al. 2019, how much fine structure there is, and how often the standard deviations hold
 the truth (see `sunpy_mag2euv.metrics`), on the disk, near the central meridian and at the limb. The baselines are
-fitted to the frames trained on.
+fitted to the frames trained on. Beside them there is a reference, which is no baseline: it is made from observations of
+the very days that are scored.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from sunpy_mag2euv.metrics import (
     LastRotation,
     LeastSquares,
     PowerLaw,
+    SameAge,
     bin_image,
     correlation,
     coverage,
@@ -38,16 +41,22 @@ from sunpy_mag2euv.training.config import protocol_defaults
 from sunpy_mag2euv.training.problems import usable_split
 from sunpy_mag2euv.training.store import Store
 
-__all__ = ["BASELINES", "SCORES", "score_images", "score_pair", "summarize", "write_table"]
+__all__ = ["BASELINES", "REFERENCES", "SCORES", "score_images", "score_pair", "summarize", "write_table"]
 
 #: Names of the baselines in tables.
 BASELINES = ("climatology", "power law", "least squares", "last rotation")
+
+#: Names of what is no baseline, since it knows part of the answer; skill is not measured against it.
+REFERENCES = ("same age",)
 
 #: Scores of an image and region, in the order of `score_pair`.
 SCORES = ("cc", "cc_log", "re", "ppe10", "ppe50", "structure", "within_68", "within_95")
 
 #: Regions that are scored: those that do not depend on what is observed in them.
 _REGIONS = ("disk", "central", "limb")
+
+#: Share of the disk that a reference must show to be scored beside images that show all of it.
+_COVERED = 0.9
 
 #: What intervals of one standard deviation to either side should hold, and those of 1.96.
 _SHARES = (0.6827, 0.95)
@@ -74,7 +83,8 @@ def score_images(models, config, *, reliability=None):
     `~astropy.table.Table`
         A row for each image, method and region: ``passband``, ``frame`` (name), ``rotation``, ``method``, ``region``,
         and the `SCORES`, as `score_pair` gives them. "last rotation" has rows for those images only for which there is
-        one. ``meta`` has the store's ``provenance``, and the sha256 of the ``models`` by name.
+        one, and "same age" for those of which it shows nine tenths of the disk. ``meta`` has the store's
+        ``provenance``, and the sha256 of the ``models`` by name.
 
     Raises
     ------
@@ -156,24 +166,40 @@ class _Baselines:
             self.fitted[name] = kind(store.grid).fit((store.field(row) for row in fitted), images, weight)
         rows = np.array([row for part in split.values() for row in part if store.has[row, column]])
         self.last = LastRotation(store.grid, store.frames["time"][rows], _Images(store, rows, band))
+        # Levels differ between archives, and one image is to be put together from many.
+        self.same_age = {}
+        sources = store.frames["source"][rows]
+        for source in np.unique(sources):
+            chosen = rows[sources == source]
+            self.same_age[source] = SameAge(store.grid, store.frames["time"][chosen], _Images(store, chosen, band))
 
     def predict(self, frame, field):
         images = {name: self.scaling.inverse(baseline.predict(field)) for name, baseline in self.fitted.items()}
-        turned = self.last.predict(self.store.frames["time"][frame])
-        return images if turned is None else {**images, BASELINES[-1]: turned}
+        time, source = self.store.frames["time"][frame], self.store.frames["source"][frame]
+        turned = self.last.predict(time)
+        if turned is not None:
+            images[BASELINES[-1]] = turned
+        image = self.same_age[source].predict(time)
+        if np.isfinite(image[self.store.grid.radius < 1]).mean() >= _COVERED:
+            images[REFERENCES[0]] = image
+        return images
 
 
 class _Images:
-    """Images of a store as a sequence that reads what is asked for."""
+    """Images of a store as a sequence that reads what is asked for, and keeps what may be asked for again."""
+
+    #: How many images are kept. Frames are scored in the order of time, each from those of three weeks around it.
+    kept = 128
 
     def __init__(self, store, rows, band):
-        self.store, self.rows, self.band = store, rows, band
+        self.rows = rows
+        self._read = lru_cache(self.kept)(lambda number: store.images(rows[number], [band])[0])
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, number):
-        return self.store.images(self.rows[number], [self.band])[0]
+        return self._read(number)
 
 
 def score_pair(synthetic, observed, band, store, frame, deviation=None):
@@ -270,7 +296,7 @@ def summarize(images, *, region="disk", block=0.25):
     `~astropy.table.Table`
         A row for each passband and method, models first: ``images``, ``blocks``; ``cc``, ``re`` and ``ppe10``, each
         with ``_low`` and ``_high`` (95 per cent; NaN for fewer than two blocks); ``structure`` (of the disk only),
-        ``within_68`` and ``within_95``; ``skill``, of the CC against the best baseline that has all images.
+        ``within_68`` and ``within_95``; ``skill``, of the CC against the best of the `BASELINES` that has all images.
     """
     rows = []
     for band in np.unique(images["passband"]):
@@ -317,4 +343,4 @@ def _cells(row):
     cells.append(f"{row['structure']:.2f}" if np.isfinite(row["structure"]) else "")
     within = [f"{100 * row[name]:.1f}" for name in ("within_68", "within_95") if np.isfinite(row[name])]
     cells.append(", ".join(f"{share} %" for share in within))
-    return (*cells, "" if row["method"] in BASELINES else f"{row['skill']:+.2f}".replace("-", "−"))
+    return (*cells, "" if row["method"] in (*BASELINES, *REFERENCES) else f"{row['skill']:+.2f}".replace("-", "−"))

@@ -16,11 +16,14 @@ __all__ = ["absolute_error", "discordance", "structure_error", "surprise"]
 #: Ends and middle of the fine scales in Mm, from large to small.
 _SCALES = tuple(np.geomspace(*sorted(FINE_SCALES.to_value("Mm"), reverse=True), 3))
 
+#: Directions of waves that are told apart: along rows and columns, and along both diagonals.
+_DIRECTIONS = 4
+
 #: Standard deviation in Mm of the surroundings of a pixel, in which power is averaged: some waves of the largest scale.
 _SURROUNDINGS = 80
 
-#: Below this power, of log2 of DN/s, there is no structure: it is that of variations by some 0.2 per cent.
-_FAINTEST = 1e-5
+#: Below this power, of log2 of DN/s, there is no structure: it is that of variations by some 0.1 per cent.
+_FAINTEST = 2.5e-6
 
 
 def absolute_error(predicted, targets, weight, ceiling, spread):
@@ -109,8 +112,9 @@ def structure_error(images, observed, ceiling, grid, wanted):
     How far the power at fine scales is from the observed, around every pixel.
 
     Images that are right on average over all that may be there are blurred. This asks for contrast at the scales of
-    `sunpy_mag2euv.metrics.structure_ratio`, in two octaves or so, and in every place for as much as there is in the
-    observed image: otherwise a network makes waves of one length in the one place where they do least harm.
+    `sunpy_mag2euv.metrics.structure_ratio`, in two octaves or so, in four directions, and in every place for as much as
+    there is in the observed image: otherwise a network makes stripes of one width and one direction in the one place
+    where they do least harm.
 
     Parameters
     ----------
@@ -129,21 +133,33 @@ def structure_error(images, observed, ceiling, grid, wanted):
     window = torch.from_numpy(spectrum_window(grid.radius)).to(images)
     observed, _, share = _known(observed, window.expand(len(images), -1, -1), ceiling)
     images = torch.minimum(images, ceiling[..., None, None])
-    low, middle, high = (1 / scale for scale in _SCALES)
     waves = torch.from_numpy(wave_numbers(grid.shape, grid.solar_radius)).to(images)
     around = torch.exp(-2 * (torch.pi * _SURROUNDINGS * waves).square())
+    parts = [torch.from_numpy(part).to(images) for part in _parts(grid)]
     # Where the window is low, the limb shows in the powers.
     inside = share * (window > 0.1)
     error = 0
-    for band in ((waves >= low) & (waves < middle), (waves >= middle) & (waves <= high)):
+    for part in parts:
         powers = []
         for image in (images, observed):
             values = torch.log2(image.clamp(min=0) + 1)
             values = (values - _over_pixels(values, share)[..., None, None]) * share
-            passed = torch.fft.ifft2(torch.fft.fft2(values) * band).real
+            passed = torch.fft.ifft2(torch.fft.fft2(values) * part).real
             powers.append(torch.fft.ifft2(torch.fft.fft2(passed.square()) * around).real.clamp(min=_FAINTEST))
         error = error + _over_pixels((powers[0].log() - powers[1].log() - np.log(wanted)).square(), inside)
-    return _mean(error / 2, inside)
+    return _mean(error / len(parts), inside)
+
+
+def _parts(grid):
+    """Which elements of an image's Fourier transform belong together: arrays of bool, for each scale and direction."""
+    low, middle, high = (1 / scale for scale in _SCALES)
+    waves = wave_numbers(grid.shape, grid.solar_radius)
+    octaves = (waves >= low) & (waves < middle), (waves >= middle) & (waves <= high)
+    rows, columns = (np.fft.fftfreq(number) for number in grid.shape)
+    # A wave and its opposite are one, so that directions repeat after half a turn.
+    turns = np.arctan2(rows[:, None], columns) / np.pi
+    direction = np.rint(turns * _DIRECTIONS) % _DIRECTIONS
+    return [octave & (direction == number) for octave in octaves for number in range(_DIRECTIONS)]
 
 
 def _known(targets, weight, ceiling):
