@@ -10,9 +10,9 @@ import numpy as np
 
 import astropy.units as u
 import sunpy.map
-from sunpy.coordinates import Helioprojective
 
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.preparation import check_helioprojective
 
 __all__ = ["SATURATION", "check_image", "check_map", "check_together", "intensity"]
 
@@ -112,13 +112,7 @@ def check_image(image, name):
     if image.wavelength is None:
         raise ValueError(f"{name} must say its passband; its header does not. Add the keywords WAVELNTH and WAVEUNIT")
     get_passband(image.wavelength)
-    frame = image.coordinate_frame
-    if not isinstance(frame, Helioprojective):
-        kind = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
-        raise ValueError(
-            f"{name} must be helioprojective (HPLN, HPLT), as seen by its observer; this one is in {kind}. "
-            "Use the image before it was remapped"
-        )
+    check_helioprojective(image.coordinate_frame, name, "the image before it was remapped")
     if unit.is_equivalent(u.DN) and _exposure(image) is None:
         raise ValueError(
             f"{name} is in DN, so it must have its exposure time; its header does not. Add EXPTIME in "

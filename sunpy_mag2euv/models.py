@@ -8,6 +8,7 @@ weights need no new code. `registry.toml` lists the published ones.
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import re
 import tomllib
@@ -396,15 +397,21 @@ class ImageModel(Model):
 
         return torch.from_numpy(image_planes(self.planes, images, self.input_scalings, self.grid))
 
-    def run(self, images, device):
+    def run(self, images, device, answers=None):
         """
         Images → network output, by way of `inputs`.
+
+        A model that takes any images is asked about every single one and every two of them, and its answers are put
+        together, each with the weight that it gives itself: the inverse of its variance. Sets of images to learn from
+        are few, so that what a network makes of many images at once is learnt less well than what it makes of two.
 
         Parameters
         ----------
         images : dict
             As `inputs` takes it.
         device : `torch.device`
+        answers : dict, optional
+            Answers so far to parts of the same images, by the passbands of the part; the new ones are added.
 
         Returns
         -------
@@ -413,8 +420,26 @@ class ImageModel(Model):
         """
         import torch
 
+        answers = {} if answers is None else answers
+        parts = self._parts(images)
         with torch.inference_mode():
-            return self.network(device)(self.inputs(images)[None].to(device))[0]
+            for part in parts:
+                if part not in answers:
+                    inputs = self.inputs({band: images[band] for band in part})
+                    answers[part] = self.network(device)(inputs[None].to(device))[0]
+            if len(parts) == 1:
+                return answers[parts[0]]
+            known = {band: np.isfinite(image) for band, image in images.items()}
+            known = np.stack([np.logical_or.reduce([known[band] for band in part]) for part in parts])
+            together = torch.stack([answers[part] for part in parts])
+            return _weighted(together, torch.from_numpy(known).to(together), len(self.image_scalings))
+
+    def _parts(self, images):
+        """What the network is asked about: passbands out of those of ``images``."""
+        bands = sorted(images)
+        if not self.selective or len(bands) < 2:
+            return [tuple(bands)]
+        return [part for size in (1, 2) for part in itertools.combinations(bands, size)]
 
     def record(self):
         """Everything but the weights, as plain data for JSON."""
@@ -431,6 +456,25 @@ class ImageModel(Model):
             levels=_by_number(record["levels"]),
             **kwargs,
         )
+
+
+def _weighted(answers, known, count):
+    """
+    Mean of answers (answers, planes, rows, columns), by what they say of their own errors.
+
+    An answer for a pixel in which nothing was ``known`` (answers, rows, columns) counts only if there is no other. The
+    deviation is that of an observation drawn at random from what the answers say, which are far from independent.
+    """
+    import torch
+
+    images, logarithms = answers.split([count, answers.shape[1] - count], dim=1)
+    weights = (known[:, None] + 1e-6) * (torch.exp(-2 * logarithms) if logarithms.shape[1] else 1)
+    weights = weights / weights.sum(dim=0)
+    mean = (weights * images).sum(dim=0)
+    if not logarithms.shape[1]:
+        return mean
+    variance = (weights * (torch.exp(2 * logarithms) + (images - mean).square())).sum(dim=0)
+    return torch.cat([mean, variance.log() / 2])
 
 
 def model_from_record(record, **kwargs):

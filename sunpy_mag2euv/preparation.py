@@ -23,6 +23,7 @@ __all__ = [
     "Disk",
     "Magnetograph",
     "PreparedField",
+    "check_helioprojective",
     "check_observer",
     "describe",
     "field_of_view",
@@ -234,13 +235,33 @@ def _check(magnetogram):
         # What the header lacks is checked next.
         warnings.simplefilter("ignore", SunpyMetadataWarning)
         frame = magnetogram.coordinate_frame
-    if not isinstance(frame, Helioprojective):
-        name = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
-        raise ValueError(
-            "the magnetogram must be helioprojective (HPLN, HPLT), as seen by its observer; this Map is in "
-            f"{name}. Use the full-disk magnetogram, or a cutout of it, instead of a remapped patch or chart"
-        )
+    better = "the full-disk magnetogram, or a cutout of it, instead of a remapped patch or chart"
+    check_helioprojective(frame, "the magnetogram", better)
     check_observer(magnetogram, "the magnetogram")
+
+
+def check_helioprojective(frame, name, better):
+    """
+    Refuse the coordinates of a Map that does not show the Sun as its observer sees it.
+
+    Parameters
+    ----------
+    frame : `~astropy.coordinates.BaseCoordinateFrame` or None
+        Of the Map.
+    name : str
+        What to call it.
+    better : str
+        What to use instead.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not isinstance(frame, Helioprojective):
+        kind = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
+        raise ValueError(
+            f"{name} must be helioprojective (HPLN, HPLT), as seen by its observer; this one is in {kind}. Use {better}"
+        )
 
 
 def check_observer(image, name):

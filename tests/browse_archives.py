@@ -1,6 +1,10 @@
 """The archives of browse images in miniature, for the tests of what reads them."""
 
+import runpy
+import sys
+
 import numpy as np
+import pytest
 
 from sunpy_mag2euv.training import browse, sets
 
@@ -35,6 +39,14 @@ def write_archives(directory):
             images[f"aia_{passband:04d}"] = codes
             images[f"index_{passband:04d}"] = np.arange(len(times), dtype=np.int32)
         np.savez(directory / f"{name}.npz", time=np.array(times), magnetogram=field, **images)
+
+
+def as_command(module, *arguments):
+    """What ``python -m`` does, without another process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, module.__name__)
+        patch.setattr(sys, "argv", [module.__file__, *map(str, arguments)])
+        runpy.run_module(module.__name__, run_name="__main__")
 
 
 def write_sets(directory):

@@ -713,7 +713,7 @@ def test_run_of_a_translator(translator, of_two, images):
         assert answer.shape == (planes, 256, 256)
         assert not answer.requires_grad
         assert torch.isfinite(answer).all()
-        torch.testing.assert_close(answer, model.network(device)(model.inputs(images)[None])[0])
+    torch.testing.assert_close(answer, of_two.network(device)(of_two.inputs(images)[None])[0])
     made, deviations = translator.outputs(translator.run(images, device))
     assert made.unit == deviations.unit == u.DN / u.s
     assert made.shape == deviations.shape == (9, 256, 256)
@@ -724,6 +724,65 @@ def test_run_of_a_translator(translator, of_two, images):
     made, deviations = of_two.outputs(of_two.run(images, device))
     assert made.shape == (1, 256, 256)
     assert deviations is None
+
+
+def alone(model, images, *bands):
+    """What the network itself says to some of the images."""
+    device = torch.device("cpu")
+    return model.network(device)(model.inputs({band: images[band] for band in bands})[None])[0].detach().double()
+
+
+def test_a_translator_puts_together_what_it_says_to_one_and_two_images(translator, images):
+    given = {band: images[band] for band in (304, 131, 1700)}
+    answer = translator.run(given, torch.device("cpu")).double()
+    parts = [(131,), (304,), (1700,), (131, 304), (131, 1700), (304, 1700)]
+    answers = torch.stack([alone(translator, images, *part) for part in parts])
+    known = torch.tensor(np.stack([np.any([np.isfinite(images[band]) for band in part], axis=0) for part in parts]))
+    means, deviations = answers[:, :9], answers[:, 9:].exp()
+    weights = known[:, None] / deviations**2
+    mean = (weights * means).sum(0) / weights.sum(0)
+    variance = (weights * (deviations**2 + (means - mean) ** 2)).sum(0) / weights.sum(0)
+    # There is no place in which none of the three is known.
+    torch.testing.assert_close(answer[:9], mean, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(answer[9:], variance.log() / 2, atol=1e-4, rtol=1e-4)
+
+
+def test_where_no_image_is_known_there_is_an_answer(translator, images):
+    given = {band: np.where(translator.grid.radius < 0.5, images[band], np.nan) for band in (131, 171, 193)}
+    answer = translator.run(given, torch.device("cpu"))
+    assert torch.isfinite(answer).all()
+    one, two = (translator.run({band: given[band]}, torch.device("cpu")) for band in (131, 171))
+    assert not torch.allclose(answer, one)
+    assert not torch.allclose(answer, two)
+
+
+def test_one_image_is_answered_by_the_network_as_it_is(translator, images):
+    answer = translator.run({193: images[193]}, torch.device("cpu"))
+    torch.testing.assert_close(answer.double(), alone(translator, images, 193))
+
+
+def test_a_translator_without_deviations_takes_the_mean(translator, images):
+    planes = slice(None, translator.architecture["out_channels"])
+    state = {name: value[planes] if name.startswith("read.") else value for name, value in translator.state.items()}
+    plain = dataclasses.replace(translator, architecture={**translator.architecture, "deviations": False}, state=state)
+    whole = {band: np.nan_to_num(images[band], nan=1.0) for band in (94, 211)}
+    answer = plain.run(whole, torch.device("cpu"))
+    said = torch.stack([alone(plain, whole, *part) for part in ((94,), (211,), (94, 211))])
+    torch.testing.assert_close(answer.double(), said.mean(0), atol=1e-5, rtol=1e-5)
+
+
+def test_answers_are_kept_for_other_parts_of_the_same_images(translator, images, monkeypatch):
+    device, answers = torch.device("cpu"), {}
+    first = translator.run({band: images[band] for band in (171, 94)}, device, answers)
+    assert set(answers) == {(94,), (171,), (94, 171)}
+    second = {band: images[band] for band in (94, 171, 335)}
+    expected = translator.run(second, device)
+    asked = []
+    inputs = ImageModel.inputs
+    monkeypatch.setattr(ImageModel, "inputs", lambda model, given: asked.append(tuple(given)) or inputs(model, given))
+    torch.testing.assert_close(translator.run(second, device, answers), expected)
+    assert asked == [(335,), (94, 335), (171, 335)]
+    torch.testing.assert_close(translator.run({band: images[band] for band in (94, 171)}, device, answers), first)
 
 
 def test_a_translator_answers_to_whatever_there_is(translator, images):

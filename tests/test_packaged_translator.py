@@ -33,27 +33,32 @@ def test_any_passbands_from_any_others(model):
     assert set(model.levels) == set(PASSBANDS)
 
 
-def test_made_up_images():
-    given = sample_aia_maps([131, 171, 211])
+@pytest.fixture(scope="module")
+def made_up():
+    """Images by passband, of one made-up Sun."""
+    bands = (131, 171, 193, 211)
+    return dict(zip(bands, sample_aia_maps(bands), strict=True))
+
+
+def test_made_up_images(made_up):
+    given = [made_up[band] for band in (131, 171, 211)]
     image = mag2euv.translate(given, 193)
     assert image.meta["instrume"] == "AIA_SYNTHETIC"
     assert image.meta["validity"] == "good"
     disk = load_model(DEFAULT_TRANSLATOR).grid.radius < 1
-    (expected,) = sample_aia_maps([193])
-    assert correlation(image.data[disk], expected.data[disk]) > 0.7
+    assert correlation(image.data[disk], made_up[193].data[disk]) > 0.7
     assert np.all(image.uncertainty.array[disk] > 0)
 
 
-def test_scarce_passbands_warn():
-    (given,) = sample_aia_maps([171])
+def test_scarce_passbands_warn(made_up):
     with pytest.warns(SunpyUserWarning, match="1600 Å: the weights rest on . images"):
-        image = mag2euv.translate(given, 1600)
+        image = mag2euv.translate(made_up[171], 1600)
     assert "scarce passband" in image.meta["validity"]
 
 
-def test_what_is_outside_a_cutout_does_not_matter_much():
+def test_what_is_outside_a_cutout_does_not_matter_much(made_up):
     """Far from its edges, a cutout of all inputs gives nearly what the whole disk gives."""
-    given = sample_aia_maps([171, 211])
+    given = [made_up[171], made_up[211]]
     whole = mag2euv.translate(given, 193)
     window = np.s_[70:170, 60:180]
     cutouts = [

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from browse_archives import PERIODS, write_archives
+from browse_archives import PERIODS, as_command, write_archives
 
 from sunpy_mag2euv.training import browse
 from sunpy_mag2euv.training.problems import find_problems
@@ -23,7 +23,7 @@ def data(archives):
 @pytest.fixture(scope="module")
 def store(archives, tmp_path_factory):
     path = tmp_path_factory.mktemp("browse") / "store"
-    browse.write_store(archives, path)
+    as_command(browse, archives, path)
     return Store.open(path)
 
 
@@ -131,8 +131,7 @@ def test_the_store_says_what_its_images_are(store):
     assert store.calibration[335].startswith("level uncertain")
     # In miniature, every passband is scarce.
     assert list(store.caveats) == list(browse.STRETCHES)
-    count = store.has[:, store.columns([171])[0]].sum()
-    assert f"rest on {count} images" in store.caveats[171]
+    assert "rest on few images" in store.caveats[171]
 
 
 def test_the_store_has_no_problems(store):

@@ -1,8 +1,10 @@
 import contextlib
 import itertools
 import json
+import os
 import shutil
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -292,9 +294,13 @@ def test_the_search_follows_the_best(four, tmp_path, pretended):
     assert executor.tasks == expected
     assert asked(of_method(table, NETWORK)) == set(expected)
     found_path = greedy_path(table)
-    assert [to_passbands(name) for name in found_path["inputs"]] == path[1:]
+    assert [tuple(sorted(to_passbands(name))) for name in found_path["inputs"]] == path[1:]
     assert list(found_path["size"]) == [1, 2, 3]
-    # That of the regression is its own, and its names are in the order of the channels.
+    # In the order in which they were added, where those of combinations ascend.
+    assert len(set().union(*path)) == 3
+    for fewer, more in itertools.pairwise(found_path["inputs"]):
+        assert more.startswith(f"{fewer}+")
+    # That of the regression is its own.
     regressed = greedy_path(table, REGRESSION)
     for fewer, more in itertools.pairwise(map(to_passbands, regressed["inputs"])):
         assert set(fewer) < set(more)
@@ -311,7 +317,20 @@ def test_all_combinations_can_be_tried(study, tmp_path, pretended):
     assert executor.tasks == PAIRS
     assert asked(of_method(table, NETWORK)) == asked(of_method(table, REGRESSION)) == {*SINGLE, *PAIRS}
     assert names_in(directory) == files_of(*SINGLE, *PAIRS)
-    assert list(greedy_path(table)["inputs"]) == ["304", "171+304"]
+    assert list(greedy_path(table)["inputs"]) == ["304", "304+171"]
+
+
+def test_an_exhaustive_study_goes_on_from_a_search(study, tmp_path, pretended):
+    """What the search has done has the same names, in whatever order it found the inputs."""
+    pretended(lambda inputs, target: sum(inputs) / (1000 + target))
+    config, directory, searched, executor = study[0], tmp_path / "study", Here(), Here()
+    found = run_study(config, directory, sizes=2, executor=searched)
+    assert list(greedy_path(found)["inputs"]) == ["304", "304+171"]
+    assert names_in(directory) == files_of(*searched.tasks)
+    table = run_study(config, directory, sizes=2, exhaustive=True, executor=executor)
+    assert executor.tasks == [((131, 171), 304)]
+    assert asked(of_method(table, NETWORK)) == {*SINGLE, *PAIRS}
+    assert names_in(directory) == files_of(*SINGLE, *PAIRS)
 
 
 def test_the_path_ends_where_nothing_contains_the_best():
@@ -319,7 +338,7 @@ def test_the_path_ends_where_nothing_contains_the_best():
     names = ("inputs", "size", "target", "cc")
     table = Table(rows=rows, names=names)
     table["method"], table["cc_log"] = NETWORK, table["cc"]
-    assert list(greedy_path(table)["inputs"]) == ["131", "94+131"]
+    assert list(greedy_path(table)["inputs"]) == ["131", "131+94"]
     assert list(greedy_path(table[:3])["inputs"]) == ["131"]
     with pytest.raises(ValueError, match="no method 'guess'; it has one network each"):
         greedy_path(table, "guess")
@@ -444,6 +463,44 @@ def test_what_is_still_to_come_is_called_off_if_a_network_fails(four, tmp_path):
         run_study(four, tmp_path / "study", executor=Stuck())
     assert len(futures) == 12
     assert [future.cancelled() for future in futures] == [True] * 2 + [False] + [True] * 9
+
+
+class Dying(Here):
+    """Does what it is given at once, but for the third task, at which its process ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+    def submit(self, function, *arguments):
+        if len(self.tasks) == 2:
+            return self.pool.submit(os._exit, 1)
+        return super().submit(function, *arguments)
+
+    def shutdown(self, **settings):
+        self.pool.shutdown(**settings)
+
+
+def test_a_worker_process_that_ends_is_said_in_a_line_and_the_study_goes_on(
+    study, tmp_path, pretended, capsys, monkeypatch
+):
+    pretended(lambda inputs, target: 0.5)
+    config, directory = study[0], tmp_path / "study"
+    message = "a worker process ended unexpectedly, most likely because memory ran out; the networks that are finished"
+    with Dying() as executor, pytest.raises(ChildProcessError, match=message):
+        run_study(config, directory, sizes=1, executor=executor)
+    assert names_in(directory) == files_of(*SINGLE[:2]) - {TABLE}
+    # The command's process did not end with it, and says the same.
+    monkeypatch.setattr(channels, "processes", lambda count: Dying())
+    arguments = ["channels", str(study[1].parent / "run.toml"), "-o", str(directory), "--sizes", "1"]
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith(f"mag2euv: error: {message}")
+    assert "Traceback" not in said
+    executor = Here()
+    run_study(config, directory, sizes=1, executor=executor)
+    assert executor.tasks == SINGLE[4:]
+    assert names_in(directory) == files_of(*SINGLE)
 
 
 # -- Networks that take any channels -----------------------------------------------------------------------------------

@@ -272,8 +272,9 @@ _PROVENANCE = (
     "2010-2012, 2015 and 2023; not the 8544 simultaneous pairs of Park et al. 2019"
 )
 
+#: A store does not know how many of them a network will be trained on; the weights say so themselves.
 _SCARCE = (
-    "the weights rest on {count} images of this passband, of uncertain brightness: "
+    "the weights rest on few images of this passband, of uncertain brightness: "
     "structure and level of the result are illustrative"
 )
 
@@ -321,7 +322,7 @@ def write_store(directory, path):
         list(STRETCHES),
         provenance=_PROVENANCE,
         calibration={band: calibration(band) for band in STRETCHES},
-        caveats={band: _SCARCE.format(count=count) for band, count in counts.items() if count < 10},
+        caveats={band: _SCARCE for band, count in counts.items() if count < 10},
         weights={name: pixel_weight() for name in ARCHIVES},
     )
     for row, archive in enumerate(tqdm(data.archive, unit="frame")):
@@ -331,13 +332,15 @@ def write_store(directory, path):
     return store
 
 
-def main():
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m sunpy_mag2euv.training.browse", description="Archives to a store.")
+def main(module="browse", write=write_store):
+    """Command line of this module, and of others that make a store of the archives."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m sunpy_mag2euv.training.{module}", description="Archives to a store."
+    )
     parser.add_argument("directory", help="of the browse archives")
     parser.add_argument("store", help="to write")
     arguments = parser.parse_args()
-    write_store(arguments.directory, arguments.store)
+    write(arguments.directory, arguments.store)
 
 
 if __name__ == "__main__":

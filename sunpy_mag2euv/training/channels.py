@@ -16,7 +16,7 @@ import os
 import shutil
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -91,6 +91,8 @@ def run_study(config, directory, *, sizes=3, exhaustive=False, models=(), execut
         If the planes are others or there are inputs already, there are not so many channels or the store has not got
         them, the directory belongs to another configuration, a combination has no frame to train on or to test, or a
         model has another grid than the store or does not take any subset of the channels.
+    ChildProcessError
+        If a worker process of `processes` ended unexpectedly. What is finished is kept.
     """
     directory = Path(directory)
     bands = config["data"]["passbands"]
@@ -151,13 +153,18 @@ def _train_all(config, directory, shares, executor):
     missing = [task for task in shares if not all(file.is_file() for file in _files(directory, *task))]
     if not missing:
         return
-    futures = [
-        executor.submit(_train_one, _specialized(config, inputs, [target]), directory, inputs, target, share)
-        for (inputs, target), share in ((task, shares[task]) for task in missing)
-    ]
+    futures = []
     try:
+        for inputs, target in missing:
+            one = _specialized(config, inputs, [target])
+            futures.append(executor.submit(_train_one, one, directory, inputs, target, shares[inputs, target]))
         for future in tqdm(as_completed(futures), total=len(futures), unit="network"):
             future.result()
+    except BrokenExecutor as error:
+        raise ChildProcessError(
+            "a worker process ended unexpectedly, most likely because memory ran out; the networks that are finished "
+            "are kept: run the same again to go on from there, with fewer processes if memory was the reason"
+        ) from error
     finally:
         for future in futures:
             future.cancel()
@@ -226,7 +233,8 @@ def greedy_path(table, method=NETWORK):
     Returns
     -------
     `~astropy.table.Table`
-        The row of `~sunpy_mag2euv.training.combinations.summarize` for each size.
+        The row of `~sunpy_mag2euv.training.combinations.summarize` for each size, whose ``inputs`` are in the order in
+        which they were added.
 
     Raises
     ------
@@ -241,7 +249,8 @@ def greedy_path(table, method=NETWORK):
             break
         # Sorted by correlation.
         row = summary[better][0]
-        best = to_passbands(row["inputs"])
+        best += tuple(band for band in to_passbands(row["inputs"]) if band not in best)
+        row["inputs"] = "+".join(map(str, best))
         path.append(row)
     return Table(rows=path, names=summary.colnames)
 

@@ -48,7 +48,7 @@ def combinations(passbands, size, given=()):
     Returns
     -------
     list of tuple
-        Inputs (tuple of int, those given first) and target (int).
+        Inputs (tuple of int, ascending) and target (int).
 
     Examples
     --------
@@ -63,7 +63,7 @@ def combinations(passbands, size, given=()):
     """
     rest = [band for band in passbands if band not in given]
     return [
-        ((*given, *more), target)
+        (tuple(sorted((*given, *more))), target)
         for more in itertools.combinations(rest, size - len(given))
         for target in rest
         if target not in more
@@ -133,17 +133,23 @@ def score_model(model, store, rows, tasks, *, method=None):
     for inputs, target in tasks:
         targets.setdefault(tuple(inputs), []).append(target)
 
-    def answer(given):
-        images, deviations = model.outputs(model.run(given, torch.device("cpu")))
-        return {
-            band: (images[number].value, None if deviations is None else deviations[number].value)
-            for number, band in enumerate(bands)
-        }
+    def of_frame(images):
+        answers = {}
+
+        def answer(inputs):
+            given = {band: images[band] for band in inputs}
+            made, deviations = model.outputs(model.run(given, torch.device("cpu"), answers))
+            return {
+                band: (made[number].value, None if deviations is None else deviations[number].value)
+                for number, band in enumerate(bands)
+            }
+
+        return answer
 
     # The paper's networks draw dropout when they generate, too.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return _score(answer, targets, store, rows, method or model.name)
+        return _score(of_frame, targets, store, rows, method or model.name)
 
 
 def tasks_of(model, sizes=3):
@@ -204,15 +210,19 @@ def score_regression(store, split, tasks):
         fits[inputs, target] = np.linalg.lstsq(products[:-1, :-1], products[:-1, -1], rcond=1e-10)[0]
         targets.setdefault(inputs, []).append(target)
 
-    def answer(given):
-        inputs = tuple(given)
-        logarithms = [np.log(_positive(image)) for image in given.values()]
-        return {
-            target: (np.exp(np.tensordot(fits[inputs, target][:-1], logarithms, 1) + fits[inputs, target][-1]), None)
-            for target in targets[inputs]
-        }
+    def of_frame(images):
+        logarithms = {band: np.log(_positive(image)) for band, image in images.items()}
 
-    return _score(answer, targets, store, split["test"], REGRESSION)
+        def answer(inputs):
+            given = [logarithms[band] for band in inputs]
+            return {
+                target: (np.exp(np.tensordot(fits[inputs, target][:-1], given, 1) + fits[inputs, target][-1]), None)
+                for target in targets[inputs]
+            }
+
+        return answer
+
+    return _score(of_frame, targets, store, split["test"], REGRESSION)
 
 
 def _positive(image):
@@ -220,8 +230,8 @@ def _positive(image):
     return np.maximum(image, 0.1)
 
 
-def _score(answer, targets, store, rows, method):
-    """Score what ``answer(images by passband)`` gives, by passband with the standard deviation, for every frame."""
+def _score(of_frame, targets, store, rows, method):
+    """Score what ``of_frame(images)(inputs)`` gives for every frame: by passband, the image and its deviation."""
     found = []
     for row in rows:
         frame, rotation = str(store.frames["name"][row]), float(store.frames["rotation"][row])
@@ -230,12 +240,12 @@ def _score(answer, targets, store, rows, method):
             for band, image, there in zip(store.passbands, store.images(row), store.has[row], strict=True)
             if there
         }
-        unsaturated = store.unsaturated(row, list(images))
+        answer = of_frame(store.unsaturated(row, list(images)))
         for inputs, asked in targets.items():
             wanted = [target for target in asked if target in images]
             if not wanted or not set(inputs) <= set(images):
                 continue
-            answers = answer({band: unsaturated[band] for band in inputs})
+            answers = answer(inputs)
             for target in wanted:
                 scores = score_pair(answers[target][0], images[target], target, store, row, answers[target][1])
                 # Inputs and target may be known in different places.
@@ -266,7 +276,7 @@ def summarize(table):
     -----
     An image without contrast correlates with nothing, and counts as 0.
     """
-    rows = []
+    table, rows = _named_alike(table), []
     for group in table.group_by(["method", "inputs"]).groups:
         targets = list(group.group_by("target").groups)
         by_target = [(int(target["target"][0]), _mean(target["cc"])) for target in targets]
@@ -296,7 +306,7 @@ def added(table):
         ``added``, ``targets`` (how many), ``before`` and ``after``: mean correlations over the targets that are made
         either way.
     """
-    rows = []
+    table, rows = _named_alike(table), []
     for group in table.group_by("method").groups:
         scores = {}
         for row in group.group_by(["inputs", "target"]).groups:
@@ -307,7 +317,7 @@ def added(table):
                 after = scores.get(inputs | {band}, {})
                 if common := sorted(before.keys() & after.keys()):
                     means = [np.mean([score[target] for target in common]) for score in (before, after)]
-                    rows.append((group["method"][0], to_name(sorted(inputs)), band, len(common), *means))
+                    rows.append((group["method"][0], to_name(inputs), band, len(common), *means))
     return Table(rows=rows, names=("method", "inputs", "added", "targets", "before", "after"))
 
 
@@ -335,6 +345,13 @@ def of_method(table, method):
         there = ", ".join(dict.fromkeys(table["method"]))
         raise ValueError(f"the table has no method {method!r}; it has {there}")
     return chosen
+
+
+def _named_alike(table):
+    """The same rows, with one name for a combination in whatever order an older table has its inputs."""
+    table = table.copy()
+    table["inputs"] = [to_name(to_passbands(name)) for name in table["inputs"]]
+    return table
 
 
 def _mean(scores):
@@ -382,10 +399,10 @@ def write_table(summary, path, title):
 
 
 def to_name(inputs):
-    """Passbands (int) as tables have them, such as "131+1600"."""
-    return "+".join(map(str, inputs))
+    """Passbands (int) as files and tables have them, such as "131+1600": ascending, whatever their order."""
+    return "+".join(map(str, sorted(inputs)))
 
 
 def to_passbands(name):
-    """Inverse of `to_name`."""
+    """Inverse of `to_name`; of names in another order, too."""
     return tuple(map(int, name.split("+")))

@@ -7,7 +7,6 @@ The sets are those of ``aia_sets_512``, and of the browse-image archives (`sunpy
 with more than one passband. Where an image is in two archives, that of ``aia_sets_512`` is taken.
 """
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,8 @@ _OTHERS = ("hourly_2012", "daily_2010_2011", "same_time_2023")
 
 _PROVENANCE = "8-bit SDO browse images (JPEG, 4.8 arcsec), 2010-2012, 2015, 2023 and 2025; not calibrated AIA data"
 
-_SCARCE = "the weights rest on {count} images of this passband, of uncertain brightness: its level is illustrative"
+#: A store does not know how many of them a network will be trained on; the weights say so themselves.
+_SCARCE = "the weights rest on few images of this passband, of uncertain brightness: its level is illustrative"
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def write_store(directory, path):
         list(browse.STRETCHES),
         provenance=_PROVENANCE,
         calibration={band: browse.calibration(band) for band in browse.STRETCHES},
-        caveats={band: _SCARCE.format(count=count) for band, count in counts.items() if count < 10},
+        caveats={band: _SCARCE for band, count in counts.items() if count < 10},
         weights={name: browse.pixel_weight() for name in (ARCHIVE, *_OTHERS)},
     )
     for row, (archive, images) in enumerate(zip(tqdm(sets.archive, unit="set"), sets.images, strict=True)):
@@ -151,14 +151,5 @@ def write_store(directory, path):
     return store
 
 
-def main():
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="python -m sunpy_mag2euv.training.sets", description="Archives to a store.")
-    parser.add_argument("directory", help="of the browse archives")
-    parser.add_argument("store", help="to write")
-    arguments = parser.parse_args()
-    write_store(arguments.directory, arguments.store)
-
-
 if __name__ == "__main__":
-    main()
+    browse.main("sets", write_store)
