@@ -157,6 +157,10 @@ class Model:
         mean, deviation = (torch.stack(planes, dim=-3) for planes in zip(*pairs, strict=True))
         return mean, None if certain else deviation
 
+    def estimate(self, scaled):
+        """What ``run`` returns → mean and standard deviation as of `moments`: those of the one answer that there is."""
+        return self.moments(scaled)
+
     def outputs(self, scaled):
         """
         Network output → images.
@@ -164,7 +168,7 @@ class Model:
         Parameters
         ----------
         scaled : `torch.Tensor`
-            Shape (planes, rows, columns).
+            As ``run`` returns it.
 
         Returns
         -------
@@ -173,7 +177,7 @@ class Model:
         deviations : `~astropy.units.Quantity` or None
             Their standard deviations, same shape; None if the network gives none.
         """
-        images, deviations = self.moments(scaled.detach().cpu().float())
+        images, deviations = self.estimate(scaled.detach().cpu().float())
         if deviations is not None:
             factors = [self.deviation_factors.get(band, 1) for band in self.image_scalings]
             deviations = _quantity(deviations.numpy() * np.array(factors)[:, None, None])
@@ -401,9 +405,9 @@ class ImageModel(Model):
         """
         Images → network output, by way of `inputs`.
 
-        A model that takes any images is asked about every single one and every two of them, and its answers are put
-        together, each with the weight that it gives itself: the inverse of its variance. Sets of images to learn from
-        are few, so that what a network makes of many images at once is learnt less well than what it makes of two.
+        A model that takes any images is asked about every single one and every two of them, see `estimate`. Sets of
+        images to learn from are few, so that what a network makes of many images at once is learnt less well than what
+        it makes of two.
 
         Parameters
         ----------
@@ -416,7 +420,8 @@ class ImageModel(Model):
         Returns
         -------
         `torch.Tensor`
-            Shape (planes, rows, columns), as `outputs` takes it.
+            Shape (planes, rows, columns), or (answers, planes, rows, columns) if there are several. Of several, each is
+            NaN where none of its images is known.
         """
         import torch
 
@@ -429,10 +434,43 @@ class ImageModel(Model):
                     answers[part] = self.network(device)(inputs[None].to(device))[0]
             if len(parts) == 1:
                 return answers[parts[0]]
-            known = {band: np.isfinite(image) for band, image in images.items()}
-            known = np.stack([np.logical_or.reduce([known[band] for band in part]) for part in parts])
-            together = torch.stack([answers[part] for part in parts])
-            return _weighted(together, torch.from_numpy(known).to(together), len(self.image_scalings))
+            known = {band: torch.from_numpy(np.isfinite(image)).to(device) for band, image in images.items()}
+            seen = [torch.stack([known[band] for band in part]).any(dim=0) for part in parts]
+            return torch.stack([answers[part].where(there, np.nan) for part, there in zip(parts, seen, strict=True)])
+
+    def estimate(self, scaled):
+        """
+        What the network's answers say of the images, in DN/s.
+
+        Several answers are a mixture, in which the weight of each is the square of its mean over its deviation, pixel
+        by pixel: how well it claims to know. The deviation is that of the mixture: what the answers say of their own
+        errors, and how far they are apart. It is not less than those of single answers, as it would be for independent
+        ones, which they are not.
+
+        Parameters
+        ----------
+        scaled : `torch.Tensor`
+            As `run` returns it.
+
+        Returns
+        -------
+        mean, deviation : `torch.Tensor`
+            Shape (passbands, rows, columns); the deviation is None for a network without deviations, whose answers
+            weigh the same. NaN where several answers are, all of them.
+        """
+        mean, deviation = self.moments(scaled)
+        if scaled.ndim == 3:
+            return mean, deviation
+        known = mean.isfinite()
+        # A mean of nought is no reason to have no weight at all.
+        weights = known * (1 if deviation is None else (mean / deviation).square().nan_to_num() + 1e-6)
+        weights = weights / weights.sum(dim=0)
+        each = mean.nan_to_num()
+        mean = (weights * each).sum(dim=0)
+        if deviation is None:
+            return mean, None
+        variances = deviation.nan_to_num().square() + (each - mean).square()
+        return mean, (weights * variances).sum(dim=0).sqrt()
 
     def _parts(self, images):
         """What the network is asked about: passbands out of those of ``images``."""
@@ -456,25 +494,6 @@ class ImageModel(Model):
             levels=_by_number(record["levels"]),
             **kwargs,
         )
-
-
-def _weighted(answers, known, count):
-    """
-    Mean of answers (answers, planes, rows, columns), by what they say of their own errors.
-
-    An answer for a pixel in which nothing was ``known`` (answers, rows, columns) counts only if there is no other. The
-    deviation is that of an observation drawn at random from what the answers say, which are far from independent.
-    """
-    import torch
-
-    images, logarithms = answers.split([count, answers.shape[1] - count], dim=1)
-    weights = (known[:, None] + 1e-6) * (torch.exp(-2 * logarithms) if logarithms.shape[1] else 1)
-    weights = weights / weights.sum(dim=0)
-    mean = (weights * images).sum(dim=0)
-    if not logarithms.shape[1]:
-        return mean
-    variance = (weights * (torch.exp(2 * logarithms) + (images - mean).square())).sum(dim=0)
-    return torch.cat([mean, variance.log() / 2])
 
 
 def model_from_record(record, **kwargs):

@@ -286,7 +286,7 @@ def test_the_table_of_a_translator_has_its_inputs(any_exported, one_run, sets, t
 
     export(one_run[1], tmp_path / "two.safetensors")
     _, *rows = cells(tmp_path / "two.rst")
-    assert [row[:2] for row in rows] == [["193+131", "1"]]
+    assert [row[:2] for row in rows] == [["131+193", "1"]]
 
 
 def test_nothing_is_written_of_a_translator_unless_there_are_scores(tmp_path, any_run):

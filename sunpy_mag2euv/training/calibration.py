@@ -67,7 +67,7 @@ def find_factors(model, store, rows):
         chosen.update(found[:: max(1, len(found) // _FRAMES)])
     for row in tqdm(sorted(chosen), desc="calibrating", unit="frame", leave=False):
         output = model.run(frames.given(row), torch.device("cpu"))
-        images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in model.moments(output))
+        images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in model.estimate(output))
         for band in frames.asked(row):
             observed, ceiling = store.images(row, [band])[0], store.ceilings[row, columns[band]]
             off = standard_errors(images[band], deviations[band], observed, ceiling)
