@@ -138,13 +138,15 @@ def structure_error(images, observed, ceiling, grid, wanted):
     parts = [torch.from_numpy(part).to(images) for part in _parts(grid)]
     # Where the window is low, the limb shows in the powers.
     inside = share * (window > 0.1)
+    transforms = []
+    for image in (images, observed):
+        values = torch.log2(image.clamp(min=0) + 1)
+        transforms.append(torch.fft.fft2((values - _over_pixels(values, share)[..., None, None]) * share))
     error = 0
     for part in parts:
         powers = []
-        for image in (images, observed):
-            values = torch.log2(image.clamp(min=0) + 1)
-            values = (values - _over_pixels(values, share)[..., None, None]) * share
-            passed = torch.fft.ifft2(torch.fft.fft2(values) * part).real
+        for transform in transforms:
+            passed = torch.fft.ifft2(transform * part).real
             powers.append(torch.fft.ifft2(torch.fft.fft2(passed.square()) * around).real.clamp(min=_FAINTEST))
         error = error + _over_pixels((powers[0].log() - powers[1].log() - np.log(wanted)).square(), inside)
     return _mean(error / len(parts), inside)

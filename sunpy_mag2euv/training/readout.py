@@ -24,8 +24,7 @@ __all__ = ["Sample", "extend", "fit", "leave_one_out", "read_sample", "score_lef
 #: Strength of the penalty on the coefficients of features with unit variance, for pixels whose weights add up to one.
 #: On the passbands that are not scarce, read in the same way from the few frames that have all passbands, the mean
 #: correlation hardly depends on it (0.01 to 0.3: within 0.01). This much is what 1600 and 1700 Å need to do better than
-#: climatology and power law on each of their images; with a tenth of it they do not, on the one whose magnetogram is of
-#: another kind.
+#: climatology and power law on each of their images; with a tenth of it they do not, on two of ten.
 _PENALTY = 0.3
 
 #: Mean of the natural logarithm of the absolute value of a standard normal variable, -(γ + ln 2)/2.
