@@ -18,8 +18,8 @@ import matplotlib.pyplot as plt
 
 from astropy.table import Table
 
-from sunpy_mag2euv.training.channel_figures import plot_best, plot_combinations, plot_pairs
-from sunpy_mag2euv.training.channels import greedy_path
+from sunpy_mag2euv.training.study.channels import greedy_path
+from sunpy_mag2euv.training.study.figures import plot_best, plot_combinations, plot_pairs
 
 here = Path.cwd()
 repository = here if (here / "docs").is_dir() else here.parent

@@ -26,7 +26,7 @@ from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import bin_image
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.sample import sample_magnetogram
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
 
 folder = Path(tempfile.mkdtemp())
 count = 10
@@ -83,9 +83,9 @@ _ = config_file.write_text(
 # %%
 # What follows are the commands ``mag2euv train`` and ``mag2euv export`` in Python. A run that was interrupted would go
 # on here as if it had not been.
-from sunpy_mag2euv.training.config import load_config
-from sunpy_mag2euv.training.export import export
-from sunpy_mag2euv.training.run import train
+from sunpy_mag2euv.training.learning.config import load_config
+from sunpy_mag2euv.training.learning.export import export
+from sunpy_mag2euv.training.learning.run import train
 
 config = load_config(config_file)
 train(config, folder / "run")

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sunpy_mag2euv.training import browse, sets
+from sunpy_mag2euv.training.recipe import browse, sets
 
 #: Of every archive with magnetograms, when its frames are from and which passbands they all have.
 PERIODS = {

@@ -238,7 +238,7 @@ def test_models_to_translate_with(capsys, monkeypatch):
         "from-fields": entry | {"passbands": [94, 131]},
         "from-images": entry | {"passbands": [335], "inputs": [131, 304, 1600]},
     }
-    monkeypatch.setattr("sunpy_mag2euv.models._registry", lambda: registry)
+    monkeypatch.setattr("sunpy_mag2euv.models.registry._registry", lambda: registry)
     assert main(["models"]) == 0
     lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
     assert lines[1:-1] == [

@@ -7,7 +7,7 @@ from hypothesis import given
 from scipy.stats import norm
 
 from sunpy_mag2euv.metrics import coverage, standard_errors
-from sunpy_mag2euv.training.reliability import Reliability
+from sunpy_mag2euv.training.learning.reliability import Reliability
 
 SHARES = np.array([0.1, 0.5, 0.6827, 0.95, 0.99])
 

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 import astropy.units as u
 
-from sunpy_mag2euv import models, remote
+from sunpy_mag2euv import remote
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import (
     DEFAULT_MODEL,
@@ -24,6 +24,7 @@ from sunpy_mag2euv.models import (
     ImageModel,
     available_models,
     load_model,
+    registry,
     save_model,
 )
 from sunpy_mag2euv.network import build_network
@@ -62,7 +63,7 @@ def published(tiny_weights, monkeypatch):
         "passbands": ANGSTROMS,
         "description": "All nine passbands",
     }
-    monkeypatch.setattr(models, "_registry", lambda: {DEFAULT_MODEL: entry})
+    monkeypatch.setattr(registry, "_registry", lambda: {DEFAULT_MODEL: entry})
     monkeypatch.setattr(remote, "_PACKAGED", tiny_weights.parent)
     return entry
 
@@ -322,10 +323,10 @@ def test_available_models_of_different_sizes(published, monkeypatch):
         "one": {**published, "passbands": [193]},
         "two": {**published, "url": "https://x/y"},
     }
-    monkeypatch.setattr(models, "_registry", lambda: {DEFAULT_MODEL: published, "same": published})
+    monkeypatch.setattr(registry, "_registry", lambda: {DEFAULT_MODEL: published, "same": published})
     assert list(available_models()["passbands"]) == [tuple(ANGSTROMS)] * 2
 
-    monkeypatch.setattr(models, "_registry", lambda: entries)
+    monkeypatch.setattr(registry, "_registry", lambda: entries)
     table = available_models()
     assert list(table["name"]) == [DEFAULT_MODEL, "one", "two"]
     assert table["passbands"][1] == (193,)
@@ -828,7 +829,7 @@ def test_available_models_say_what_they_take(published, monkeypatch):
         ({"one": of_one, "other": of_one}, [(131,), (131,)]),
         ({"one": published}, ["magnetogram"]),
     ):
-        monkeypatch.setattr(models, "_registry", lambda entries=entries: entries)
+        monkeypatch.setattr(registry, "_registry", lambda entries=entries: entries)
         table = available_models()
         assert list(table["inputs"]) == expected
         assert list(table["passbands"]) == [tuple(ANGSTROMS)] * len(entries)

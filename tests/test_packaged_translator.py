@@ -12,8 +12,8 @@ from sunpy_mag2euv.metrics import bin_image, correlation
 from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, load_model
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sample import sample_aia_maps
-from sunpy_mag2euv.training.browse import MISSING, STRETCHES
-from sunpy_mag2euv.training.combinations import combinations
+from sunpy_mag2euv.training.learning.combinations import combinations
+from sunpy_mag2euv.training.recipe.browse import MISSING, STRETCHES
 
 SCARCE = (211, 335, 1600, 1700)
 

@@ -15,11 +15,11 @@ from sunpy.net import attrs as a
 from sunpy.time import parse_time
 
 from sunpy_mag2euv.cli import UsageError
-from sunpy_mag2euv.training import archive
-from sunpy_mag2euv.training.archive import download, slots
-from sunpy_mag2euv.training.data_commands import add_data
-from sunpy_mag2euv.training.pairs import match
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data import archive
+from sunpy_mag2euv.training.data.archive import download, slots
+from sunpy_mag2euv.training.data.commands import add_data
+from sunpy_mag2euv.training.data.pairs import match
+from sunpy_mag2euv.training.data.store import Store
 
 START = Time("2011-06-01")
 BANDS = (171, 1600)

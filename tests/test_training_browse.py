@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from browse_archives import PERIODS, as_command, write_archives
 
-from sunpy_mag2euv.training import browse
-from sunpy_mag2euv.training.problems import find_problems
-from sunpy_mag2euv.training.splits import rotations
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.splits import rotations
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.problems import find_problems
+from sunpy_mag2euv.training.recipe import browse
 
 
 @pytest.fixture(scope="module")

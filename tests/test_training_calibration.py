@@ -7,9 +7,9 @@ from training_store import BANDS, GRID, ROTATIONS, TRAINED, WATCHED, QuickStore,
 
 from sunpy_mag2euv.metrics import coverage, standard_errors
 from sunpy_mag2euv.models import FieldModel, ImageModel
-from sunpy_mag2euv.training.calibration import deviation_factor, find_factors
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.calibration import deviation_factor, find_factors
+from sunpy_mag2euv.training.learning.config import model_record
 
 #: In DN/s: how far off the images of `guesser` are, and how far off it says that they are.
 OFF = {171: 30.0, 193: 10.0}

@@ -17,10 +17,10 @@ from astropy.table import Table
 from sunpy_mag2euv.cli import main
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.network import build_network
-from sunpy_mag2euv.training import channels, learners
-from sunpy_mag2euv.training.card import SCORES
-from sunpy_mag2euv.training.channels import NETWORK, TABLE, greedy_path, processes, run_study
-from sunpy_mag2euv.training.combinations import (
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning import learners
+from sunpy_mag2euv.training.learning.card import SCORES
+from sunpy_mag2euv.training.learning.combinations import (
     REGRESSION,
     combinations,
     score_model,
@@ -29,10 +29,11 @@ from sunpy_mag2euv.training.combinations import (
     to_name,
     to_passbands,
 )
-from sunpy_mag2euv.training.config import load_config, model_record
-from sunpy_mag2euv.training.problems import ProblemsError, usable_split
-from sunpy_mag2euv.training.run import CHECKPOINT, CONFIGURATION, train
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.learning.config import load_config, model_record
+from sunpy_mag2euv.training.learning.problems import ProblemsError, usable_split
+from sunpy_mag2euv.training.learning.run import CHECKPOINT, CONFIGURATION, train
+from sunpy_mag2euv.training.study import channels
+from sunpy_mag2euv.training.study.channels import NETWORK, TABLE, greedy_path, processes, run_study
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),

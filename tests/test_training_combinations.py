@@ -14,8 +14,8 @@ from astropy.table import Table, vstack
 from sunpy_mag2euv.metrics import correlation
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.passbands import PASSBANDS
-from sunpy_mag2euv.training.card import SCORES, score_pair
-from sunpy_mag2euv.training.combinations import (
+from sunpy_mag2euv.training.learning.card import SCORES, score_pair
+from sunpy_mag2euv.training.learning.combinations import (
     REGRESSION,
     added,
     combinations,
@@ -29,8 +29,8 @@ from sunpy_mag2euv.training.combinations import (
     to_passbands,
     write_table,
 )
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.problems import usable_split
+from sunpy_mag2euv.training.learning.config import model_record
+from sunpy_mag2euv.training.learning.problems import usable_split
 
 BANDS = (131, 171, 304)
 

@@ -10,7 +10,7 @@ from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.scaling import scaling_from_dict
-from sunpy_mag2euv.training.config import PROTOCOLS, load_config, model_record, protocol_defaults, split_frames
+from sunpy_mag2euv.training.learning.config import PROTOCOLS, load_config, model_record, protocol_defaults, split_frames
 
 #: All that the paper's protocols have no default for.
 NEEDED = {"store": "store.zarr", "passbands": [193]}

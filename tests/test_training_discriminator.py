@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from sunpy_mag2euv.training.discriminator import Discriminator
+from sunpy_mag2euv.training.learning.discriminator import Discriminator
 
 #: Pixels that an output sees, by the number of stride-2 layers; Isola et al. 2017 and Park et al. 2019.
 SEEN = {0: 1, 1: 16, 2: 34, 3: 70, 4: 142, 5: 286}

@@ -19,17 +19,25 @@ from sunpy_mag2euv.cli import main
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import bin_image, coverage, relative_error, standard_errors, structure_ratio
 from sunpy_mag2euv.models import FieldModel, ImageModel, load_model, save_model
-from sunpy_mag2euv.training import card
-from sunpy_mag2euv.training.calibration import find_factors
-from sunpy_mag2euv.training.card import BASELINES, REFERENCES, SCORES, score_images, score_pair, summarize, write_table
-from sunpy_mag2euv.training.combinations import score_model
-from sunpy_mag2euv.training.combinations import summarize as summarize_combinations
-from sunpy_mag2euv.training.config import load_config, model_record
-from sunpy_mag2euv.training.export import disk_levels, export, trained_model
-from sunpy_mag2euv.training.problems import ProblemsError, usable_split
-from sunpy_mag2euv.training.reliability import Reliability
-from sunpy_mag2euv.training.run import CHECKPOINT, train
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning import card
+from sunpy_mag2euv.training.learning.calibration import find_factors
+from sunpy_mag2euv.training.learning.card import (
+    BASELINES,
+    REFERENCES,
+    SCORES,
+    score_images,
+    score_pair,
+    summarize,
+    write_table,
+)
+from sunpy_mag2euv.training.learning.combinations import score_model
+from sunpy_mag2euv.training.learning.combinations import summarize as summarize_combinations
+from sunpy_mag2euv.training.learning.config import load_config, model_record
+from sunpy_mag2euv.training.learning.export import disk_levels, export, trained_model
+from sunpy_mag2euv.training.learning.problems import ProblemsError, usable_split
+from sunpy_mag2euv.training.learning.reliability import Reliability
+from sunpy_mag2euv.training.learning.run import CHECKPOINT, train
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),
@@ -637,3 +645,14 @@ def test_nothing_but_the_training_imports_the_training():
     assert any(name.startswith("sunpy_mag2euv.training") for path in inside for name in files[path])
     for path in files.keys() - inside:
         assert not any("training" in name.split(".") for name in files[path]), path
+
+
+def test_rooms_of_the_training_import_only_from_those_above():
+    above = {"data": {"data"}, "learning": {"data", "learning"}, "recipe": {"data", "learning", "recipe"}}
+    above["study"] = {"data", "learning", "study"}
+    training = Path(sunpy_mag2euv.__file__).parent / "training"
+    assert {path.name for path in training.iterdir() if (path / "__init__.py").is_file()} == above.keys()
+    for room, allowed in above.items():
+        for path in (training / room).rglob("*.py"):
+            names = [name.split(".") for name in imported(path) if name.startswith("sunpy_mag2euv.training.")]
+            assert {name[2] for name in names} <= allowed, path

@@ -10,11 +10,11 @@ from training_store import configure, make_field, make_images, make_store, manif
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import FieldModel
-from sunpy_mag2euv.training import learners
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.learners import Adversarial, Regression
-from sunpy_mag2euv.training.losses import absolute_error, discordance, structure_error, surprise
-from sunpy_mag2euv.training.sampling import Frames
+from sunpy_mag2euv.training.data.sampling import Frames
+from sunpy_mag2euv.training.learning import learners
+from sunpy_mag2euv.training.learning.config import model_record
+from sunpy_mag2euv.training.learning.learners import Adversarial, Regression
+from sunpy_mag2euv.training.learning.losses import absolute_error, discordance, structure_error, surprise
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),

@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import structure_ratio
 from sunpy_mag2euv.metrics.spectrum import spectrum_window, wave_numbers
-from sunpy_mag2euv.training.losses import absolute_error, discordance, structure_error, surprise
+from sunpy_mag2euv.training.learning.losses import absolute_error, discordance, structure_error, surprise
 
 NAN, INF = math.nan, math.inf
 

@@ -18,7 +18,7 @@ from aiapy.calibrate.util import get_correction_table
 from astropy.time import Time
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.training.observations import (
+from sunpy_mag2euv.training.data.observations import (
     GRID,
     SATURATION,
     Calibration,
@@ -28,8 +28,8 @@ from sunpy_mag2euv.training.observations import (
     prepare_image,
     read_pointing_table,
 )
-from sunpy_mag2euv.training.pairs import match
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.pairs import match
+from sunpy_mag2euv.training.data.store import Store
 
 SMALL = Grid((128, 128), 49.0)
 EPOCH = Time("2011-01-01")

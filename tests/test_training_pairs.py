@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time
 
-from sunpy_mag2euv.training.pairs import match, observation_time, quality_reason, quality_word, read_header
+from sunpy_mag2euv.training.data.pairs import match, observation_time, quality_reason, quality_word, read_header
 
 #: As the JSOC has them: the magnetogram of 00:00 TAI, and AIA's images of 00:00 UTC.
 NIGHT = Time("2011-06-01T23:59:26")

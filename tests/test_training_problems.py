@@ -7,10 +7,10 @@ from training_store import BANDS, GRID, configure, damage, make_field, make_imag
 import astropy.units as u
 from astropy.time import Time
 
-from sunpy_mag2euv.training import problems, run
-from sunpy_mag2euv.training.problems import ProblemsError, find_problems, usable_split
-from sunpy_mag2euv.training.run import train
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning import problems, run
+from sunpy_mag2euv.training.learning.problems import ProblemsError, find_problems, usable_split
+from sunpy_mag2euv.training.learning.run import train
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),

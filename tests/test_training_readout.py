@@ -13,14 +13,14 @@ from sunpy_mag2euv.metrics import standard_errors
 from sunpy_mag2euv.models import load_model, save_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.scaling import LinearScaling, scaling_from_dict
-from sunpy_mag2euv.training.calibration import deviation_factor, find_factors
-from sunpy_mag2euv.training.card import BASELINES, score_pair
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.export import strongest_field, trained_model
-from sunpy_mag2euv.training.problems import usable_split
-from sunpy_mag2euv.training.readout import Sample, extend, fit, leave_one_out, read_sample, score_left_out
-from sunpy_mag2euv.training.run import read_weights, train
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.calibration import deviation_factor, find_factors
+from sunpy_mag2euv.training.learning.card import BASELINES, score_pair
+from sunpy_mag2euv.training.learning.config import model_record
+from sunpy_mag2euv.training.learning.export import strongest_field, trained_model
+from sunpy_mag2euv.training.learning.problems import usable_split
+from sunpy_mag2euv.training.learning.readout import Sample, extend, fit, leave_one_out, read_sample, score_left_out
+from sunpy_mag2euv.training.learning.run import read_weights, train
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),

@@ -10,9 +10,9 @@ import torch
 from training_store import configure, make_field, make_images, make_store
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.training import learners
-from sunpy_mag2euv.training.run import CHECKPOINT, CONFIGURATION, read_weights, set_up, train
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning import learners
+from sunpy_mag2euv.training.learning.run import CHECKPOINT, CONFIGURATION, read_weights, set_up, train
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),
@@ -227,8 +227,8 @@ def test_a_run_cannot_start_from_what_does_not_fit(unbroken, store, tmp_path):
 
 SCRIPT = """
 import json, os, signal, sys
-from sunpy_mag2euv.training import learners
-from sunpy_mag2euv.training.run import train
+from sunpy_mag2euv.training.learning import learners
+from sunpy_mag2euv.training.learning.run import train
 
 if __name__ == "__main__":
     config, directory, at = json.load(open(sys.argv[1])), sys.argv[2], int(sys.argv[3])

@@ -16,8 +16,8 @@ from training_store import (
 )
 
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.sampling import Draws, Frames, ImageDraws, ImageFrames, Sampling, frames_as_they_are
+from sunpy_mag2euv.training.data.sampling import Draws, Frames, ImageDraws, ImageFrames, Sampling, frames_as_they_are
+from sunpy_mag2euv.training.learning.config import model_record
 
 NOTHING = {
     **{"shift": 0, "mirror": False, "polarity": False, "gain": 0.0, "noise": 0.0, "clipping": 0.0, "window": 0.0},

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from browse_archives import PERIODS, SETS, as_command, write_archives, write_sets
 
-from sunpy_mag2euv.training import browse, sets
-from sunpy_mag2euv.training.problems import find_problems
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.problems import find_problems
+from sunpy_mag2euv.training.recipe import browse, sets
 
 DISK = browse.GRID.radius < 0.9
 
@@ -149,4 +149,4 @@ def test_the_store_has_no_problems_but_for_the_fields(store):
 def test_the_command_says_what_it_is_for(capsys):
     with pytest.raises(SystemExit, match="0"):
         as_command(sets, "--help")
-    assert "python -m sunpy_mag2euv.training.sets [-h] directory store" in capsys.readouterr().out
+    assert "python -m sunpy_mag2euv.training.recipe.sets [-h] directory store" in capsys.readouterr().out

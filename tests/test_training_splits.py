@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from astropy.time import Time
 
-from sunpy_mag2euv.training.splits import park2019, rotations
+from sunpy_mag2euv.training.data.splits import park2019, rotations
 
 numbers = st.integers(2090, 2110)
 

@@ -7,7 +7,7 @@ import astropy.units as u
 from astropy.time import Time
 from sunpy.coordinates.sun import carrington_rotation_number
 
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(C|c)onsolidated metadata:UserWarning")
 

@@ -10,8 +10,8 @@ from astropy.table import Table
 from astropy.time import Time
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.training.config import load_config
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.config import load_config
 
 GRID = Grid((32, 32), 13.0)
 

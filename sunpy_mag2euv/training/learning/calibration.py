@@ -10,7 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from sunpy_mag2euv.metrics import standard_errors
-from sunpy_mag2euv.training.sampling import frames_as_they_are
+from sunpy_mag2euv.training.data.sampling import frames_as_they_are
 
 __all__ = ["deviation_factor", "find_factors"]
 

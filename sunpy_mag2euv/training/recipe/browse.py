@@ -1,7 +1,7 @@
 """
 The browse-image archives: what is in them, how it is put right, and how it becomes a store.
 
-``python -m sunpy_mag2euv.training.browse DIRECTORY STORE`` writes the store.
+``python -m sunpy_mag2euv.training.recipe.browse DIRECTORY STORE`` writes the store.
 
 The archives pair synoptic HMI fields seen from Earth with 8-bit SDO browse images on one grid. Three things have to be
 put right before a network can learn DN/s from them:
@@ -27,8 +27,8 @@ from sunpy.coordinates.sun import carrington_rotation_number
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling, SqrtScaling
-from sunpy_mag2euv.training.splits import rotations
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.splits import rotations
+from sunpy_mag2euv.training.data.store import Store
 
 __all__ = [
     "ARCHIVES",
@@ -335,7 +335,7 @@ def write_store(directory, path):
 def main(module="browse", write=write_store):
     """Command line of this module, and of others that make a store of the archives."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m sunpy_mag2euv.training.{module}", description="Archives to a store."
+        prog=f"python -m sunpy_mag2euv.training.recipe.{module}", description="Archives to a store."
     )
     parser.add_argument("directory", help="of the browse archives")
     parser.add_argument("store", help="to write")

@@ -217,7 +217,7 @@ def quality_word(value):
 
     Examples
     --------
-    >>> from sunpy_mag2euv.training.pairs import quality_word
+    >>> from sunpy_mag2euv.training.data.pairs import quality_word
     >>> quality_word("0x00000400"), quality_word(-2147483648) == 2**31
     (1024, True)
     """

@@ -38,7 +38,7 @@ def rotations(rotation, test, validation=(), gap=1):
 
     Examples
     --------
-    >>> from sunpy_mag2euv.training.splits import rotations
+    >>> from sunpy_mag2euv.training.data.splits import rotations
     >>> {name: list(map(int, frames)) for name, frames in rotations([2098.5, 2099.2, 2100.1, 2101.0], [2101]).items()}
     {'train': [0, 1], 'validation': [], 'gap': [2], 'test': [3]}
     """

@@ -16,11 +16,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sunpy_mag2euv.network import build_network
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.learners import Adversarial, Regression
-from sunpy_mag2euv.training.problems import usable_split
-from sunpy_mag2euv.training.sampling import Sampling, frames_as_they_are
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.sampling import Sampling, frames_as_they_are
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.config import model_record
+from sunpy_mag2euv.training.learning.learners import Adversarial, Regression
+from sunpy_mag2euv.training.learning.problems import usable_split
 
 __all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "claim", "read_weights", "set_up", "train", "write_configuration"]
 
@@ -81,12 +81,12 @@ def set_up(config, directory, split=None):
     Parameters
     ----------
     config : dict
-        As `~sunpy_mag2euv.training.config.load_config` returns it.
+        As `~sunpy_mag2euv.training.learning.config.load_config` returns it.
     directory : path-like
         Of the run; made if all is well.
     split : dict, optional
-        As `~sunpy_mag2euv.training.problems.usable_split` returns it, for those who make many runs of one store. Found
-        out unless given.
+        As `~sunpy_mag2euv.training.learning.problems.usable_split` returns it, for those who make many runs of one
+        store. Found out unless given.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def set_up(config, directory, split=None):
 
     Raises
     ------
-    `~sunpy_mag2euv.training.problems.ProblemsError`
+    `~sunpy_mag2euv.training.learning.problems.ProblemsError`
         If frames have problems and the configuration does not say to go on without them.
     FileNotFoundError
         If there is no store, or no checkpoint of the run to start from.

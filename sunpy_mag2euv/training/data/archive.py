@@ -19,7 +19,7 @@ from astropy.table import Table
 from astropy.time import Time
 from sunpy.time import parse_time
 
-from sunpy_mag2euv.training.pairs import observation_time, quality_reason, quality_word, read_header
+from sunpy_mag2euv.training.data.pairs import observation_time, quality_reason, quality_word, read_header
 
 __all__ = ["SERIES", "TABLE", "download", "slots"]
 
@@ -79,7 +79,7 @@ def slots(start, end, cadence):
     Examples
     --------
     >>> import astropy.units as u
-    >>> from sunpy_mag2euv.training.archive import slots
+    >>> from sunpy_mag2euv.training.data.archive import slots
     >>> print(slots("2016-12-31T12:00", "2017-01-01T07:00", 6 * u.h).iso)
     ['2016-12-31 12:00:00.000' '2016-12-31 18:00:00.000'
      '2017-01-01 00:00:00.000' '2017-01-01 06:00:00.000']

@@ -19,7 +19,8 @@ class Reliability:
     """
     Counts, over many images, of the pixels within the intervals that standard deviations say.
 
-    Handed to `~sunpy_mag2euv.training.card.score_images`, it counts while that scores, so that networks run once.
+    Handed to `~sunpy_mag2euv.training.learning.card.score_images`, it counts while that scores, so that networks run
+    once.
     """
 
     def __init__(self):

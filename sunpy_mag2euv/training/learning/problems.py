@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from astropy.table import Table
 
-from sunpy_mag2euv.training.config import split_frames
+from sunpy_mag2euv.training.learning.config import split_frames
 
 __all__ = ["ProblemsError", "find_problems", "usable_split"]
 
@@ -44,7 +44,7 @@ def usable_split(config, store):
     Parameters
     ----------
     config : dict
-        As `~sunpy_mag2euv.training.config.load_config` returns it.
+        As `~sunpy_mag2euv.training.learning.config.load_config` returns it.
     store : Store
 
     Returns

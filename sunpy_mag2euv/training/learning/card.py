@@ -37,9 +37,9 @@ from sunpy_mag2euv.metrics import (
 )
 from sunpy_mag2euv.metrics.comparison import PAPER_RADIUS
 from sunpy_mag2euv.scaling import scaling_from_dict
-from sunpy_mag2euv.training.config import protocol_defaults
-from sunpy_mag2euv.training.problems import usable_split
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.config import protocol_defaults
+from sunpy_mag2euv.training.learning.problems import usable_split
 
 __all__ = ["BASELINES", "REFERENCES", "SCORES", "score_images", "score_pair", "summarize", "write_table"]
 
@@ -74,8 +74,8 @@ def score_images(models, config, *, reliability=None):
     models : sequence of Model
         All on the store's grid.
     config : dict
-        Whose store and split are used; see `~sunpy_mag2euv.training.config.load_config`.
-    reliability : `~sunpy_mag2euv.training.reliability.Reliability`, optional
+        Whose store and split are used; see `~sunpy_mag2euv.training.learning.config.load_config`.
+    reliability : `~sunpy_mag2euv.training.learning.reliability.Reliability`, optional
         Counts the errors of those models that give standard deviations.
 
     Returns
@@ -89,8 +89,8 @@ def score_images(models, config, *, reliability=None):
     Raises
     ------
     ValueError
-        If frames have problems (`~sunpy_mag2euv.training.problems.ProblemsError`), there is none to test or to fit the
-        baselines to, or a model has another grid than the store.
+        If frames have problems (`~sunpy_mag2euv.training.learning.problems.ProblemsError`), there is none to test or to
+        fit the baselines to, or a model has another grid than the store.
 
     Notes
     -----

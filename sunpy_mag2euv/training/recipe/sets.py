@@ -1,10 +1,10 @@
 """
 Sets of AIA images of one moment, without magnetograms: what a network learns to translate from.
 
-``python -m sunpy_mag2euv.training.sets DIRECTORY STORE`` writes the store.
+``python -m sunpy_mag2euv.training.recipe.sets DIRECTORY STORE`` writes the store.
 
-The sets are those of ``aia_sets_512``, and of the browse-image archives (`sunpy_mag2euv.training.browse`) the frames
-with more than one passband. Where an image is in two archives, that of ``aia_sets_512`` is taken.
+The sets are those of ``aia_sets_512``, and of the browse-image archives (`sunpy_mag2euv.training.recipe.browse`) the
+frames with more than one passband. Where an image is in two archives, that of ``aia_sets_512`` is taken.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from astropy.table import Table
 from astropy.time import Time
 
 from sunpy_mag2euv.metrics import bin_image
-from sunpy_mag2euv.training import browse
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.recipe import browse
 
 __all__ = ["ARCHIVE", "Sets", "load_sets", "write_store"]
 
 #: The archive of sets, on a grid of twice the resolution.
 ARCHIVE = "aia_sets_512"
 
-#: Archives of `sunpy_mag2euv.training.browse` with frames that are not in `ARCHIVE`.
+#: Archives of `sunpy_mag2euv.training.recipe.browse` with frames that are not in `ARCHIVE`.
 _OTHERS = ("hourly_2012", "daily_2010_2011", "same_time_2023")
 
 _PROVENANCE = "8-bit SDO browse images (JPEG, 4.8 arcsec), 2010-2012, 2015, 2023 and 2025; not calibrated AIA data"

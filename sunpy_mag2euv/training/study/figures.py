@@ -1,14 +1,15 @@
 """
 Figures of a study of channels: every combination, every pair, and the best of each size.
 
-They take the table that `~sunpy_mag2euv.training.channels.run_study` makes, or several such tables one below the other.
+They take the table that `~sunpy_mag2euv.training.study.channels.run_study` makes, or several such tables one below
+the other.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sunpy_mag2euv.training.channels import NETWORK
-from sunpy_mag2euv.training.combinations import of_method, summarize
+from sunpy_mag2euv.training.learning.combinations import of_method, summarize
+from sunpy_mag2euv.training.study.channels import NETWORK
 
 __all__ = ["LIM2021", "plot_best", "plot_combinations", "plot_pairs"]
 

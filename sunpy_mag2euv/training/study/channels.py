@@ -6,8 +6,8 @@ are a greedy search: every single channel; every pair with the best of these; ev
 are best is found out on the way. All 828 combinations of up to three can be asked for as well. A network that takes any
 subset of the channels answers for all combinations at once; it and a linear regression go into the same table.
 
-Each network is a training run like any other (`sunpy_mag2euv.training.run`), so whatever a configuration can say can be
-studied. A combination that is done leaves two files, and is not done again.
+Each network is a training run like any other (`sunpy_mag2euv.training.learning.run`), so whatever a configuration can
+say can be studied. A combination that is done leaves two files, and is not done again.
 """
 
 import copy
@@ -27,7 +27,8 @@ from tqdm.auto import tqdm
 from astropy.table import Table, vstack
 
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
-from sunpy_mag2euv.training.combinations import (
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.combinations import (
     combinations,
     frames_of,
     of_method,
@@ -37,11 +38,10 @@ from sunpy_mag2euv.training.combinations import (
     to_name,
     to_passbands,
 )
-from sunpy_mag2euv.training.config import check_inputs, model_record
-from sunpy_mag2euv.training.export import trained_model
-from sunpy_mag2euv.training.problems import usable_split
-from sunpy_mag2euv.training.run import claim, train, write_configuration
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.learning.config import check_inputs, model_record
+from sunpy_mag2euv.training.learning.export import trained_model
+from sunpy_mag2euv.training.learning.problems import usable_split
+from sunpy_mag2euv.training.learning.run import claim, train, write_configuration
 
 __all__ = ["NETWORK", "TABLE", "greedy_path", "processes", "run_study"]
 
@@ -59,9 +59,9 @@ def run_study(config, directory, *, sizes=3, exhaustive=False, models=(), execut
     Parameters
     ----------
     config : dict
-        As `~sunpy_mag2euv.training.config.load_config` returns it: the channels are its ``data.passbands``, and every
-        network is trained as it says, with ``data.inputs`` and ``data.passbands`` of its own. ``model.planes`` must be
-        ``["image"]``.
+        As `~sunpy_mag2euv.training.learning.config.load_config` returns it: the channels are its ``data.passbands``,
+        and every network is trained as it says, with ``data.inputs`` and ``data.passbands`` of its own.
+        ``model.planes`` must be ``["image"]``.
     directory : path-like
         Of the study. For each combination there will be its weights, such as ``131+1600-335.safetensors``, which
         `sunpy_mag2euv.translate` takes, and its scores; and of all together the table ``channels.ecsv``.
@@ -80,12 +80,12 @@ def run_study(config, directory, *, sizes=3, exhaustive=False, models=(), execut
     Returns
     -------
     `~astropy.table.Table`
-        As `~sunpy_mag2euv.training.combinations.score_model` returns it, with one column more: the ``seconds`` that
-        training took. The ``method`` of the networks is `NETWORK`.
+        As `~sunpy_mag2euv.training.learning.combinations.score_model` returns it, with one column more: the ``seconds``
+        that training took. The ``method`` of the networks is `NETWORK`.
 
     Raises
     ------
-    `~sunpy_mag2euv.training.problems.ProblemsError`
+    `~sunpy_mag2euv.training.learning.problems.ProblemsError`
         If frames have problems and the configuration does not say to go on without them.
     ValueError
         If the planes are others or there are inputs already, there are not so many channels or the store has not got
@@ -226,15 +226,15 @@ def greedy_path(table, method=NETWORK):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        As `~sunpy_mag2euv.training.combinations.summarize` takes it.
+        As `~sunpy_mag2euv.training.learning.combinations.summarize` takes it.
     method : str
         Whose correlations decide.
 
     Returns
     -------
     `~astropy.table.Table`
-        The row of `~sunpy_mag2euv.training.combinations.summarize` for each size, whose ``inputs`` are in the order in
-        which they were added.
+        The row of `~sunpy_mag2euv.training.learning.combinations.summarize` for each size, whose ``inputs`` are in the
+        order in which they were added.
 
     Raises
     ------

@@ -15,9 +15,9 @@ import torch
 from astropy.table import Table
 
 from sunpy_mag2euv.metrics import Climatology, LeastSquares, PowerLaw, standard_errors
-from sunpy_mag2euv.training.calibration import deviation_factor
-from sunpy_mag2euv.training.card import BASELINES, SCORES, score_pair
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning.calibration import deviation_factor
+from sunpy_mag2euv.training.learning.card import BASELINES, SCORES, score_pair
 
 __all__ = ["Sample", "extend", "fit", "leave_one_out", "read_sample", "score_left_out"]
 
@@ -245,13 +245,13 @@ def score_left_out(models, config):
     models : sequence of Model
         With a `~sunpy_mag2euv.network.SharedUNet` that gives deviations, trained on other frames.
     config : dict
-        Whose store and ``data.scarce`` are used; see `~sunpy_mag2euv.training.config.load_config`.
+        Whose store and ``data.scarce`` are used; see `~sunpy_mag2euv.training.learning.config.load_config`.
 
     Returns
     -------
     `~astropy.table.Table`
-        As that of `~sunpy_mag2euv.training.card.score_images`, with the baselines that need no other image. Read-out
-        and baselines are fitted, for each image anew, to the images of all other rotations.
+        As that of `~sunpy_mag2euv.training.learning.card.score_images`, with the baselines that need no other
+        image. Read-out and baselines are fitted, for each image anew, to the images of all other rotations.
 
     Raises
     ------

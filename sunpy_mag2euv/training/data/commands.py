@@ -69,7 +69,7 @@ def _add_selection(parser):
 
 def _download(arguments):
     from sunpy_mag2euv.cli import UsageError
-    from sunpy_mag2euv.training import archive
+    from sunpy_mag2euv.training.data import archive
 
     passbands, tolerance = _selection(arguments)
     try:
@@ -93,7 +93,7 @@ def _download(arguments):
 
 def _prepare(arguments):
     from sunpy_mag2euv.cli import UsageError
-    from sunpy_mag2euv.training import observations, pairs
+    from sunpy_mag2euv.training.data import observations, pairs
 
     passbands, tolerance = _selection(arguments)
     grid, epoch = _grid(arguments.size, arguments.radius), _time("--reference-epoch", arguments.reference_epoch)
@@ -173,7 +173,7 @@ def _time(option, text):
 def _grid(size, radius):
     from sunpy_mag2euv.cli import UsageError
     from sunpy_mag2euv.grid import Grid
-    from sunpy_mag2euv.training.observations import GRID
+    from sunpy_mag2euv.training.data.observations import GRID
 
     if radius is None:
         radius = size * GRID.solar_radius / GRID.shape[0]

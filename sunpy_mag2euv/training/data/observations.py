@@ -20,8 +20,8 @@ from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.preparation import Disk, prepare, resample
-from sunpy_mag2euv.training.pairs import observation_time, problem_table, read_header
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
+from sunpy_mag2euv.training.data.store import Store
 
 __all__ = [
     "GRID",
@@ -111,7 +111,7 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
     directory : path-like
         Where the files of ``frames`` are.
     frames : `~astropy.table.Table`
-        As `~sunpy_mag2euv.training.pairs.match` makes it.
+        As `~sunpy_mag2euv.training.data.pairs.match` makes it.
     passbands : sequence of int
         In angstrom.
     reference_epoch : `~astropy.time.Time`
@@ -287,7 +287,7 @@ def open_store(path, frames, passbands, grid, calibration):
     ----------
     path : path-like
     frames : `~astropy.table.Table`
-        As `~sunpy_mag2euv.training.pairs.match` makes it.
+        As `~sunpy_mag2euv.training.data.pairs.match` makes it.
     passbands : sequence of int
         In angstrom.
     grid : Grid
@@ -340,7 +340,7 @@ def fill(store, directory, calibration):
     -------
     `~astropy.table.Table`
         Files that could not be used, whose frames are not done; as
-        `~sunpy_mag2euv.training.pairs.problem_table` makes it, of the kinds ``unreadable`` and ``unusable``.
+        `~sunpy_mag2euv.training.data.pairs.problem_table` makes it, of the kinds ``unreadable`` and ``unusable``.
     """
     from tqdm import tqdm
 

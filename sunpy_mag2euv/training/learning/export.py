@@ -10,13 +10,13 @@ import numpy as np
 
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.scaling import scaling_from_dict
-from sunpy_mag2euv.training import card, combinations
-from sunpy_mag2euv.training.calibration import find_factors
-from sunpy_mag2euv.training.config import model_record
-from sunpy_mag2euv.training.problems import usable_split
-from sunpy_mag2euv.training.readout import extend
-from sunpy_mag2euv.training.run import CONFIGURATION, read_weights
-from sunpy_mag2euv.training.store import Store
+from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.learning import card, combinations
+from sunpy_mag2euv.training.learning.calibration import find_factors
+from sunpy_mag2euv.training.learning.config import model_record
+from sunpy_mag2euv.training.learning.problems import usable_split
+from sunpy_mag2euv.training.learning.readout import extend
+from sunpy_mag2euv.training.learning.run import CONFIGURATION, read_weights
 
 __all__ = ["export"]
 
@@ -43,7 +43,8 @@ def export(directory, weights):
         If the directory holds no checkpoint, the store that it was trained on is gone, or there is no directory for the
         weights.
     ValueError
-        If the frames to test cannot be scored, see `~sunpy_mag2euv.training.card.score_images`; nothing is written.
+        If the frames to test cannot be scored, see `~sunpy_mag2euv.training.learning.card.score_images`; nothing is
+        written.
     """
     directory, weights = Path(directory), Path(weights)
     if not (directory / CONFIGURATION).is_file():
@@ -86,7 +87,7 @@ def trained_model(directory, config, split=None):
     config : dict
         Of the run.
     split : dict, optional
-        As `~sunpy_mag2euv.training.problems.usable_split` returns it; found out unless given.
+        As `~sunpy_mag2euv.training.learning.problems.usable_split` returns it; found out unless given.
 
     Returns
     -------

@@ -8,7 +8,7 @@ import torch
 
 from astropy.table import Table
 
-from sunpy_mag2euv.training.card import SCORES, score_pair
+from sunpy_mag2euv.training.learning.card import SCORES, score_pair
 
 __all__ = [
     "REGRESSION",
@@ -55,7 +55,7 @@ def combinations(passbands, size, given=()):
     The numbers of networks in Lim et al. 2021:
 
     >>> from sunpy_mag2euv.passbands import PASSBANDS
-    >>> from sunpy_mag2euv.training.combinations import combinations
+    >>> from sunpy_mag2euv.training.learning.combinations import combinations
     >>> [len(combinations(PASSBANDS, 1 + len(given), given)) for given in ((), (131,), (131, 1600))]
     [72, 56, 42]
     >>> [len(combinations(PASSBANDS, size)) for size in (1, 2, 3)]
@@ -77,7 +77,7 @@ def frames_of(split, store, inputs, target):
     Parameters
     ----------
     split : dict
-        As `~sunpy_mag2euv.training.problems.usable_split` returns it.
+        As `~sunpy_mag2euv.training.learning.problems.usable_split` returns it.
     store : Store
     inputs : sequence of int
     target : int
@@ -121,7 +121,7 @@ def score_model(model, store, rows, tasks, *, method=None):
     -------
     `~astropy.table.Table`
         A row for each image: ``inputs`` (such as "131+1600"), ``size``, ``target``, ``method``, ``frame`` and
-        ``rotation``, and the scores of `~sunpy_mag2euv.training.card.score_pair` for the whole disk.
+        ``rotation``, and the scores of `~sunpy_mag2euv.training.learning.card.score_pair` for the whole disk.
 
     Raises
     ------
@@ -182,8 +182,8 @@ def score_regression(store, split, tasks):
     ----------
     store : Store
     split : dict
-        As `~sunpy_mag2euv.training.problems.usable_split` returns it: fitted to the disk in the frames to train,
-        each with the same weight, and scored on those to test.
+        As `~sunpy_mag2euv.training.learning.problems.usable_split` returns it: fitted to the disk in the frames to
+        train, each with the same weight, and scored on those to test.
     tasks : sequence of tuple
         As `combinations` returns them.
 

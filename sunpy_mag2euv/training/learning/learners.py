@@ -8,8 +8,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sunpy_mag2euv.metrics.spectrum import fine_scales
 from sunpy_mag2euv.network import build_network, initialize
-from sunpy_mag2euv.training.discriminator import Discriminator
-from sunpy_mag2euv.training.losses import absolute_error, discordance, structure_error, surprise
+from sunpy_mag2euv.training.learning.discriminator import Discriminator
+from sunpy_mag2euv.training.learning.losses import absolute_error, discordance, structure_error, surprise
 
 __all__ = ["Adversarial", "Regression"]
 
@@ -79,7 +79,7 @@ class Regression(_Learner):
     config : dict
     model : Model
     spread : `torch.Tensor`
-        See `~sunpy_mag2euv.training.losses.absolute_error`.
+        See `~sunpy_mag2euv.training.learning.losses.absolute_error`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ import numpy as np
 from sunpy_mag2euv.models import FieldModel, ImageModel
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.scaling import scaling_from_dict
-from sunpy_mag2euv.training import splits
+from sunpy_mag2euv.training.data import splits
 
 __all__ = ["PROTOCOLS", "check_inputs", "load_config", "model_record", "protocol_defaults", "split_frames"]
 
@@ -86,8 +86,8 @@ def protocol_defaults(protocol):
     -------
     dict
     """
-    text = (resources.files("sunpy_mag2euv.training") / "protocols" / f"{protocol}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    file = resources.files("sunpy_mag2euv.training.learning") / "protocols" / f"{protocol}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _lay_over(defaults, given, where, inside=()):

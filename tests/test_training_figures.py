@@ -6,10 +6,10 @@ import pytest
 
 from astropy.table import Table, vstack
 
-from sunpy_mag2euv.training.card import SCORES
-from sunpy_mag2euv.training.channel_figures import LIM2021, plot_best, plot_combinations, plot_pairs
-from sunpy_mag2euv.training.channels import NETWORK
-from sunpy_mag2euv.training.combinations import summarize
+from sunpy_mag2euv.training.learning.card import SCORES
+from sunpy_mag2euv.training.learning.combinations import summarize
+from sunpy_mag2euv.training.study.channels import NETWORK
+from sunpy_mag2euv.training.study.figures import LIM2021, plot_best, plot_combinations, plot_pairs
 
 
 @pytest.fixture(autouse=True)

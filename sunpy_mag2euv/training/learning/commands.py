@@ -1,11 +1,11 @@
-"""The commands ``mag2euv train``, ``export``, ``score`` and ``channels``, which import heavy packages when they run."""
+"""The commands ``mag2euv train``, ``export`` and ``score``, which import heavy packages when they run."""
 
 import sys
 from pathlib import Path
 
 from sunpy_mag2euv.cli import UsageError
 
-__all__ = ["add_channels", "add_export", "add_score", "add_train"]
+__all__ = ["add_export", "add_score", "add_train", "failed", "read_config"]
 
 #: Regions to print scores of, and what tables call them.
 _REGIONS = {
@@ -48,48 +48,32 @@ def add_score(commands):
     score.set_defaults(command=_score)
 
 
-def add_channels(commands):
-    """Add ``mag2euv channels`` to the subparsers ``commands``."""
-    channels = commands.add_parser("channels", help="which AIA channels are enough to make the others of them")
-    channels.add_argument("config", type=Path, metavar="CONFIG.toml", help="of each of the networks")
-    channels.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="of the study")
-    channels.add_argument(
-        "--sizes", type=int, default=3, metavar="N", help="up to so many inputs (default: %(default)s)"
-    )
-    channels.add_argument("--exhaustive", action="store_true", help="all combinations instead of the greedy search")
-    channels.add_argument(
-        "--processes", type=int, metavar="N", help="networks side by side (default: one for each core)"
-    )
-    channels.add_argument("--model", action="append", default=[], help="a network that takes any channels, to compare")
-    channels.set_defaults(command=_channels)
-
-
 def _train(arguments):
     import logging
 
-    from sunpy_mag2euv.training.run import set_up
+    from sunpy_mag2euv.training.learning.run import set_up
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = _config(arguments.config)
+    config = read_config(arguments.config)
     directory = arguments.output or Path("runs") / config["model"]["name"]
     try:
         run = set_up(config, directory)
     except (OSError, ValueError) as error:
-        return _failed(error)
+        return failed(error)
     run.fit()
     print(f"trained; write the weights with: mag2euv export {directory} {config['model']['name']}.safetensors")
     return 0
 
 
 def _export(arguments):
-    from sunpy_mag2euv.training.export import export
+    from sunpy_mag2euv.training.learning.export import export
 
     if not arguments.weights.suffix:
         raise UsageError(f"the weights' file needs an ending: give {arguments.weights}.safetensors")
     try:
         model = export(arguments.run, arguments.weights)
     except (OSError, ValueError) as error:
-        return _failed(error)
+        return failed(error)
     files = ", ".join(str(arguments.weights.with_suffix(end)) for end in (arguments.weights.suffix, ".toml", ".rst"))
     print(f"{model.name} (sha256 {model.sha256}) written to {files}")
     return 0
@@ -97,13 +81,13 @@ def _export(arguments):
 
 def _score(arguments):
     from sunpy_mag2euv.models import load_model
-    from sunpy_mag2euv.training.card import score_images, summarize, write_table
-    from sunpy_mag2euv.training.readout import score_left_out
-    from sunpy_mag2euv.training.reliability import Reliability
+    from sunpy_mag2euv.training.learning.card import score_images, summarize, write_table
+    from sunpy_mag2euv.training.learning.readout import score_left_out
+    from sunpy_mag2euv.training.learning.reliability import Reliability
 
     if arguments.left_out and arguments.reliability:
         raise UsageError("--reliability is of the frames held out; leave out either it or --left-out")
-    config = _config(arguments.config)
+    config = read_config(arguments.config)
     reliability = Reliability()
     try:
         models = [load_model(name) for name in arguments.models]
@@ -115,7 +99,7 @@ def _score(arguments):
         else:
             images = score_images(models, config, reliability=reliability if arguments.reliability else None)
     except (OSError, ValueError) as error:
-        return _failed(error)
+        return failed(error)
     summary = summarize(images, region=arguments.region)
     for name in summary.colnames[4:]:
         summary[name].info.format = ".3f"
@@ -132,52 +116,9 @@ def _score(arguments):
     return 0
 
 
-def _channels(arguments):
-    import matplotlib.pyplot as plt
-
-    from sunpy_mag2euv.models import load_model
-    from sunpy_mag2euv.training.channel_figures import plot_best, plot_combinations, plot_pairs
-    from sunpy_mag2euv.training.channels import TABLE, greedy_path, processes, run_study
-    from sunpy_mag2euv.training.combinations import leading, summarize, write_table
-
-    if arguments.sizes < 1:
-        raise UsageError(f"--sizes must be at least 1; got {arguments.sizes}")
-    if arguments.processes is not None and arguments.processes < 1:
-        raise UsageError(f"--processes must be at least 1; got {arguments.processes}")
-    config = _config(arguments.config)
-    directory = arguments.output
-    try:
-        models = [load_model(name) for name in arguments.model]
-        with processes(arguments.processes) as executor:
-            table = run_study(
-                config,
-                directory,
-                sizes=arguments.sizes,
-                exhaustive=arguments.exhaustive,
-                models=models,
-                executor=executor,
-            )
-    except (OSError, ValueError) as error:
-        return _failed(error)
-    figures = {"combinations": plot_combinations(table), "pairs": plot_pairs(table), "best": plot_best(table)}
-    for name, figure in figures.items():
-        figure.savefig(directory / f"{name}.png", dpi=150)
-        plt.close(figure)
-    summary = summarize(table)
-    for method in dict.fromkeys(summary["method"]):
-        stem, chosen = method.replace(" ", "-"), summary[summary["method"] == method]
-        write_table(leading(chosen), directory / f"{stem}.rst", f"{method}: single inputs, and the best of each number")
-        write_table(greedy_path(table, method), directory / f"{stem}-path.rst", f"{method}: greedy path")
-    path = greedy_path(table)
-    for name in ("cc", "lowest", "cc_log"):
-        path[name].info.format = ".3f"
-    print(*path.pformat(max_lines=-1, max_width=-1), sep="\n")
-    print(f"networks, {TABLE}, tables and figures are in {directory}")
-    return 0
-
-
-def _config(path):
-    from sunpy_mag2euv.training.config import load_config
+def read_config(path):
+    """The configuration at ``path``; what is wrong with it is wrong usage."""
+    from sunpy_mag2euv.training.learning.config import load_config
 
     try:
         return load_config(path)
@@ -185,6 +126,7 @@ def _config(path):
         raise UsageError(str(error)) from error
 
 
-def _failed(error):
+def failed(error):
+    """Say what went wrong in a line; returns the exit status."""
     print(f"mag2euv: error: {error}", file=sys.stderr)
     return 1

@@ -1,0 +1,222 @@
+"""What models have in common: a network with all that is known about it."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import astropy.units as u
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.models.record import by_number, by_text, scalings_from_record, scalings_record
+from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.scaling import LinearScaling
+
+__all__ = ["Model"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """
+    A trained network with its grid, scalings, calibration and provenance.
+
+    What models have in common: `FieldModel` answers to a magnetogram, `ImageModel` to AIA images.
+
+    Attributes
+    ----------
+    name : str
+        What it is asked for by.
+    description : str
+        What it is, in a line.
+    architecture : dict
+        ``kind`` and parameters for `sunpy_mag2euv.network.build_network`.
+    grid : Grid
+        The pixels it works on.
+    planes : tuple of str
+        Input planes, see `sunpy_mag2euv.planes`.
+    image_scalings : dict
+        For every passband (int, angstrom), in the order of the output planes, the scaling of its image in DN/s.
+    valid_radius : float
+        Distance from the disk's centre, in solar radii, up to which the model has learnt anything.
+    calibration : dict
+        For every passband, which epoch of AIA's sensitivity the DN/s refer to.
+    provenance : str
+        What it was trained on.
+    caveats : dict
+        For the passbands that have one, a sentence that users are warned with.
+    references : tuple of str
+        DOIs of the papers to read and cite.
+    training_images : dict
+        For every passband, how many images of it the model was trained on.
+    deviation_factors : dict
+        For every passband, what the network's standard deviations are multiplied by. Found on frames that were not
+        trained on, so that intervals hold as much as they say; empty for networks that give no deviations.
+    sha256 : str
+        Of the weights file.
+    state : dict
+        Parameter tensors by name.
+    """
+
+    name: str
+    description: str
+    architecture: dict
+    grid: Grid
+    planes: tuple[str, ...]
+    image_scalings: dict[int, LinearScaling]
+    valid_radius: float
+    calibration: dict[int, str]
+    provenance: str
+    caveats: dict[int, str] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    training_images: dict[int, int] = field(default_factory=dict)
+    deviation_factors: dict[int, float] = field(default_factory=dict)
+    sha256: str = ""
+    state: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def passbands(self):
+        """The passbands that it makes images of, as `~sunpy_mag2euv.passbands.Passband`."""
+        return tuple(get_passband(angstrom) for angstrom in self.image_scalings)
+
+    @property
+    def valid(self):
+        """Where on the grid the model has learnt anything; boolean, shape ``grid.shape``."""
+        return self.grid.radius <= self.valid_radius
+
+    def moments(self, scaled):
+        """
+        What the network's output says of the images: mean and standard deviation, as tensors.
+
+        The scaled image is taken to be normally distributed in every pixel, so that in DN/s the mean is a mean: it
+        neither falls short of the total, as the median of a skewed distribution does, nor needs a correction.
+
+        Parameters
+        ----------
+        scaled : `torch.Tensor`
+            Shape (..., planes, rows, columns).
+
+        Returns
+        -------
+        mean, deviation : `torch.Tensor`
+            In DN/s, shape (..., passbands, rows, columns). A network without deviations leaves none to take the mean
+            over: the image is then the inverse of its output, and the deviation None.
+
+        Raises
+        ------
+        ValueError
+            If it is neither one plane for each passband nor two.
+        """
+        import torch
+
+        count = len(self.image_scalings)
+        if scaled.shape[-3] not in (count, 2 * count):
+            raise ValueError(
+                f"the model {self.name} needs {count} planes, or {2 * count} with deviations; got {scaled.shape[-3]}"
+            )
+        scaled, logarithms = scaled.split([count, scaled.shape[-3] - count], dim=-3)
+        certain = not logarithms.shape[-3]
+        deviations = torch.zeros_like(scaled) if certain else logarithms.exp()
+        pairs = [
+            scaling.moments(*planes)
+            for scaling, *planes in zip(
+                self.image_scalings.values(), scaled.unbind(-3), deviations.unbind(-3), strict=True
+            )
+        ]
+        mean, deviation = (torch.stack(planes, dim=-3) for planes in zip(*pairs, strict=True))
+        return mean, None if certain else deviation
+
+    def estimate(self, scaled):
+        """What ``run`` returns → mean and standard deviation as of `moments`: those of the one answer that there is."""
+        return self.moments(scaled)
+
+    def outputs(self, scaled):
+        """
+        Network output → images.
+
+        Parameters
+        ----------
+        scaled : `torch.Tensor`
+            As ``run`` returns it.
+
+        Returns
+        -------
+        images : `~astropy.units.Quantity`
+            In DN/s, shape (passbands, rows, columns), float32.
+        deviations : `~astropy.units.Quantity` or None
+            Their standard deviations, same shape; None if the network gives none.
+        """
+        images, deviations = self.estimate(scaled.detach().cpu().float())
+        if deviations is not None:
+            factors = [self.deviation_factors.get(band, 1) for band in self.image_scalings]
+            deviations = _quantity(deviations.numpy() * np.array(factors)[:, None, None])
+        return _quantity(images.numpy()), deviations
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019  (as many models as `files.read` keeps; a study makes hundreds)
+    def network(self, device):
+        """
+        The network with its weights, ready for inference.
+
+        Parameters
+        ----------
+        device : `torch.device`
+
+        Returns
+        -------
+        `torch.nn.Module`
+
+        Raises
+        ------
+        ValueError
+            If the weights do not fit the architecture.
+        """
+        from sunpy_mag2euv.network import build_network
+
+        network = build_network(**self.architecture).eval().requires_grad_(False)
+        try:
+            network.load_state_dict({name: tensor.float() for name, tensor in self.state.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights of {self.name} do not fit its architecture: {error}") from None
+        return network.to(device)
+
+    def record(self):
+        """Everything but the weights, as plain data for JSON."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "architecture": self.architecture,
+            "grid": dataclasses.asdict(self.grid),
+            "planes": list(self.planes),
+            "image_scalings": scalings_record(self.image_scalings),
+            "valid_radius": self.valid_radius,
+            "calibration": by_text(self.calibration),
+            "provenance": self.provenance,
+            "caveats": by_text(self.caveats),
+            "references": list(self.references),
+            "training_images": by_text(self.training_images),
+            "deviation_factors": by_text(self.deviation_factors),
+        }
+
+    @classmethod
+    def _from_record(cls, record, **kwargs):
+        """Inverse of `record`; ``kwargs`` are the attributes that this class does not have in a record."""
+        return cls(
+            name=record["name"],
+            description=record["description"],
+            architecture=record["architecture"],
+            grid=Grid(tuple(record["grid"]["shape"]), record["grid"]["solar_radius"], tuple(record["grid"]["center"])),
+            planes=tuple(record["planes"]),
+            image_scalings=scalings_from_record(record["image_scalings"]),
+            valid_radius=record["valid_radius"],
+            calibration=by_number(record["calibration"]),
+            provenance=record["provenance"],
+            caveats=by_number(record["caveats"]),
+            references=tuple(record["references"]),
+            training_images=by_number(record["training_images"]),
+            deviation_factors=by_number(record["deviation_factors"]),
+            **kwargs,
+        )
+
+
+def _quantity(values):
+    return u.Quantity(values.astype(np.float32), "DN / s", copy=False)

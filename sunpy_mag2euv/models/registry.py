@@ -1,0 +1,112 @@
+"""The published models, and how one is had by its name, path or address."""
+
+import functools
+import re
+import tomllib
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from astropy.table import Table
+
+from sunpy_mag2euv import remote
+from sunpy_mag2euv.models.files import digest, read
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_TRANSLATOR", "available_models", "load_model"]
+
+#: The model that is used unless another is asked for: to generate, and to translate.
+DEFAULT_MODEL = "shared-browse"
+DEFAULT_TRANSLATOR = "any-browse"
+
+
+@functools.cache
+def _registry():
+    """The published weights by name, see ``registry.toml``."""
+    return tomllib.loads((resources.files("sunpy_mag2euv") / "registry.toml").read_text(encoding="utf-8"))
+
+
+def available_models():
+    """
+    List the models that `load_model` knows by name.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Columns ``name``; ``inputs``, which is "magnetogram" for models to generate with, and for those to translate
+        with the passbands that they can be given (tuple of int, angstrom); ``passbands``, of which they make images
+        (tuple likewise); ``file``, ``sha256`` and ``description``. The first row of each kind is its default.
+
+    Examples
+    --------
+    >>> import sunpy_mag2euv as mag2euv
+    >>> mag2euv.available_models()["name", "passbands"][0]["passbands"]
+    (94, 131, 171, 193, 211, 304, 335, 1600, 1700)
+    """
+    registry = _registry()
+    inputs, passbands = np.empty(len(registry), dtype=object), np.empty(len(registry), dtype=object)
+    # One by one, since a list of tuples of one length would become a second dimension of the column.
+    for row, entry in enumerate(registry.values()):
+        inputs[row] = tuple(entry["inputs"]) if "inputs" in entry else "magnetogram"
+        passbands[row] = tuple(entry["passbands"])
+    columns = {key: [entry[key] for entry in registry.values()] for key in ("file", "sha256", "description")}
+    return Table({"name": list(registry), "inputs": inputs, "passbands": passbands, **columns})
+
+
+def load_model(name_or_path_or_url=None, sha256=None):
+    """
+    Load a model, to generate with or to translate with.
+
+    Parameters
+    ----------
+    name_or_path_or_url : str or path-like, optional
+        A name that `available_models` lists, the path of a safetensors file that `save_model` wrote, or an http, https
+        or doi address of one. The default model to generate with, which is packaged and needs no network, unless given.
+    sha256 : str, optional
+        What the file's hash must be: required for an address, known for a name. It is checked before anything in the
+        file is parsed.
+
+    Returns
+    -------
+    FieldModel or ImageModel
+
+    Raises
+    ------
+    TypeError
+        If it is neither text nor a path.
+    ValueError
+        If there is no such model, the hash is missing or wrong, or the file is not one of this package's.
+    FileNotFoundError
+        If there is no file at the path.
+    ConnectionError
+        If the file has to be fetched and cannot be.
+    """
+    if name_or_path_or_url is None:
+        name_or_path_or_url = DEFAULT_MODEL
+    if not isinstance(name_or_path_or_url, str | PathLike):
+        raise TypeError(
+            "a model is loaded by its name, by the path of a weights file or by an address; "
+            f"got {type(name_or_path_or_url).__name__}"
+        )
+    source = str(name_or_path_or_url)
+    registry = _registry()
+    if source in registry:
+        entry = registry[source]
+        if sha256 is not None and sha256.lower() != entry["sha256"]:
+            raise ValueError(f"the model {source} has sha256 {entry['sha256']}, not {sha256}; leave sha256 out")
+        path, sha256 = remote.locate(entry["file"], entry["sha256"], entry.get("url")), entry["sha256"]
+    elif re.match(r"[A-Za-z]{2,}:", source):
+        path = remote.download(source, sha256)
+    else:
+        path = Path(name_or_path_or_url)
+        if not path.is_file():
+            if path.suffix or path.parent != Path():
+                raise FileNotFoundError(f"there is no weights file {path}")
+            raise ValueError(
+                f"there is no model {source!r}; choose one of {', '.join(registry)}, or give a file's path"
+            )
+        if sha256 is None:
+            sha256 = digest(path)
+        remote.check(path, sha256)
+    return read(path, sha256.lower())

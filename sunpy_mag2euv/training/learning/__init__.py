@@ -1,0 +1,1 @@
+"""A configuration and a store → a weights file, and its scores."""

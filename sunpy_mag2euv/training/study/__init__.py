@@ -1,0 +1,1 @@
+"""Which channels are enough to make the others of them."""
