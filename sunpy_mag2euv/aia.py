@@ -15,6 +15,8 @@ import sunpy.map
 from astropy.nddata import StdDevUncertainty
 from sunpy.map.sources import AIAMap
 
+from sunpy_mag2euv.sensitivity import EPOCH_KEYWORD
+
 __all__ = ["INSTRUMENT", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
@@ -44,7 +46,8 @@ def make_map(image, deviation, grid, passband, sources, model, validity):
     Returns
     -------
     `~sunpy.map.sources.AIAMap`
-        With ``INSTRUME = 'AIA_SYNTHETIC'``, its provenance in ``HISTORY`` and the keywords of ``validity.header()``;
+        With ``INSTRUME = 'AIA_SYNTHETIC'``, its provenance in ``HISTORY``, the keywords of ``validity.header()`` and,
+        if the model says it, in ``DEGEPOCH`` the epoch of AIA's sensitivity that the DN/s refer to, "launch" or a date;
         FITS and ASDF files keep all of that. There is no ``EXPTIME``, since the image is per second already, and no
         ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which sunpy
         writes to ASDF files but not to FITS files.
@@ -62,6 +65,8 @@ def make_map(image, deviation, grid, passband, sources, model, validity):
     header["t_obs"] = first.reference_date.utc.isot
     header["timesys"] = "UTC"
     header["origin"] = f"sunpy_mag2euv {version('sunpy_mag2euv')}"
+    if passband.angstrom in model.epochs:
+        header[EPOCH_KEYWORD] = model.epochs[passband.angstrom]
     header |= validity.header()
     header["history"] = "\n".join(_history(passband, sources, model))
     uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)

@@ -128,6 +128,11 @@ def test_header_has_the_validity(make):
     assert make(validity=doubtful).meta["validity"] == "caution: strong field, unknown instrument"
 
 
+def test_header_has_the_epoch_of_the_sensitivity(make, tiny_model):
+    model = dataclasses.replace(tiny_model, epochs={193: "launch", 304: "2011-01-01"})
+    assert [make(band, model=model).meta.get("degepoch") for band in (193, 304, 335)] == ["launch", "2011-01-01", None]
+
+
 def test_dates_are_in_utc(make, magnetogram):
     image = make()
     assert image.meta["t_obs"] == "2014-01-15T00:00:00.000"  # 35 s from TAI

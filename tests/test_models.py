@@ -82,11 +82,12 @@ def test_round_trip(tiny_model, tiny_weights):
 
 def test_round_trip_of_what_is_known_of_the_training(tiny_model, tmp_path):
     known = {
+        "epochs": {94: "launch", 1700: "2011-01-01"},
         "training_images": {94: 3, 1700: 2048},
         "strongest_field": 1234.5,
         "deviation_factors": {171: 0.9, 193: 1.25},
     }
-    nothing = {"training_images": {}, "strongest_field": float("inf"), "deviation_factors": {}}
+    nothing = {"epochs": {}, "training_images": {}, "strongest_field": float("inf"), "deviation_factors": {}}
     for values in (known, nothing):
         save_model(dataclasses.replace(tiny_model, **values), tmp_path / "trained.safetensors")
         loaded = load_model(tmp_path / "trained.safetensors")
@@ -95,6 +96,11 @@ def test_round_trip_of_what_is_known_of_the_training(tiny_model, tmp_path):
     needed = [field for field in dataclasses.fields(FieldModel) if field.default is field.default_factory]
     model = FieldModel(**{field.name: getattr(tiny_model, field.name) for field in needed})
     assert {name: getattr(model, name) for name in nothing} == nothing
+
+
+def test_older_records_do_not_say_the_epochs(write, record):
+    record.pop("epochs")
+    assert load_model(write({"sunpy_mag2euv": json.dumps(record)})).epochs == {}
 
 
 def test_round_trip_keeps_the_order_of_the_output_planes(tiny_model, tiny_weights):

@@ -14,10 +14,10 @@ from sdo_files import (
 import astropy.units as u
 import sunpy.map
 from aiapy.calibrate import degradation, register
-from aiapy.calibrate.util import get_correction_table
 from astropy.time import Time
 
 from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.data.observations import (
     GRID,
     SATURATION,
@@ -87,8 +87,8 @@ def tables(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def calibration(tables):
-    corrections = get_correction_table(tables / "correction.txt")
-    return Calibration(EPOCH, corrections, read_pointing_table(tables / "pointing.ecsv"))
+    sensitivity = Sensitivity.read(tables / "correction.txt")
+    return Calibration(EPOCH, sensitivity, read_pointing_table(tables / "pointing.ecsv"))
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +131,10 @@ def test_agrees_with_register(calibration):
 
 def test_level_1_needs_its_pointing(level_1, calibration):
     with pytest.raises(ValueError, match="a level 1 image needs the pointing table"):
-        prepare_image(level_1, SMALL, Calibration(EPOCH, calibration.correction_table))
+        prepare_image(level_1, SMALL, Calibration(EPOCH, calibration.sensitivity))
     late = Calibration(
         EPOCH,
-        calibration.correction_table,
+        calibration.sensitivity,
         pointing_table("2015-01-01", x0=2047.5, y0=2047.5, scale=0.6, rotation=0.0),
     )
     with pytest.raises(ValueError, match="the pointing table must cover the image"):
@@ -191,7 +191,7 @@ def test_missing_pixels_stay_missing(calibration):
 
 def test_degradation_refers_to_the_epoch(calibration):
     """By aiapy's own numbers, and by the table's by hand."""
-    table = calibration.correction_table
+    table = calibration.sensitivity.table
     ours = calibration.factor(171, TIME)
     then, at_epoch = (degradation(171 * u.angstrom, time, correction_table=table).value[0] for time in (TIME, EPOCH))
     assert ours == pytest.approx(then / at_epoch, rel=1e-12)
@@ -287,7 +287,7 @@ def test_tables_are_checked_first(directory, tables, tmp_path):
     load = {"correction_table": tables / "correction.txt"}
     calibration = load_calibration(directory, frames, BANDS, EPOCH, **load)
     assert calibration.pointing_table is None  # level 1.5 needs none, and so none was fetched
-    assert load_calibration(directory, frames, (1600,), EPOCH).correction_table is None
+    assert load_calibration(directory, frames, (1600,), EPOCH).sensitivity is None
     with pytest.raises(ValueError, match="must cover the reference epoch in 171 Å"):
         load_calibration(directory, frames, BANDS, Time("2025-01-01"), **load)
     with pytest.raises(FileNotFoundError, match=r"there is no correction table .*absent"):
@@ -319,6 +319,7 @@ def test_store(directory, calibration, tmp_path):
     assert store.done.all()
     assert store.grid == SMALL
     assert store.calibration == {band: calibration.describe(band) for band in BANDS}
+    assert store.epochs == {171: EPOCH.strftime("%Y-%m-%d")}
     assert list(store.frames["aia_0171"]) == ["aia_171_0.fits", "aia_171_6.fits"]
     np.testing.assert_allclose(store.delay, [[21, 0], [21, 0]], atol=1.1)  # T_OBS of HMI has whole seconds
     for row in range(2):
@@ -358,7 +359,7 @@ def test_a_store_of_something_else(directory, calibration, tmp_path):
     frames, _ = match(directory, BANDS)
     path = tmp_path / "store"
     open_store(path, frames, BANDS, SMALL, calibration)
-    later = Calibration(Time("2012-01-01"), calibration.correction_table)
+    later = Calibration(Time("2012-01-01"), calibration.sensitivity)
     for arguments, what in [
         ((frames, BANDS, GRID, calibration), "grid"),
         ((frames, BANDS[::-1], SMALL, calibration), "passbands"),

@@ -40,9 +40,12 @@ class Model:
     valid_radius : float
         Distance from the disk's centre, in solar radii, up to which the model has learnt anything.
     calibration : dict
-        For every passband, which epoch of AIA's sensitivity the DN/s refer to.
+        For every passband, what its DN/s refer to, in words.
     provenance : str
         What it was trained on.
+    epochs : dict
+        For every passband whose DN/s refer to one epoch of AIA's sensitivity, that epoch: "launch" or a date, see
+        `sunpy_mag2euv.sensitivity`.
     caveats : dict
         For the passbands that have one, a sentence that users are warned with.
     references : tuple of str
@@ -67,6 +70,7 @@ class Model:
     valid_radius: float
     calibration: dict[int, str]
     provenance: str
+    epochs: dict[int, str] = field(default_factory=dict)
     caveats: dict[int, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     training_images: dict[int, int] = field(default_factory=dict)
@@ -191,6 +195,7 @@ class Model:
             "valid_radius": self.valid_radius,
             "calibration": by_text(self.calibration),
             "provenance": self.provenance,
+            "epochs": by_text(self.epochs),
             "caveats": by_text(self.caveats),
             "references": list(self.references),
             "training_images": by_text(self.training_images),
@@ -210,6 +215,8 @@ class Model:
             valid_radius=record["valid_radius"],
             calibration=by_number(record["calibration"]),
             provenance=record["provenance"],
+            # Weights of before 2026 December do not say it.
+            epochs=by_number(record.get("epochs", {})),
             caveats=by_number(record["caveats"]),
             references=tuple(record["references"]),
             training_images=by_number(record["training_images"]),

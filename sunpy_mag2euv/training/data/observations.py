@@ -20,6 +20,7 @@ from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.preparation import Disk, prepare, resample
+from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
 from sunpy_mag2euv.training.data.store import Store
 
@@ -57,21 +58,19 @@ class Calibration:
     ----------
     reference_epoch : `~astropy.time.Time`
         All images are brought to AIA's sensitivity at this time.
-    correction_table : `~astropy.table.QTable`, optional
-        As `aiapy.calibrate.util.get_correction_table` returns it. Not needed for `UNCORRECTED` passbands.
+    sensitivity : `~sunpy_mag2euv.sensitivity.Sensitivity`, optional
+        Not needed for `UNCORRECTED` passbands.
     pointing_table : `~astropy.table.QTable`, optional
         As `aiapy.calibrate.util.get_pointing_table` returns it. Needed for level 1 images only.
     """
 
     reference_epoch: Time
-    correction_table: QTable | None = None
+    sensitivity: Sensitivity | None = None
     pointing_table: QTable | None = None
 
     def factor(self, passband, time):
         """
         Sensitivity at a time, in units of that at the reference epoch.
-
-        aiapy's degradation refers to launch, so two of them are divided.
 
         Parameters
         ----------
@@ -83,22 +82,26 @@ class Calibration:
         -------
         float
             What DN/s have to be divided by; 1 for `UNCORRECTED` passbands.
+
+        Raises
+        ------
+        ValueError
+            If the table does not cover the time, or is not to be believed then.
         """
         if passband in UNCORRECTED:
             return 1.0
-        from aiapy.calibrate import degradation
+        then, reference = (self.sensitivity.since_launch(passband, moment) for moment in (time, self.reference_epoch))
+        return then / reference
 
-        times = Time([time, self.reference_epoch])
-        then, reference = degradation(passband * u.angstrom, times, correction_table=self.correction_table).value
-        return float(then / reference)
+    def epoch(self, passband):
+        """The epoch of AIA's sensitivity that DN/s refer to, a date; None for `UNCORRECTED` passbands."""
+        return None if passband in UNCORRECTED else self.reference_epoch.utc.strftime("%Y-%m-%d")
 
     def describe(self, passband):
         """What a passband's DN/s refer to, in words."""
         if passband in UNCORRECTED:
             return "DN/s of observed AIA images, not corrected for degradation"
-        rows = np.char.startswith(np.asarray(self.correction_table["WAVE_STR"], dtype=str), f"{passband}_")
-        version = self.correction_table["VER_NUM"][rows].max()
-        epoch = self.reference_epoch.utc.strftime("%Y-%m-%d")
+        epoch, version = self.epoch(passband), self.sensitivity.version
         return f"DN/s at AIA's sensitivity of {epoch}, by version {version} of its degradation table"
 
 
@@ -130,19 +133,18 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
     OSError
         If a file cannot be read, or a table not fetched.
     """
-    from aiapy.calibrate.util import get_correction_table, get_pointing_table
+    from aiapy.calibrate.util import get_pointing_table
 
-    corrections = pointing = None
+    sensitivity = pointing = None
     if corrected := [band for band in passbands if band not in UNCORRECTED]:
-        source = "SSW" if correction_table is None else Path(correction_table)
-        corrections = _table("correction", source, get_correction_table)
+        sensitivity = Sensitivity.read("SSW" if correction_table is None else correction_table)
     if pointing_table is not None:
-        pointing = _table("pointing", Path(pointing_table), read_pointing_table)
+        pointing = _pointing(Path(pointing_table), read_pointing_table)
     elif _level_1(directory, frames, passbands):
         # An entry holds for 3 hours, or longer if there was no fit.
         span = Time([frames["time"].min() - 1 * u.day, frames["time"].max() + 1 * u.day])
-        pointing = _table("pointing", "JSOC", lambda source: get_pointing_table(source, time_range=span))
-    calibration = Calibration(reference_epoch, corrections, pointing)
+        pointing = _pointing("JSOC", lambda source: get_pointing_table(source, time_range=span))
+    calibration = Calibration(reference_epoch, sensitivity, pointing)
     for band in corrected:
         try:
             calibration.factor(band, reference_epoch)
@@ -154,20 +156,20 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
     return calibration
 
 
-def _table(name, source, read):
-    """Read a table, with one sentence about whatever goes wrong."""
+def _pointing(source, read):
+    """Read the pointing table, with one sentence about whatever goes wrong."""
     if isinstance(source, Path) and not source.is_file():
-        raise FileNotFoundError(f"there is no {name} table {source}; expected the path of an existing file")
+        raise FileNotFoundError(f"there is no pointing table {source}; expected the path of an existing file")
     try:
         return read(source)
     except Exception as error:
         if isinstance(source, Path):
             raise ValueError(
-                f"{source} is not a {name} table as aiapy reads it ({type(error).__name__}: {error})"
+                f"{source} is not a pointing table as aiapy reads it ({type(error).__name__}: {error})"
             ) from error
         raise OSError(
-            f"cannot fetch AIA's {name} table from {source} ({error}); get the file elsewhere and give it with "
-            f"--{name}-table"
+            f"cannot fetch AIA's pointing table from {source} ({error}); get the file elsewhere and give it with "
+            "--pointing-table"
         ) from error
 
 
@@ -309,7 +311,8 @@ def open_store(path, frames, passbands, grid, calibration):
             f"{len(frames)} frames of SDO/HMI line-of-sight magnetograms and SDO/AIA images, "
             f"{times.min().strftime('%Y-%m-%d')} to {times.max().strftime('%Y-%m-%d')}"
         )
-        return Store.create(path, grid, frames, passbands, provenance=provenance, calibration=texts)
+        epochs = {band: epoch for band in passbands if (epoch := calibration.epoch(band))}
+        return Store.create(path, grid, frames, passbands, provenance=provenance, calibration=texts, epochs=epochs)
     store = Store.open(path, "r+")
     files = [name for name in frames.colnames if name not in ("time", "source")]
     agreement = {

@@ -45,7 +45,10 @@ class Store:
     provenance : str
         What the frames are.
     calibration : dict
-        For each passband, what its DN/s refer to.
+        For each passband, what its DN/s refer to, in words.
+    epochs : dict
+        For each passband whose DN/s refer to one epoch of AIA's sensitivity, that epoch, see
+        `sunpy_mag2euv.sensitivity`.
     caveats : dict
         For some passbands, a warning that models learnt from them must give.
     ceilings : `~numpy.ndarray`
@@ -62,6 +65,7 @@ class Store:
         self.passbands = list(facts["passbands"])
         self.provenance = facts["provenance"]
         self.calibration = {int(band): text for band, text in facts["calibration"].items()}
+        self.epochs = {int(band): epoch for band, epoch in facts.get("epochs", {}).items()}
         self.caveats = {int(band): text for band, text in facts["caveats"].items()}
         self.frames = Table.read(group["manifest"][:].tobytes().decode(), format="ascii.ecsv")
         self.ceilings = group["ceilings"][:]
@@ -69,7 +73,7 @@ class Store:
         self._times = group["image_times"][:]
 
     @classmethod
-    def create(cls, path, grid, frames, passbands, *, provenance, calibration, caveats=None, weights=None):
+    def create(cls, path, grid, frames, passbands, *, provenance, calibration, epochs=None, caveats=None, weights=None):
         """
         Make a store whose frames are still to be written.
 
@@ -85,6 +89,8 @@ class Store:
         provenance : str
         calibration : dict
             A text for each passband.
+        epochs : dict, optional
+            An epoch for some passbands.
         caveats : dict, optional
             A sentence for some passbands.
         weights : dict, optional
@@ -127,6 +133,7 @@ class Store:
                     "passbands": [int(band) for band in passbands],
                     "provenance": provenance,
                     "calibration": {str(band): calibration[band] for band in passbands},
+                    "epochs": {str(band): epoch for band, epoch in (epochs or {}).items()},
                     "caveats": {str(band): text for band, text in (caveats or {}).items()},
                     "units": {"field": "G", "images": "DN / s"},
                 }

@@ -270,6 +270,8 @@ def model_record(config, store):
         "image_scalings": {band: scalings[band] for band in bands},
         "valid_radius": settings["valid_radius"],
         "calibration": {band: store.calibration[band] for band in bands},
+        # Of what goes in as well: an image to translate has to be brought to the same epoch.
+        "epochs": {band: store.epochs[band] for band in (*bands, *inputs) if band in store.epochs},
         "provenance": store.provenance,
         "caveats": {band: store.caveats[band] for band in bands if band in store.caveats},
     }

@@ -211,6 +211,7 @@ def extend(model, store, scalings):
         architecture={**model.architecture, "out_channels": len(bands)},
         image_scalings={band: known[band] for band in bands},
         calibration={band: store.calibration[band] for band in bands},
+        epochs={band: store.epochs[band] for band in bands if band in store.epochs},
         caveats={band: store.caveats[band] for band in bands if band in store.caveats},
         training_images={band: images[band] for band in bands},
         deviation_factors={band: factors[band] for band in bands if band in factors},
