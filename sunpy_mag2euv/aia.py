@@ -17,10 +17,27 @@ from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.sensitivity import EPOCH_KEYWORD
 
-__all__ = ["INSTRUMENT", "make_cube", "make_map"]
+__all__ = ["INSTRUMENT", "is_observation", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
+
+
+def is_observation(header):
+    """
+    Tell observations by AIA from all other images, synthetic ones among them.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a FITS file or a Map, whose keywords may be asked for in capitals.
+
+    Returns
+    -------
+    bool
+    """
+    instrument = str(header.get("INSTRUME") or "")
+    return instrument.startswith("AIA") and not instrument.startswith(INSTRUMENT)
 
 
 def make_map(image, deviation, grid, passband, sources, model, validity):

@@ -4,6 +4,7 @@ Intensity: AIA-like Maps → DN/s, and what has to be true of Maps that are look
 Scores and translations need the same of an image, so both ask here.
 """
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -11,10 +12,24 @@ import numpy as np
 import astropy.units as u
 import sunpy.map
 
+from sunpy_mag2euv.aia import is_observation
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import check_helioprojective
 
-__all__ = ["SATURATION", "check_image", "check_map", "check_together", "intensity"]
+__all__ = [
+    "LEVELS",
+    "SATURATION",
+    "check_image",
+    "check_map",
+    "check_together",
+    "intensity",
+    "unit_in_header",
+    "unit_of",
+    "unit_written",
+]
+
+#: Levels of calibrated AIA images; those of level 1.5 have been turned and brought to one scale.
+LEVELS = (1, 1.5)
 
 #: AIA's analogue-to-digital converters have 14 bits; from here on a pixel holds more than it says.
 SATURATION = (2**14 - 1) * u.DN
@@ -38,12 +53,12 @@ def intensity(image):
         In DN/s, NaN where the image is not finite, masked or saturated: `SATURATION` and more, which images in DN/s
         tell if their header has the exposure time.
     """
-    exposure = _exposure(image)
+    exposure, unit = _exposure(image), unit_of(image)
     values = np.array(image.data, dtype=float)
-    if image.unit.is_equivalent(u.DN):
-        values = values * (image.unit / exposure.unit).to(u.DN / u.s) / exposure.value
+    if unit.is_equivalent(u.DN):
+        values = values * (unit / exposure.unit).to(u.DN / u.s) / exposure.value
     else:
-        values = values * image.unit.to(u.DN / u.s)
+        values = values * unit.to(u.DN / u.s)
     known = np.isfinite(values)
     if exposure is not None:
         # A digit that is lost in the division is no light.
@@ -57,6 +72,70 @@ def _exposure(image):
     """Exposure time; None if the header does not have it, or has nonsense."""
     time = image.exposure_time
     return time if time is not None and time > 0 * u.s else None
+
+
+def unit_of(image):
+    """
+    Unit of a Map's numbers.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.units.UnitBase` or None
+        As `unit_in_header` reads it for observations by AIA, and as the Map has it for others.
+    """
+    return unit_in_header(image.meta) if is_observation(image.meta) else image.unit
+
+
+def unit_in_header(header):
+    """
+    Unit of an image's numbers, by its header.
+
+    Observations by AIA say the same in three ways: files of level 1 have DN, others from the JSOC have ct, and those of
+    the synoptic archive have no unit at all.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a FITS file or a Map, whose keywords may be asked for in capitals.
+
+    Returns
+    -------
+    `~astropy.units.UnitBase` or None
+        None if the header says none, or what is no unit. In observations by AIA counts are DN, and so is what has no
+        unit, if the image is of level 1 or 1.5 and says its exposure time.
+    """
+    written = unit_written(header)
+    if written is None:
+        calibrated = header.get("LVL_NUM") in LEVELS and _is_positive(header.get("EXPTIME"))
+        return u.DN if is_observation(header) and calibrated else None
+    try:
+        if not is_observation(header):
+            return u.Unit(written)
+        unit = u.Unit(re.sub("counts?", "ct", written, flags=re.IGNORECASE))
+    except ValueError:
+        return None
+    return unit * (u.DN / u.ct) ** _powers(unit).get(u.ct, 0)
+
+
+def _powers(unit):
+    return dict(zip(unit.bases, unit.powers, strict=True))
+
+
+def unit_written(header):
+    """What a header says of the unit, in ``BUNIT`` or else ``PIXLUNIT``; None if nothing."""
+    said = (header.get(keyword) for keyword in ("BUNIT", "PIXLUNIT"))
+    return next((text.strip() for text in said if isinstance(text, str) and text.strip()), None)
+
+
+def _is_positive(value):
+    try:
+        return 0 < float(value) < np.inf
+    except (TypeError, ValueError):
+        return False
 
 
 def check_map(image, name):
@@ -100,12 +179,11 @@ def check_image(image, name):
             f"{name} must hold intensities; this one holds {image.data.dtype.name} numbers, as pictures do. "
             "Use the FITS file, or convert the numbers to DN/s"
         )
-    unit = image.unit
+    unit = unit_of(image)
     if unit is None or not any(unit.is_equivalent(accepted) for accepted in (u.DN, u.DN / u.s)):
-        found = f"{image.instrument or 'an image'} " + ("without a unit" if unit is None else f"in {unit}")
         raise ValueError(
-            f"{name} must be an AIA image in DN or DN/s; this Map is {found}. "
-            "If it is one, say so with map.meta['bunit'] = 'DN'"
+            f"{name} must be an AIA image in DN or DN/s; this Map is {image.instrument or 'an image'} "
+            f"{_unusable_unit(image, unit)}"
         )
     if image.data.ndim != 2 or min(image.data.shape) < 2:
         raise ValueError(f"{name} must have two dimensions of at least 2 pixels; its shape is {image.data.shape}")
@@ -118,6 +196,18 @@ def check_image(image, name):
             f"{name} is in DN, so it must have its exposure time; its header does not. Add EXPTIME in "
             "seconds, or divide by it and say so with map.meta['bunit'] = 'DN / s'"
         )
+
+
+def _unusable_unit(image, unit):
+    """What a Map has instead of a unit that can be used, and what would be one."""
+    written = unit_written(image.meta)
+    if unit is None:
+        found = "without a unit" if written is None else f"in {written!r}, which is no unit"
+        advice = "'DN', or 'DN / s' if it is per second"
+    else:
+        per_second = any(base.is_equivalent(u.s) and power < 0 for base, power in _powers(unit).items())
+        found, advice = f"in {unit}", "'DN / s'" if per_second else "'DN'"
+    return f"{found}. If it is one, say so with map.meta['bunit'] = {advice}"
 
 
 def check_together(images, max_time_difference):

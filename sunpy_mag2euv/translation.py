@@ -10,16 +10,13 @@ from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.aia import INSTRUMENT
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
-from sunpy_mag2euv.intensity import check_image, check_map, check_together, intensity
+from sunpy_mag2euv.intensity import LEVELS, check_image, check_map, check_together, intensity
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import Disk, check_observer, describe, field_of_view, resample, window
 from sunpy_mag2euv.validity import assess_images
 
 __all__ = ["PreparedImages", "prepare_images", "translate"]
-
-#: Of calibrated images; those of level 1.5 have been turned and brought to one scale, which does not matter here.
-_LEVELS = (1, 1.5)
 
 
 @u.quantity_input
@@ -209,5 +206,5 @@ def _check_level(image, name):
             f"{name} must say its level, 1 or 1.5; its header does not. If it is calibrated, say so with "
             "map.meta['lvl_num'] = 1.5"
         )
-    if level not in _LEVELS:
+    if level not in LEVELS:
         raise ValueError(f"{name} must be of level 1 or 1.5; this one is of level {level}. Use the level 1 file")

@@ -74,6 +74,7 @@ def test_pixels_are_counted(aia):
         {"radius": 60.0},
         {"date": "2014-01-15T00:11:00", "exposure": 0.5},
         {"unit": "DN / s", "exposure": None},
+        {"unit": "ct / s", "exposure": None},
         {"dsun_obs": 1.471e11 * 0.999},
     ],
 )
@@ -197,7 +198,7 @@ def test_provenance_survives_files(tiny_model, make_magnetogram, tmp_path):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"unit": None}, "in DN or DN/s; this Map is AIA 2 without a unit"),
+        ({"unit": None, "exposure": None}, "in DN or DN/s; this Map is AIA 2 without a unit"),
         ({"unit": "G"}, "in DN or DN/s; this Map is AIA 2 in G"),
         ({"exposure": None}, "must have its exposure time"),
         ({"exposure": 0.0}, "must have its exposure time"),

@@ -6,8 +6,18 @@ from aia_images import make_aia
 
 import astropy.units as u
 import sunpy.map
+from astropy.io import fits
+from sunpy.util import MetaDict
 
-from sunpy_mag2euv.intensity import SATURATION, check_image, check_map, check_together, intensity
+from sunpy_mag2euv.intensity import (
+    SATURATION,
+    check_image,
+    check_map,
+    check_together,
+    intensity,
+    unit_in_header,
+    unit_of,
+)
 
 
 def aia(data, *, exposure=2.0, unit="DN", mask=None):
@@ -43,6 +53,69 @@ def test_rates_tell_saturation_by_the_exposure_time():
     assert np.isfinite(intensity(aia(rates, unit="DN / s", exposure=None))).all()
 
 
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ({}, u.DN),
+        ({"LVL_NUM": 1}, u.DN),
+        ({"INSTRUME": "AIA_SAMPLE"}, u.DN),
+        ({"BUNIT": ""}, u.DN),
+        ({"BUNIT": " ", "PIXLUNIT": "DN/s"}, u.DN / u.s),
+        ({"BUNIT": "DN/s", "PIXLUNIT": "DN"}, u.DN / u.s),
+        ({"BUNIT": "ct"}, u.DN),
+        ({"PIXLUNIT": "counts"}, u.DN),
+        ({"BUNIT": "ct / s"}, u.DN / u.s),
+        ({"BUNIT": "ct/s"}, u.DN / u.s),
+        ({"BUNIT": "Counts / ms"}, u.DN / u.ms),
+        ({"BUNIT": "ct / pix"}, u.DN / u.pix),
+        ({"BUNIT": "ct", "LVL_NUM": None, "EXPTIME": None}, u.DN),
+        ({"LVL_NUM": None}, None),
+        ({"LVL_NUM": 0.5}, None),
+        ({"EXPTIME": None}, None),
+        ({"EXPTIME": 0.0}, None),
+        ({"EXPTIME": "long"}, None),
+        ({"INSTRUME": None}, None),
+        ({"INSTRUME": "EIT"}, None),
+        ({"INSTRUME": "AIA_SYNTHETIC"}, None),
+        ({"INSTRUME": "EIT", "BUNIT": "ct"}, u.ct),
+        ({"BUNIT": "nonsense"}, None),
+    ],
+    ids=repr,
+)
+def test_what_a_header_says_of_the_unit(header, unit):
+    """The same of a file's and of a Map's."""
+    header = {"INSTRUME": "AIA_3", "LVL_NUM": 1.5, "EXPTIME": 2.9} | header
+    for kind in (fits.Header, MetaDict):
+        assert unit_in_header(kind({key: value for key, value in header.items() if value is not None})) == unit
+
+
+def test_counts_are_dn():
+    image = aia([10.0, 20.0], unit="ct")
+    assert image.unit == u.ct
+    assert unit_of(image) == u.DN
+    np.testing.assert_array_equal(intensity(image)[0, :2], [5, 10])
+    np.testing.assert_array_equal(intensity(aia([10.0, 20.0], unit=None))[0, :2], [5, 10])
+    np.testing.assert_array_equal(intensity(aia([10.0, 20.0], unit="ct / s"))[0, :2], [10, 20])
+
+
+def test_other_maps_have_their_own_unit(make_magnetogram):
+    assert unit_of(make_magnetogram()) == u.G
+    assert unit_of(aia([1.0])) == u.DN
+
+
+def test_files_of_the_synoptic_archive(test_data):
+    """They do not say their unit, and everything else."""
+    paths = sorted(test_data.glob("inputs/aia_synoptic_20250113/*.fits"))
+    if not paths:
+        pytest.skip("there are no files of the synoptic archive")
+    for path in paths:
+        image = sunpy.map.Map(path)
+        assert image.unit is None
+        check_image(image, path.name)
+        middle = np.s_[510, 510]
+        assert intensity(image)[middle] == pytest.approx(image.data[middle] / image.meta["exptime"])
+
+
 def test_the_map_is_left_alone():
     image = aia(np.array([1.0, SATURATION.value]))
     before = image.data.copy()
@@ -61,7 +134,16 @@ def test_maps_are_needed(given):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"unit": None}, "^the third one must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit"),
+        (
+            {"unit": None, "exposure": None},
+            r"^the third one must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit. If it is one, say "
+            r"so with map.meta\['bunit'\] = 'DN', or 'DN / s' if it is per second$",
+        ),
+        ({"unit": "photon / s"}, r"this Map is AIA 2 in ph / s. If it is one, say so .* = 'DN / s'$"),
+        ({"unit": "photon"}, r"this Map is AIA 2 in ph. If it is one, say so .* = 'DN'$"),
+        ({"unit": "DN / s2"}, r"this Map is AIA 2 in DN / s2. "),
+        ({"unit": "flux"}, r"this Map is AIA 2 in 'flux', which is no unit. If it is one, .* 'DN / s' if it is per"),
+        ({"instrume": "AIA_SYNTHETIC", "bunit": "ct / s"}, r"this Map is AIA SYNTHETIC in ct / s. .* = 'DN / s'$"),
         ({"exposure": None}, "^the third one is in DN, so it must have its exposure time"),
         ({"wavelength": 4500}, "there is no AIA passband 4500"),
         ({"size": (20, 1)}, "^the third one must have two dimensions of at least 2 pixels"),
@@ -78,7 +160,8 @@ def test_images_that_cannot_be_used(keywords, message):
 
 
 def test_images_that_can():
-    for keywords in ({}, {"unit": "DN / s", "exposure": None}, {"wavelength": 1600}, {"lvl_num": None}):
+    good = ({}, {"unit": "DN / s", "exposure": None}, {"wavelength": 1600}, {"lvl_num": None}, {"unit": None})
+    for keywords in good:
         check_image(make_aia(**keywords), "the image")
 
 

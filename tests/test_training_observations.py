@@ -169,6 +169,14 @@ def test_per_second_is_not_divided_again(calibration):
         assert ceiling == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("unit", "expected"), [(None, 500), ("ct", 500), ("ct / s", 1000)])
+def test_other_ways_to_say_dn(calibration, unit, expected):
+    aia = image(passband=1600, PIXLUNIT=unit, level=1.5)
+    values, ceiling = prepare_image(aia, SMALL, calibration)
+    assert values[64, 64] == pytest.approx(expected, rel=1e-3)
+    assert ceiling == pytest.approx((SATURATION - 0.5) / 2.0)
+
+
 def test_saturated_pixels_reach_the_ceiling(calibration):
     aia = image(paint=lambda x, y: np.where(np.hypot(x, y) < 0.3, SATURATION, SATURATION - 2), exposure=2.902)
     values, ceiling = prepare_image(aia, SMALL, calibration)
@@ -216,7 +224,7 @@ def test_calibration_is_described(calibration):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"PIXLUNIT": "ph"}, "must be in DN or DN/s"),
+        ({"PIXLUNIT": "ph"}, "must be in DN or DN/s; its unit is ph"),
         ({"level": None}, "must say its level"),
         ({"EXPTIME": None}, "must say its exposure time"),
         ({"CRPIX1": 20.0}, "must show the full disk"),

@@ -159,12 +159,25 @@ def test_a_magnetogram_not_in_gauss(good, unit):
     assert reason == f"must be a magnetogram in gauss; its unit is {unit or 'none'}"
 
 
-@pytest.mark.parametrize("unit", ["ph", "Gauss", "DN / s2", None])
+@pytest.mark.parametrize("unit", ["ph", "Gauss", "DN / s2", "nonsense"])
 def test_an_image_not_in_dn(good, unit):
     write_aia(good / "wrong.fits", NIGHT, 304, PIXLUNIT=unit)
     file, kind, reason = only(match(good, BANDS)[1])
     assert (file, kind) == ("wrong.fits", "unit")
     assert reason == f"must be an AIA image in DN or DN/s; its unit is {unit or 'none'}"
+
+
+def test_an_image_without_a_unit(good):
+    """As those of the synoptic archive, which are in DN; others may be in anything."""
+    write_aia(good / "synoptic.fits", NIGHT + 1 * u.s, 304, PIXLUNIT=None, level=1.5)
+    write_aia(good / "counts.fits", NIGHT, 304, PIXLUNIT="ct")
+    write_aia(good / "level_0.fits", NIGHT, 304, PIXLUNIT=None, level=0.5)
+    write_aia(good / "no_exposure.fits", NIGHT, 304, PIXLUNIT=None, EXPTIME=None)
+    frames, problems = match(good, BANDS)
+    assert list(problems["file"]) == ["level_0.fits", "no_exposure.fits"]
+    assert set(problems["kind"]) == {"unit"}
+    assert set(problems["reason"]) == {"must be an AIA image in DN or DN/s; its unit is none"}
+    assert frames["aia_0304"][0] == "counts.fits"
 
 
 def test_exposure(good):

@@ -292,7 +292,15 @@ def test_cutouts_answer_as_the_full_disk_does(tiny_translator):
 
 
 @pytest.mark.parametrize(
-    "keywords", [{"exposure": 0.5}, {"unit": "DN / s"}, {"unit": "DN / s", "exposure": None}, {"lvl_num": 1}], ids=str
+    "keywords",
+    [
+        {"exposure": 0.5},
+        {"unit": "DN / s"},
+        {"unit": "DN / s", "exposure": None},
+        {"unit": "ct / s"},
+        {"lvl_num": 1},
+    ],
+    ids=str,
 )
 def test_dn_and_dn_per_second(pair, tiny_translator, keywords):
     expected = mag2euv.translate(pair, 335, model=tiny_translator).data
@@ -380,7 +388,7 @@ def test_synthetic(refused, tiny_translator, tiny_model, make_magnetogram):
     [
         ({"lvl_num": None}, r"must say its level, 1 or 1.5; .* say so with map.meta\['lvl_num'\] = 1.5"),
         ({"lvl_num": 0.5}, "must be of level 1 or 1.5; this one is of level 0.5. Use the level 1 file"),
-        ({"unit": None}, "must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit"),
+        ({"unit": None, "exposure": None}, "must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit"),
         ({"unit": "G"}, "must be an AIA image in DN or DN/s; this Map is AIA 2 in G"),
         ({"exposure": None}, "is in DN, so it must have its exposure time"),
         ({"wavelength": 4500}, "there is no AIA passband 4500"),
@@ -501,6 +509,22 @@ def read_picture(path, stretch):
         picture.reduce = 4
         # The first row is the northernmost.
         return sunpy.map.Map(stretch(np.asarray(picture)[::-1] / 255), header)
+
+
+def test_real_files_as_they_come(test_data):
+    """All nine passbands of one moment, of which each can be given."""
+    paths = sorted(test_data.glob("inputs/aia_synoptic_20250113/*.fits"))
+    if not paths:
+        pytest.skip("there are no files of the synoptic archive")
+    for path in paths:
+        aia_map = sunpy.map.Map(path)
+        target = 193 if aia_map.wavelength != 193 * u.AA else 171
+        with warnings.catch_warnings():
+            # AIA was less sensitive in 2025 than in the years trained on.
+            warnings.simplefilter("ignore", SunpyUserWarning)
+            image = mag2euv.translate(aia_map, target)
+        disk = np.hypot(*place(image)) < 1
+        assert (image.data[disk] > 0).all(), path.name
 
 
 def test_real_images(test_data):

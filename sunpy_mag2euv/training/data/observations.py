@@ -19,6 +19,7 @@ from astropy.time import Time
 from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.intensity import unit_of, unit_written
 from sunpy_mag2euv.preparation import Disk, prepare, resample
 from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
@@ -241,8 +242,9 @@ def prepare_image(image, grid, calibration):
     """
     if not isinstance(image, AIAMap):
         raise TypeError(f"the image must be from AIA; this is a {type(image).__name__}")
-    if image.unit not in (u.DN, u.DN / u.s):
-        raise ValueError(f"the image must be in DN or DN/s; its unit is {image.unit}")
+    unit = unit_of(image)
+    if unit not in (u.DN, u.DN / u.s):
+        raise ValueError(f"the image must be in DN or DN/s; its unit is {unit_written(image.meta) or 'none'}")
     if image.processing_level is None:
         raise ValueError("the image must say its level, 1 or 1.5, in LVL_NUM; its header does not")
     if image.processing_level < 1.5:
@@ -251,7 +253,7 @@ def prepare_image(image, grid, calibration):
     if not disk.inside(image.data.shape):
         raise ValueError("the image must show the full disk; this one does not")
     exposure = image.meta.get("exptime")
-    if exposure is None and image.unit == u.DN:
+    if exposure is None and unit == u.DN:
         raise ValueError("the image must say its exposure time in EXPTIME; its header does not")
     passband = round(image.wavelength.to_value(u.angstrom))
     factor = calibration.factor(passband, image.date)
@@ -263,7 +265,7 @@ def prepare_image(image, grid, calibration):
     if not known.any():
         raise ValueError("the image must have values; it has none")
     values[~known] = 0
-    divisor = factor * (exposure if image.unit == u.DN else 1)
+    divisor = factor * (exposure if unit == u.DN else 1)
     # Half a count less, since the averages of pixels that all saturate come out as the ceiling only to rounding.
     ceiling = np.inf if exposure is None else (SATURATION - 0.5) / exposure / factor
     return resample(values, known, disk, grid) / np.float32(divisor), ceiling

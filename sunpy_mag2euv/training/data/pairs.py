@@ -21,6 +21,7 @@ from astropy.time import Time
 from sunpy.time import parse_time
 
 from sunpy_mag2euv.aia import INSTRUMENT
+from sunpy_mag2euv.intensity import unit_in_header, unit_written
 
 __all__ = ["match", "observation_time", "problem_table", "quality_reason", "quality_word", "read_header"]
 
@@ -250,11 +251,7 @@ class _ProblemError(Exception):
 def _classify(header):
     """Passband (0 for a magnetogram) and unix time of a usable file."""
     instrument = str(header.get("INSTRUME", ""))
-    try:
-        unit = u.Unit(str(header.get("BUNIT") or header.get("PIXLUNIT") or "").strip() or "?")
-    except ValueError:
-        unit = None
-    written = header.get("BUNIT") or header.get("PIXLUNIT") or "none"
+    unit, written = unit_in_header(header), unit_written(header) or "none"
     if instrument.startswith(INSTRUMENT):
         raise _ProblemError("instrument", "is a synthetic image, not an observation")
     if instrument.startswith("HMI"):
