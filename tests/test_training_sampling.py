@@ -15,8 +15,13 @@ from training_store import (
     manifest,
 )
 
+import astropy.units as u
+from astropy.table import Table
+from astropy.time import Time
+
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling
 from sunpy_mag2euv.training.data.sampling import Draws, Frames, ImageDraws, ImageFrames, Sampling, frames_as_they_are
+from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import model_record
 
 NOTHING = {
@@ -48,13 +53,14 @@ def model(tmp_path_factory, store):
 
 @pytest.fixture(scope="module")
 def draw(store, model):
-    def draw(count, *, rows=TRAINED, seed=0, draws=None, start=0, **augmentation):
+    def draw(count, *, rows=TRAINED, seed=0, draws=None, evenness=0, start=0, **augmentation):
         return Draws(
             store,
             rows,
             model,
             augmentation=NOTHING | augmentation,
             draws=draws or {},
+            evenness=evenness,
             seed=seed,
             numbers=range(start, start + count),
         )
@@ -147,9 +153,17 @@ def test_fields_get_the_noise_gain_and_clipping_of_other_magnetograms(draw, stor
     def fields(**variation):
         return [example["inputs"][0].numpy() * RANGE for example in draw(25, rows=[0], **variation)]
 
+    alike = []
     for other in fields(noise=4.0):
-        assert np.std((other - field)[disk]) < 4.5
+        noise = other - field
+        assert np.std(noise[disk]) < 4.5
         np.testing.assert_allclose(np.where(disk, 0, other), 0, atol=1e-4)
+        pairs = disk[:, 1:] & disk[:, :-1]
+        alike.append(np.corrcoef(noise[:, 1:][pairs], noise[:, :-1][pairs])[0, 1])
+    # Neighbouring pixels are alike in some fields, by as much as the average over a pixel or less makes them.
+    assert sum(correlation < 0.2 for correlation in alike) > 5
+    assert sum(correlation > 0.3 for correlation in alike) > 3
+    assert max(alike) < 0.9
     factors = []
     for other in fields(gain=0.1):
         factors.append(np.median((other / np.where(disk, field, np.nan))[disk]))
@@ -171,6 +185,36 @@ def test_sources_are_drawn_as_often_as_the_configuration_says(draw):
     assert share() == pytest.approx(1 / 2, abs=0.12)
     assert share(draws={"ramp": 9}) == pytest.approx(9 / 10, abs=0.08)
     assert share(draws={"toy": 1, "ramp": 0}) == 0
+
+
+def test_days_of_rare_activity_are_drawn_more_often(tmp_path, model):
+    """Of nine quiet frames and an active one, a tenth, half, or what is in between."""
+    store = Store.create(
+        tmp_path / "store",
+        model.grid,
+        Table(
+            {
+                "name": [str(number) for number in range(10)],
+                "time": Time("2012-01-01") + np.arange(10) * u.day,
+                "source": ["toy"] * 10,
+            }
+        ),
+        list(model.image_scalings),
+        provenance="",
+        calibration=dict.fromkeys(model.image_scalings, ""),
+    )
+    images = {band: np.ones(model.grid.shape) for band in model.image_scalings}
+    for row in range(10):
+        store.write(row, np.full(model.grid.shape, 100.0 if row == 4 else 5.0), images)
+
+    def chance(evenness):
+        return Draws(
+            store, range(10), model, augmentation={}, draws={}, evenness=evenness, seed=0, numbers=range(1)
+        ).chance
+
+    np.testing.assert_allclose(chance(0), 0.1)
+    np.testing.assert_allclose(chance(1), [1 / 18] * 4 + [1 / 2] + [1 / 18] * 5, rtol=1e-6)
+    np.testing.assert_allclose(chance(0.5), np.array([1 / 3] * 4 + [1] + [1 / 3] * 5) / 4, rtol=1e-6)
 
 
 # -- Sampling ----------------------------------------------------------------------------------------------------------
@@ -270,7 +314,9 @@ def draw_sets(sets, any_to_any):
     def draw(count, *, rows=range(9), model=any_to_any, seed=0, draws=None, start=0, **augmentation):
         numbers = range(start, start + count)
         augmentation = NOTHING | augmentation
-        return ImageDraws(sets, rows, model, augmentation=augmentation, draws=draws or {}, seed=seed, numbers=numbers)
+        return ImageDraws(
+            sets, rows, model, augmentation=augmentation, draws=draws or {}, evenness=0, seed=seed, numbers=numbers
+        )
 
     return draw
 
@@ -392,7 +438,7 @@ def test_half_of_the_draws_are_of_few_images(eight, few):
     """Of any number up to that, whatever there is; the rest of any number that leaves one over."""
     bands, store, model = eight
     augmentation = NOTHING | {"few": few}
-    draws = ImageDraws(store, [0], model, augmentation=augmentation, draws={}, seed=0, numbers=range(300))
+    draws = ImageDraws(store, [0], model, augmentation=augmentation, draws={}, evenness=0, seed=0, numbers=range(300))
     counts = np.array([len(parts(example, bands)[0]) for example in draws])
     assert set(counts) == set(range(1, 8))
     few = min(few, 7)
@@ -498,7 +544,7 @@ def test_saturated_pixels_are_given_to_nobody(tmp_path, any_to_any):
     ceiling = float(np.nanquantile(images[171], 0.9))
     store.write(0, None, images, ceilings={171: ceiling})
     gain = NOTHING | {"gain": 0.5, "mirror": True}
-    draws = ImageDraws(store, [0], any_to_any, augmentation=gain, draws={}, seed=0, numbers=range(12))
+    draws = ImageDraws(store, [0], any_to_any, augmentation=gain, draws={}, evenness=0, seed=0, numbers=range(12))
     seen = {"given": 0, "asked": 0}
     for frames in (ImageFrames(store, [0], any_to_any), draws):
         for number in range(len(frames)):

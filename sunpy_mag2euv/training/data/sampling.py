@@ -8,6 +8,7 @@ and several processes draw together what one would draw with a batch as large as
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from sunpy_mag2euv.models import ImageModel
@@ -90,14 +91,19 @@ class Draws(Frames):
         The table of this name of the configuration.
     draws : dict
         How often frames of a source are drawn compared with others; 1 unless given.
+    evenness : float
+        How much more often frames of rare activity are drawn: 0 for not at all, 1 for a Sun of any activity as often as
+        of any other.
     seed : int
     numbers : range
         Which draws these are, counted from the run's first.
     """
 
-    def __init__(self, store, rows, model, *, augmentation, draws, seed, numbers):
+    def __init__(self, store, rows, model, *, augmentation, draws, evenness, seed, numbers):
         super().__init__(store, rows, model)
         chance = np.array([draws.get(str(source), 1) for source in store.frames["source"][self.rows]], dtype=float)
+        if evenness:
+            chance *= _rarity(store, self.rows) ** evenness
         self.chance = chance / chance.sum()
         self.augmentation = augmentation
         self.seed = seed
@@ -126,7 +132,7 @@ class Draws(Frames):
                     field, images, weight = (np.flip(array, axis) for array in (field, images, weight))
         if vary["polarity"] and rng.random() < 0.5:
             field = -field
-        field = field * np.exp(rng.normal(0, vary["gain"])) + rng.normal(0, rng.uniform(0, vary["noise"]), field.shape)
+        field = field * np.exp(rng.normal(0, vary["gain"])) + _noise(field.shape, rng.uniform(0, vary["noise"]), rng)
         if rng.random() < vary["clipping"]:
             limit = rng.uniform(140, 1000)
             field = np.clip(field, -limit, limit)
@@ -223,6 +229,23 @@ class ImageDraws(Draws, ImageFrames):
         return self._pair(row, images, given, weight)
 
 
+def _noise(shape, spread, rng):
+    """Noise as magnetograms have it, of a standard deviation in gauss; half the time alike in neighbouring pixels."""
+    noise = rng.normal(0, 1, shape)
+    if rng.random() < 0.5:
+        noise = gaussian_filter(noise, rng.uniform(0.3, 1))
+        noise /= noise.std()
+    return spread * noise
+
+
+def _rarity(store, rows):
+    """Of each frame, the inverse of how many there are of its activity, by the logarithm of the mean |B| on the disk."""
+    disk = store.grid.radius < 1
+    activity = np.log([np.abs(store.field(row)[disk]).mean() for row in rows])
+    # A kernel of a fifth of a factor of e: the solar cycle is some ten of these wide.
+    return 1 / np.array([np.exp(-(((activity - own) / 0.2) ** 2) / 2).sum() for own in activity])
+
+
 def _window(shape, rng):
     """A rectangle of a quarter to three quarters of either side, true inside."""
     seen = []
@@ -284,6 +307,7 @@ class Sampling(pl.LightningDataModule):
             self.model,
             augmentation=self.config["augmentation"],
             draws=self.config["data"]["draws"],
+            evenness=self.config["data"]["evenness"],
             seed=run["seed"],
             numbers=range(first * together, last * together),
         )

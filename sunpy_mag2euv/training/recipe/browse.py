@@ -1,90 +1,40 @@
 """
-The browse-image archives: what is in them, how it is put right, and how it becomes a store.
+The browse-image archives as a store: what the packaged weights are trained on.
 
 ``python -m sunpy_mag2euv.training.recipe.browse DIRECTORY STORE`` writes the store.
-
-The archives pair synoptic HMI fields seen from Earth with 8-bit SDO browse images on one grid. Three things have to be
-put right before a network can learn DN/s from them:
-
-* the images are codes, which the stretches in `STRETCHES` turn into DN/s;
-* before 2011 February the 193 and 304 images had another, flatter stretch, which is not documented: their codes are
-  mapped onto the later ones (`match_codes`);
-* browse images after 2013 were brightened by unknown amounts: those frames are scaled to the level of the well-sampled
-  epoch of their passband, by the disk's median.
 """
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
 
 from astropy.table import Table
 from astropy.time import Time
 from sunpy.coordinates.sun import carrington_rotation_number
 
-from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.scaling import LinearScaling, LogScaling, SqrtScaling
+from sunpy_mag2euv.sensitivity import LAUNCH, Sensitivity
 from sunpy_mag2euv.training.data.splits import rotations
 from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.training.recipe.archives import (
+    ARCHIVES,
+    GRID,
+    SATURATION,
+    STRETCHES,
+    archive_paths,
+    decode,
+    read_fields,
+)
+from sunpy_mag2euv.training.recipe.levels import put_right
 
-__all__ = [
-    "ARCHIVES",
-    "GRID",
-    "STRETCHES",
-    "Browse",
-    "calibration",
-    "ceilings",
-    "load_browse",
-    "match_codes",
-    "pixel_weight",
-    "write_store",
-]
+__all__ = ["TEST_ROTATIONS", "Browse", "calibration", "load_browse", "main", "pixel_weight", "write_store"]
 
-#: The archives in the order in which their frames are numbered.
-ARCHIVES = ("hourly_2012", "daily_2010_2011", "full_sets_2015", "same_time_2023")
+#: Carrington rotations that are scored: stretches are matched without them.
+TEST_ROTATIONS = (2100, 2101, 2111, 2112, 2128, 2134, 2135, 2159, 2160, 2168, 2169)
 
-GRID = Grid((256, 256), 98.0)
-
-#: Stretch of each passband's browse images: codes 0…255 are −1…1 of these scalings of DN/s.
-STRETCHES = {
-    94: SqrtScaling(1.5 / 4.99803, 50 / 4.99803),
-    131: LogScaling(7 / 6.99685, 1200 / 6.99685),
-    171: SqrtScaling(10 / 4.99803, 6000 / 4.99803),
-    193: LogScaling(120 / 2.99950, 6000 / 2.99950),
-    211: LogScaling(30 / 4.99801, 13000 / 4.99801),
-    304: LogScaling(50 / 4.99941, 2000 / 4.99941),
-    335: LogScaling(3.5 / 6.99734, 1000 / 6.99734),
-    1600: LinearScaling(0, 1000 / 2.99911),
-    1700: LinearScaling(0, 2500 / 1.00026),
-}
-
-#: Code that means "no data".
-MISSING = 255
-
-#: Code at which 131 and 171 of ``hourly_2012`` saturate: what is there is at least this bright.
-SATURATION = {131: 176, 171: 176}
-
-#: The browse images of these passbands changed their stretch here.
-STRETCH_CHANGE = {193: np.datetime64("2011-02-01"), 304: np.datetime64("2011-02-01")}
-
-#: Archive whose level a passband's other frames are scaled to; the median of all frames where there is none.
-REFERENCE_ARCHIVE = {
-    94: "hourly_2012",
-    131: "hourly_2012",
-    171: "hourly_2012",
-    193: "daily_2010_2011",
-    304: "daily_2010_2011",
-}
-
-#: An image whose disk is fainter than this part of its passband's level has another exposure, or is none of the Sun.
-#: There are three in 131 and 171, at two times in October 2012; all others stay within 30 per cent of their neighbours.
-FAINT = 0.5
-
-#: Carrington rotations that are scored: the levels and stretches above are found without them.
-TEST_ROTATIONS = (2100, 2101, 2128, 2159)
+#: Images of one passband this close together are the same one.
+_SAME = np.timedelta64(120, "s")
 
 
 @dataclass(frozen=True)
@@ -101,11 +51,15 @@ class Browse:
     archive : `~numpy.ndarray`
         Name of the archive that each frame is from, shape (frames,).
     field : `~numpy.ndarray`
-        Line-of-sight field in gauss, int16, shape (frames, 256, 256), 0 off the limb.
+        Line-of-sight field in gauss, float32, shape (frames, 256, 256), 0 off the limb.
     index : dict
         For each passband, the frames that its images belong to.
     images : dict
-        For each passband, images in DN/s, float32, NaN where there is no data.
+        For each passband, images in DN/s at AIA's sensitivity at launch, float32, NaN where there is no data.
+    factors : dict
+        For each passband, what images were multiplied by to be that; NaN for those of another stretch.
+    levels : dict
+        For each passband, the disk's median in DN/s that images of unknown brightness were scaled to.
     """
 
     time: np.ndarray
@@ -114,46 +68,8 @@ class Browse:
     field: np.ndarray
     index: dict
     images: dict
-
-
-def _scaled(code):
-    return np.asarray(code) / 127.5 - 1
-
-
-def match_codes(codes, target_codes, activity, target_activity):
-    """
-    Monotone table that maps the codes of one stretch onto those of another.
-
-    Both stretches are monotone functions of intensity, so quantiles correspond, provided that the two samples show an
-    equally active Sun: the second sample is weighted to have the first's distribution of ``activity``.
-
-    Parameters
-    ----------
-    codes, target_codes : `~numpy.ndarray`
-        Samples of codes, 0…254.
-    activity, target_activity : `~numpy.ndarray`
-        For each code, any measure of how active the Sun is there.
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Shape (256,), the target stretch's code for each code.
-    """
-    edges = np.quantile(activity, np.linspace(0, 1, 21)[1:-1])
-    bins, target_bins = np.digitize(activity, edges), np.digitize(target_activity, edges)
-    count, target_count = np.bincount(bins, minlength=20), np.bincount(target_bins, minlength=20)
-    weight = (count / np.maximum(target_count, 1))[target_bins]
-    cumulative = np.cumsum(np.bincount(codes, minlength=256)) / codes.size
-    target_cumulative = np.cumsum(np.bincount(target_codes, weight, minlength=256))
-    table = np.interp(cumulative, target_cumulative / target_cumulative[-1], np.arange(256))
-    # Beyond the observed codes the table goes on at the slope it ends with.
-    low, high = np.quantile(codes, [1e-3, 1 - 1e-3]).astype(int)
-    slope_low = (table[low + 10] - table[low]) / 10
-    slope_high = (table[high] - table[high - 10]) / 10
-    ramp = np.arange(256)
-    table[:low] = table[low] + slope_low * (ramp[:low] - low)
-    table[high:] = table[high] + slope_high * (ramp[high:] - high)
-    return np.clip(table, 0, 254)
+    factors: dict
+    levels: dict
 
 
 def pixel_weight():
@@ -172,14 +88,16 @@ def pixel_weight():
     return np.where(GRID.radius < 1, 1, 0.3).astype(np.float32)
 
 
-def load_browse(directory):
+def load_browse(directory, correction_table=None):
     """
-    Read all archives and put their levels right.
+    Read all archives with fields and put their levels right.
 
     Parameters
     ----------
     directory : path-like
-        Holds the four ``.npz`` files of `ARCHIVES`.
+        Holds the folders of the archives.
+    correction_table : optional
+        As `sunpy_mag2euv.sensitivity.Sensitivity.read` takes it. No level rests on images of later than 2017.
 
     Returns
     -------
@@ -190,86 +108,63 @@ def load_browse(directory):
     FileNotFoundError
         If an archive is missing.
     """
-    directory = Path(directory)
-    missing = [name for name in ARCHIVES if not (directory / f"{name}.npz").is_file()]
-    if missing:
-        raise FileNotFoundError(f"{directory} holds no {', '.join(f'{name}.npz' for name in missing)}")
-
-    time, archive, field = [], [], []
-    codes = {passband: [] for passband in STRETCHES}
-    index = {passband: [] for passband in STRETCHES}
+    paths = archive_paths(directory, ARCHIVES)
+    sensitivity = Sensitivity.read(correction_table)
+    time, archive, fields = [], [], []
+    decoded = {band: [] for band in STRETCHES}
+    index = {band: [] for band in STRETCHES}
     start = 0
-    for name in ARCHIVES:
-        with np.load(directory / f"{name}.npz") as data:
+    for name, path in paths.items():
+        with np.load(path) as data:
             time.append(data["time"].astype("datetime64[s]"))
             archive.append(np.full(len(data["time"]), name))
-            field.append(data["magnetogram"])
-            for passband in STRETCHES:
-                if f"aia_{passband:04d}" in data:
-                    codes[passband].append(data[f"aia_{passband:04d}"])
-                    index[passband].append(data[f"index_{passband:04d}"] + start)
+            fields.append(read_fields(data["magnetogram"]))
+            for band in STRETCHES:
+                if f"aia_{band:04d}" in data:
+                    decoded[band].append(decode(data[f"aia_{band:04d}"], band))
+                    index[band].append(data[f"index_{band:04d}"] + start)
         start += len(time[-1])
-    time, archive, field = map(np.concatenate, (time, archive, field))
+    time, archive, fields = map(np.concatenate, (time, archive, fields))
     rotation = carrington_rotation_number(time)
     train = rotations(rotation, TEST_ROTATIONS)["train"]
 
-    images, faint = {}, set()
-    for passband in STRETCHES:
-        index[passband] = np.concatenate(index[passband])
-        images[passband], found = _put_right(
-            passband, np.concatenate(codes[passband]), index[passband], time, archive, field, train
+    images, factors, levels, faint = {}, {}, {}, set()
+    for band in STRETCHES:
+        numbers = np.concatenate(index[band])
+        first = _first_ones(time[numbers])
+        numbers = numbers[first]
+        right = put_right(
+            band,
+            np.concatenate(decoded.pop(band))[first],
+            time[numbers],
+            archive[numbers],
+            sensitivity,
+            fields=fields[numbers],
+            trained=np.isin(numbers, train),
         )
-        faint |= {int(frame) for frame in index[passband][found]}
+        levels[band] = right.level
+        index[band], images[band], factors[band] = (
+            array[~right.veiled] for array in (numbers, right.images, right.factors)
+        )
+        faint |= {int(frame) for frame in numbers[right.faint]}
     # What went wrong at that moment went wrong in the other passbands too, if less visibly.
-    for passband in STRETCHES:
-        kept = ~np.isin(index[passband], list(faint))
-        images[passband], index[passband] = images[passband][kept], index[passband][kept]
-    return Browse(time, rotation, archive, field, index, images)
+    for band in STRETCHES:
+        kept = ~np.isin(index[band], list(faint))
+        for arrays in (index, images, factors):
+            arrays[band] = arrays[band][kept]
+    return Browse(time, rotation, archive, fields, index, images, factors, levels)
 
 
-def _put_right(passband, codes, index, time, archive, field, train):
-    """Codes → images in DN/s, at one level; and which of them are too faint."""
-    disk = GRID.radius < 0.9
-    values = codes.astype(np.float32)
-    values[codes == MISSING] = np.nan
-    medians = np.array([np.nanmedian(frame[disk]) for frame in values])
+def _first_ones(time):
+    """Numbers of images without those that are there already."""
+    order = np.argsort(time, kind="stable")
+    group = np.cumsum(np.diff(time[order], prepend=time[order[0]]) > _SAME)
+    return np.sort([order[group == number].min() for number in range(group[-1] + 1)])
 
-    if passband in STRETCH_CHANGE:
-        early = time[index] < STRETCH_CHANGE[passband]
-        trained = np.isin(index, train)
-        daily = archive[index] == "daily_2010_2011"
-        # Exposure varied between the early frames, so each is brought to their common median first.
-        values[early] += (np.median(medians[early]) - medians[early])[:, None, None]
-        samples, activities = [], []
-        for rows in (early & trained, ~early & trained & daily):
-            sample = values[rows][:, disk].ravel()[::7]
-            activity = np.concatenate([_activity(field[frame])[disk] for frame in index[rows]])[::7]
-            known = np.isfinite(sample)
-            samples.append(np.clip(np.rint(sample[known]), 0, 254).astype(int))
-            activities.append(activity[known])
-        table = match_codes(*samples, *activities)
-        values[early] = np.interp(values[early], np.arange(256), table)
-
-    # From here on in DN/s, where a change of sensitivity is a factor.
-    images = STRETCHES[passband].inverse(_scaled(values))
-    levels = np.array([np.nanmedian(frame[disk]) for frame in images])
-    reference = archive[index] == REFERENCE_ARCHIVE.get(passband)
-    level = np.median(levels[reference] if reference.any() else levels)
-    factor = np.where(reference, 1, level / levels)
-    return (images * factor[:, None, None]).astype(np.float32), factor * levels < FAINT * level
-
-
-def _activity(field):
-    """Log of the unsigned field within some 50 Mm: how active the Sun is around each pixel."""
-    return np.log1p(gaussian_filter(np.abs(field.astype(np.float32)), 7))
-
-
-#: Epoch of AIA's sensitivity that the levels of the well-sampled passbands belong to.
-_EPOCHS = {94: "2012", 131: "2012", 171: "2012", 193: "2011 February-March", 304: "2011 February-March"}
 
 _PROVENANCE = (
-    "8-bit SDO browse images (JPEG, 4.8 arcsec) and HMI synoptic charts of radial field seen from Earth, "
-    "2010-2012, 2015 and 2023; not the 8544 simultaneous pairs of Park et al. 2019"
+    "8-bit SDO browse images (JPEG, 4.8 arcsec) and HMI synoptic charts of radial field seen from Earth, 2010-2012, "
+    "in 211 to 2015 and in 171 of 2017, with a few sets up to 2025; not the 8544 simultaneous pairs of Park et al. 2019"
 )
 
 #: A store does not know how many of them a network will be trained on; the weights say so themselves.
@@ -279,19 +174,12 @@ _SCARCE = (
 )
 
 
-def calibration(band):
-    """What a passband's DN/s refer to, in words."""
-    if band in _EPOCHS:
-        return f"sensitivity as in {_EPOCHS[band]}, not corrected for degradation"
-    return "level uncertain: browse images of 2015 and later, brightened by unknown amounts"
+def calibration(sensitivity):
+    """What DN/s refer to, in words."""
+    return f"AIA's sensitivity at launch, by version {sensitivity.version} of its degradation table"
 
 
-def ceilings():
-    """For the passbands in which ``hourly_2012`` saturates, the DN/s at which it does."""
-    return {band: STRETCHES[band].inverse(_scaled(code)) for band, code in SATURATION.items()}
-
-
-def write_store(directory, path):
+def write_store(directory, path, correction_table=None):
     """
     Make a store of the archives.
 
@@ -301,12 +189,15 @@ def write_store(directory, path):
         Of the archives, see `load_browse`.
     path : path-like
         The store to write.
+    correction_table : optional
+        See `load_browse`.
 
     Returns
     -------
     Store
     """
-    data = load_browse(directory)
+    sensitivity = Sensitivity.read(correction_table)
+    data = load_browse(directory, correction_table)
     counts = {band: len(data.index[band]) for band in STRETCHES}
     frames = Table(
         {
@@ -321,14 +212,21 @@ def write_store(directory, path):
         frames,
         list(STRETCHES),
         provenance=_PROVENANCE,
-        calibration={band: calibration(band) for band in STRETCHES},
-        caveats={band: _SCARCE for band, count in counts.items() if count < 10},
+        calibration=dict.fromkeys(STRETCHES, calibration(sensitivity)),
+        epochs=dict.fromkeys(STRETCHES, LAUNCH),
+        caveats={band: _SCARCE for band, count in counts.items() if count < 20},
         weights={name: pixel_weight() for name in ARCHIVES},
     )
-    for row, archive in enumerate(tqdm(data.archive, unit="frame")):
-        images = {band: data.images[band][data.index[band] == row] for band in STRETCHES}
-        images = {band: found[0] for band, found in images.items() if len(found)}
-        store.write(row, data.field[row], images, ceilings=ceilings() if archive == "hourly_2012" else None)
+    rows = {band: {int(frame): number for number, frame in enumerate(index)} for band, index in data.index.items()}
+    for frame, archive in enumerate(tqdm(data.archive, unit="frame", disable=None)):
+        numbers = {band: found[frame] for band, found in rows.items() if frame in found}
+        ceilings = {
+            band: ceiling * data.factors[band][numbers[band]]
+            for band, ceiling in SATURATION.get(archive, {}).items()
+            if band in numbers
+        }
+        images = {band: data.images[band][number] for band, number in numbers.items()}
+        store.write(frame, data.field[frame], images, ceilings=ceilings)
     return store
 
 
@@ -337,10 +235,13 @@ def main(module="browse", write=write_store):
     parser = argparse.ArgumentParser(
         prog=f"python -m sunpy_mag2euv.training.recipe.{module}", description="Archives to a store."
     )
-    parser.add_argument("directory", help="of the browse archives")
+    parser.add_argument("directory", help="with the folders of the archives")
     parser.add_argument("store", help="to write")
+    parser.add_argument(
+        "--correction-table", metavar="FILE", help="of AIA's sensitivity; the one that aiapy carries unless given"
+    )
     arguments = parser.parse_args()
-    write(arguments.directory, arguments.store)
+    write(arguments.directory, arguments.store, arguments.correction_table)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@ Sets of AIA images of one moment, without magnetograms: what a network learns to
 
 ``python -m sunpy_mag2euv.training.recipe.sets DIRECTORY STORE`` writes the store.
 
-The sets are those of ``aia_sets_512``, and of the browse-image archives (`sunpy_mag2euv.training.recipe.browse`) the
+The sets are those of ``aia_sets_512``, and of the archives with fields (`sunpy_mag2euv.training.recipe.browse`) the
 frames with more than one passband. Where an image is in two archives, that of ``aia_sets_512`` is taken.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -16,19 +15,18 @@ from tqdm.auto import tqdm
 from astropy.table import Table
 from astropy.time import Time
 
-from sunpy_mag2euv.metrics import bin_image
+from sunpy_mag2euv.sensitivity import LAUNCH, Sensitivity
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.recipe import browse
+from sunpy_mag2euv.training.recipe.archives import GRID, SATURATION, SETS, STRETCHES, archive_paths, decode
+from sunpy_mag2euv.training.recipe.levels import put_right
 
-__all__ = ["ARCHIVE", "Sets", "load_sets", "write_store"]
+__all__ = ["Sets", "load_sets", "write_store"]
 
-#: The archive of sets, on a grid of twice the resolution.
-ARCHIVE = "aia_sets_512"
+#: Archives with fields that have sets of images, but for those that are among the `SETS`.
+_OTHERS = ("hourly_2012", "daily_2010_2011", "full_set_2022", "same_time_2023", "full_set_1024")
 
-#: Archives of `sunpy_mag2euv.training.recipe.browse` with frames that are not in `ARCHIVE`.
-_OTHERS = ("hourly_2012", "daily_2010_2011", "same_time_2023")
-
-_PROVENANCE = "8-bit SDO browse images (JPEG, 4.8 arcsec), 2010-2012, 2015, 2023 and 2025; not calibrated AIA data"
+_PROVENANCE = "8-bit SDO browse images (JPEG, 4.8 arcsec), 2010-2012, 2015 and 2022-2025; not calibrated AIA data"
 
 #: A store does not know how many of them a network will be trained on; the weights say so themselves.
 _SCARCE = "the weights rest on few images of this passband, of uncertain brightness: its level is illustrative"
@@ -46,22 +44,28 @@ class Sets:
     archive : `~numpy.ndarray`
         Name of the archive that each is from, shape (sets,).
     images : list of dict
-        For every set, by passband, the image in DN/s, float32, NaN where there is no data.
+        For every set, by passband, the image in DN/s at AIA's sensitivity at launch, float32, NaN where there is no
+        data.
+    ceilings : list of dict
+        For every set, for some of its passbands, the DN/s at which values are lower limits.
     """
 
     time: np.ndarray
     archive: np.ndarray
     images: list
+    ceilings: list
 
 
-def load_sets(directory):
+def load_sets(directory, correction_table=None):
     """
     Read all sets and put their levels right.
 
     Parameters
     ----------
     directory : path-like
-        Holds the ``.npz`` files of the archives.
+        Holds the folders of the archives.
+    correction_table : optional
+        As `sunpy_mag2euv.sensitivity.Sensitivity.read` takes it.
 
     Returns
     -------
@@ -72,47 +76,39 @@ def load_sets(directory):
     FileNotFoundError
         If an archive is missing.
     """
-    path = Path(directory, f"{ARCHIVE}.npz")
-    if not path.is_file():
-        raise FileNotFoundError(f"{directory} holds no {path.name}")
-    frames = browse.load_browse(directory)
-    with np.load(path) as data:
-        time, archive = [data["time"].astype("datetime64[s]")], [ARCHIVE] * len(data["time"])
-        images = [{} for _ in archive]
-        for band in browse.STRETCHES:
-            level = _level(frames.images[band])
-            for found, codes in zip(images, data[f"aia_{band:04d}"], strict=True):
-                if (codes != browse.MISSING).any():
-                    found[band] = _on_grid(codes, band, level)
+    paths = archive_paths(directory, SETS)
+    frames = browse.load_browse(directory, correction_table)
+    sensitivity = Sensitivity.read(correction_table)
+    time, archive, images, ceilings = [], [], [], []
+    for name, path in paths.items():
+        with np.load(path) as data:
+            moments = data["time"].astype("datetime64[s]")
+            sets = [{} for _ in moments]
+            for band, level in frames.levels.items():
+                decoded = decode(data[f"aia_{band:04d}"], band)
+                there = np.nonzero(np.isfinite(decoded).any(axis=(1, 2)))[0]
+                names = np.full(len(there), name)
+                right = put_right(band, decoded[there], moments[there], names, sensitivity, level=level)
+                for number, image, veiled in zip(there, right.images, right.veiled, strict=True):
+                    if not veiled:
+                        sets[number][band] = image
+        time.append(moments)
+        archive += [name] * len(moments)
+        images += sets
+        ceilings += [{}] * len(moments)
     for frame, name in enumerate(frames.archive):
-        found = {band: frames.images[band][index == frame] for band, index in frames.index.items()}
-        found = {band: image[0] for band, image in found.items() if len(image)}
-        if name in _OTHERS and len(found) > 1:
+        numbers = {band: np.nonzero(index == frame)[0] for band, index in frames.index.items()}
+        numbers = {band: found[0] for band, found in numbers.items() if len(found)}
+        if name in _OTHERS and len(numbers) > 1:
             time.append(frames.time[frame : frame + 1])
             archive.append(str(name))
-            images.append(found)
-    return Sets(np.concatenate(time), np.array(archive), images)
+            images.append({band: frames.images[band][number] for band, number in numbers.items()})
+            limits = SATURATION.get(name, {}).items()
+            ceilings.append({band: limit * frames.factors[band][numbers[band]] for band, limit in limits})
+    return Sets(np.concatenate(time), np.array(archive), images, ceilings)
 
 
-def _level(images):
-    """To what the images of a passband have been brought: the median over images of their medians on the disk."""
-    disk = browse.GRID.radius < 0.9
-    return np.median([np.nanmedian(image[disk]) for image in images])
-
-
-def _on_grid(codes, band, level):
-    """
-    Codes at twice the resolution → DN/s at a level.
-
-    Most of these images were brightened by an unknown amount, to make up for degradation.
-    """
-    values = codes.astype(np.float32)
-    values[codes == browse.MISSING] = np.nan
-    image = bin_image(browse.STRETCHES[band].inverse(values / 127.5 - 1), 2)
-    return (image * (level / np.nanmedian(image[browse.GRID.radius < 0.9]))).astype(np.float32)
-
-
-def write_store(directory, path):
+def write_store(directory, path, correction_table=None):
     """
     Make a store of the sets. Its frames have no field.
 
@@ -122,13 +118,15 @@ def write_store(directory, path):
         Of the archives, see `load_sets`.
     path : path-like
         The store to write.
+    correction_table : optional
+        See `load_sets`.
 
     Returns
     -------
     Store
     """
-    sets = load_sets(directory)
-    counts = {band: sum(band in images for images in sets.images) for band in browse.STRETCHES}
+    sets = load_sets(directory, correction_table)
+    counts = {band: sum(band in images for images in sets.images) for band in STRETCHES}
     frames = Table(
         {
             "name": [f"{archive} {time}" for archive, time in zip(sets.archive, sets.time, strict=True)],
@@ -138,16 +136,17 @@ def write_store(directory, path):
     )
     store = Store.create(
         path,
-        browse.GRID,
+        GRID,
         frames,
-        list(browse.STRETCHES),
+        list(STRETCHES),
         provenance=_PROVENANCE,
-        calibration={band: browse.calibration(band) for band in browse.STRETCHES},
-        caveats={band: _SCARCE for band, count in counts.items() if count < 10},
-        weights={name: browse.pixel_weight() for name in (ARCHIVE, *_OTHERS)},
+        calibration=dict.fromkeys(STRETCHES, browse.calibration(Sensitivity.read(correction_table))),
+        epochs=dict.fromkeys(STRETCHES, LAUNCH),
+        caveats={band: _SCARCE for band, count in counts.items() if count < 20},
+        weights={name: browse.pixel_weight() for name in (*SETS, *_OTHERS)},
     )
-    for row, (archive, images) in enumerate(zip(tqdm(sets.archive, unit="set"), sets.images, strict=True)):
-        store.write(row, None, images, ceilings=browse.ceilings() if archive == "hourly_2012" else None)
+    for row, images in enumerate(tqdm(sets.images, unit="set", disable=None)):
+        store.write(row, None, images, ceilings=sets.ceilings[row])
     return store
 
 

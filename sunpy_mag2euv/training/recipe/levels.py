@@ -1,0 +1,204 @@
+"""
+Levels: browse images of many years, brought to one epoch of AIA's sensitivity.
+
+Up to 2012 browse images show what AIA measured. Divided by what is left of its sensitivity, they are what AIA would
+have measured at launch. Three things stand against that:
+
+* before 2011 February the 193 and 304 images had another, flatter stretch that is not documented: they are mapped onto
+  those after it (`match_levels`);
+* from 2013 on most images were brightened by unknown amounts: they are scaled to the level of those that were not, by
+  the disk's median;
+* a few images are of no use: those with another exposure, and those under a veil.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from astropy.time import Time
+
+from sunpy_mag2euv.training.recipe.archives import GRID, STRETCHES
+
+__all__ = ["Levelled", "match_levels", "put_right"]
+
+#: From here on browse images are brightened to make up for the loss of sensitivity.
+_BRIGHTENED = np.datetime64("2013-01-01")
+
+#: What is not brightened even so: 211 Å, whose disk follows the solar cycle to a few per cent once the loss of
+#: sensitivity is divided out; images that are not from the browse archive; and those of two days in 2015 March.
+_NOT_BRIGHTENED = {
+    "flares_2010_2015": ("2010-01-01", "2016-01-01"),
+    "loops_2017": ("2017-01-01", "2018-01-01"),
+    "full_sets_2015": ("2015-03-01", "2015-04-01"),
+    "aia_sets_512": ("2015-03-01", "2015-04-01"),
+}
+
+#: The browse images of these passbands changed their stretch here.
+_STRETCH_CHANGE = {193: np.datetime64("2011-02-01"), 304: np.datetime64("2011-02-01")}
+
+#: In an image with a veil, light that is added to all pixels, little is left of the darkening towards the limb: the
+#: faintest hundredth of the disk has more than this part of the median. Without one it has 0.7 at most, in the four
+#: images with one 0.83 and more.
+_VEILED = {1600: 0.75, 1700: 0.75}
+
+#: An image whose disk is fainter than this part of those of two weeks around it has another exposure, or is none of the
+#: Sun. There are three in 131 and 171, at two times in 2012 October.
+_FAINT = 0.5
+_AROUND = np.timedelta64(14, "D")
+
+_DISK = GRID.radius < 0.9
+
+
+@dataclass(frozen=True)
+class Levelled:
+    """
+    Images of one passband at AIA's sensitivity at launch.
+
+    Attributes
+    ----------
+    images : `~numpy.ndarray`
+        In DN/s, float32, shape (images, 256, 256).
+    factors : `~numpy.ndarray`
+        What each was multiplied by; NaN where it was no factor, but another stretch.
+    level : float
+        Median on the disk in DN/s that images of unknown brightness were scaled to.
+    veiled, faint : `~numpy.ndarray`
+        Boolean, which are of no use: they alone, and all images of their moments.
+    """
+
+    images: np.ndarray
+    factors: np.ndarray
+    level: float
+    veiled: np.ndarray
+    faint: np.ndarray
+
+
+def put_right(passband, images, times, archives, sensitivity, *, fields=None, trained=None, level=None):
+    """
+    Bring images of one passband to AIA's sensitivity at launch.
+
+    Parameters
+    ----------
+    passband : int
+        In angstrom.
+    images : `~numpy.ndarray`
+        In DN/s as `~sunpy_mag2euv.training.recipe.archives.decode` returns them.
+    times : `~numpy.ndarray`
+        datetime64, shape (images,).
+    archives : `~numpy.ndarray`
+        Name of each image's archive, shape (images,).
+    sensitivity : `~sunpy_mag2euv.sensitivity.Sensitivity`
+    fields : sequence of `~numpy.ndarray`, optional
+        The field of each image. Needed if any is of before the change of stretch.
+    trained : `~numpy.ndarray`, optional
+        Boolean, shape (images,): which are trained on. Stretches are matched by these alone; all unless given.
+    level : float, optional
+        What images of unknown brightness are scaled to. Unless given, the median of the others; where there are none,
+        as in 1600 Å, of those from times at which the sensitivity is known.
+
+    Returns
+    -------
+    Levelled
+    """
+    factors = np.array([_factor(sensitivity, passband, time) for time in times])
+    # Another sensitivity is a factor in DN/s.
+    launch = images * factors[:, None, None]
+    known = times < _BRIGHTENED
+    for archive, (start, end) in _NOT_BRIGHTENED.items():
+        known |= (archives == archive) & (times >= np.datetime64(start)) & (times < np.datetime64(end))
+    early = times < _STRETCH_CHANGE.get(passband, np.datetime64("2010-01-01"))
+    if early.any():
+        trained = np.full(len(times), True) if trained is None else trained
+        target = known & ~early & trained
+        codes = _codes(passband, images[early])
+        table = _stretch(codes[trained[early]], fields[early & trained], launch[target], fields[target])
+        launch[early] = np.exp(np.interp(codes, np.arange(256), table))
+        factors[early] = np.nan
+
+    darkest, medians = np.array([np.nanquantile(image[_DISK], [0.01, 0.5]) for image in launch]).T
+    veiled = darkest > _VEILED.get(passband, np.inf) * medians
+    if level is None:
+        standard = known & ~early & ~veiled
+        if not standard.any():
+            standard = (times < sensitivity.last.datetime64) & ~veiled
+        level = float(np.median(medians[standard]))
+    to_level = np.where(known, 1, level / medians)
+    faint = _faint(medians * to_level, times)
+    launch = (launch * to_level[:, None, None]).astype(np.float32)
+    return Levelled(launch, factors * to_level, level, veiled, faint)
+
+
+def _factor(sensitivity, passband, time):
+    """What DN/s are multiplied by to be those at launch; 1 where that is not known, and a level has to be given."""
+    try:
+        return 1 / sensitivity.since_launch(passband, Time(time))
+    except ValueError:
+        return 1.0
+
+
+def _codes(passband, images):
+    """Codes of images of the early stretch, whose exposures vary and whose sensitivity falls, at one median."""
+    codes = (STRETCHES[passband].forward(images) + 1) * 127.5
+    medians = np.array([np.nanmedian(image[_DISK]) for image in codes])
+    return codes + (np.median(medians) - medians)[:, None, None]
+
+
+def _stretch(codes, fields, images, target_fields):
+    """Logarithm of DN/s for each code of the early stretch."""
+    sample, activity = _sample(codes, fields)
+    target, target_activity = _sample(np.log(images), target_fields)
+    return match_levels(np.clip(np.rint(sample), 0, 254).astype(int), target, activity, target_activity)
+
+
+def _sample(images, fields):
+    """Some of the disk's pixels, and how active the Sun is around them: the log of |B| within some 50 Mm."""
+    activity = np.stack([np.log1p(gaussian_filter(np.abs(field), 7))[_DISK] for field in fields]).ravel()[::7]
+    values = images[:, _DISK].ravel()[::7]
+    known = np.isfinite(values)
+    return values[known], activity[known]
+
+
+def match_levels(codes, values, activity, target_activity):
+    """
+    Monotone table that maps the codes of one stretch onto intensities.
+
+    Any stretch is a monotone function of intensity, so quantiles correspond, provided that the two samples show an
+    equally active Sun: the second sample is weighted to have the first's distribution of ``activity``.
+
+    Parameters
+    ----------
+    codes : `~numpy.ndarray`
+        Sample of codes, 0…254.
+    values : `~numpy.ndarray`
+        Sample of intensities, or of a monotone function of them.
+    activity, target_activity : `~numpy.ndarray`
+        For each code, and for each value, any measure of how active the Sun is there.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (256,), the value for each code.
+    """
+    edges = np.quantile(activity, np.linspace(0, 1, 21)[1:-1])
+    bins, target_bins = np.digitize(activity, edges), np.digitize(target_activity, edges)
+    count, target_count = np.bincount(bins, minlength=20), np.bincount(target_bins, minlength=20)
+    weight = (count / np.maximum(target_count, 1))[target_bins]
+    cumulative = np.cumsum(np.bincount(codes, minlength=256)) / codes.size
+    order = np.argsort(values)
+    target_cumulative = np.cumsum(weight[order])
+    table = np.interp(cumulative, target_cumulative / target_cumulative[-1], values[order])
+    # Beyond the observed codes the table goes on at the slope it ends with.
+    low, high = np.quantile(codes, [1e-3, 1 - 1e-3]).astype(int)
+    slope_low = (table[low + 10] - table[low]) / 10
+    slope_high = (table[high] - table[high - 10]) / 10
+    ramp = np.arange(256)
+    table[:low] = table[low] + slope_low * (ramp[:low] - low)
+    table[high:] = table[high] + slope_high * (ramp[high:] - high)
+    return table
+
+
+def _faint(medians, times):
+    """Which images are much fainter than those of the weeks around them."""
+    around = [np.median(medians[abs(times - time) <= _AROUND]) for time in times]
+    return medians < _FAINT * np.array(around)
