@@ -15,12 +15,14 @@ import sunpy.map
 from astropy.nddata import StdDevUncertainty
 from sunpy.map.sources import AIAMap
 
-from sunpy_mag2euv.sensitivity import EPOCH_KEYWORD
-
-__all__ = ["INSTRUMENT", "is_observation", "make_cube", "make_map"]
+__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "is_observation", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
+
+#: Keyword that says which epoch of AIA's sensitivity the DN/s of an image refer to, "launch" or a date, see
+#: `sunpy_mag2euv.sensitivity`.
+EPOCH_KEYWORD = "degepoch"
 
 
 def is_observation(header):

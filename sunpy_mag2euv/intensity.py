@@ -15,6 +15,7 @@ import sunpy.map
 from sunpy_mag2euv.aia import is_observation
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import check_helioprojective
+from sunpy_mag2euv.sensitivity import epoch_of
 
 __all__ = [
     "LEVELS",
@@ -171,7 +172,8 @@ def check_image(image, name):
     Raises
     ------
     ValueError
-        If it is not a helioprojective image of one of the passbands in DN with an exposure time or in DN/s.
+        If it is not a helioprojective image of one of the passbands in DN with an exposure time or in DN/s, or if what
+        it says of its epoch cannot be read.
     """
     # JPEG 2000 files come with the header of the observation, but hold what a picture needs.
     if image.data.dtype.kind in "bu" and image.data.dtype.itemsize == 1:
@@ -196,6 +198,7 @@ def check_image(image, name):
             f"{name} is in DN, so it must have its exposure time; its header does not. Add EXPTIME in "
             "seconds, or divide by it and say so with map.meta['bunit'] = 'DN / s'"
         )
+    epoch_of(image, name)
 
 
 def _unusable_unit(image, unit):

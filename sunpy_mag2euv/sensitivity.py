@@ -3,23 +3,42 @@ Sensitivity: what AIA has lost of it, and which epoch the DN/s of an image refer
 
 AIA sees less from year to year, most of all in 304 Å, so DN/s of different years can be compared only once they refer
 to one epoch. How much was lost is in tables that aiapy reads. Only here the package asks aiapy for it.
+
+Files of level 1 and 1.5 are as taken, and ``aiapy.calibrate.correct_degradation`` leaves no mark in the header: who has
+used it says so with ``map.meta["degepoch"] = "launch"``.
 """
 
+import math
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import astropy.units as u
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.time import Time
 
-__all__ = ["EPOCH_KEYWORD", "LAUNCH", "Sensitivity"]
+from sunpy_mag2euv.aia import EPOCH_KEYWORD, is_observation
+from sunpy_mag2euv.passbands import get_passband
+
+__all__ = ["ADVICE", "AS_TAKEN", "LAUNCH", "Correction", "Sensitivity", "describe_epoch", "epoch_of", "find_correction"]
 
 #: The epoch that aiapy's degradation refers to.
 LAUNCH = "launch"
 
-#: Keyword of an image's header that says which epoch of AIA's sensitivity its DN/s refer to: `LAUNCH` or a date.
-#: Without it, an observation is as it was taken.
-EPOCH_KEYWORD = "degepoch"
+#: The epoch of an observation that nothing was done to: its own time.
+AS_TAKEN = "as taken"
+
+#: Keyword of SDOML's images (Galvez et al. 2019, doi:10.3847/1538-4365/ab1005): the degradation that was divided out.
+_DIVIDED_OUT = "deg_cor"
+
+#: What can be done where an image's level is not known, or not well.
+ADVICE = (
+    "give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch', or a date, at which epoch an "
+    "image is"
+)
+
+#: What `Sensitivity` needs of a table.
+_COLUMNS = {"DATE", "VER_NUM", "WAVE_STR", "T_START", "T_STOP", "EFF_AREA", "EFFA_P1", "EFFA_P2", "EFFA_P3"}
 
 #: The table that aiapy carries for its tests: version 8, of 2017 December. It is the one that can be had without a
 #: network.
@@ -50,11 +69,11 @@ class Sensitivity:
 
         Parameters
         ----------
-        source : str, path-like or `~astropy.table.QTable`, optional
+        source : str, path-like, `~astropy.table.QTable` or Sensitivity, optional
             What `aiapy.calibrate.util.get_correction_table` takes or returns: a file, such as
             ``aia_V10_20201119_190000_response_table.txt`` of SolarSoft, or "SSW" or "JSOC", from where the newest is
             fetched. Unless given, it is the table in version 8 that aiapy carries, which needs no network and rests on
-            measurements up to 2017 December.
+            measurements up to 2017 December. What has been read already is returned as it is.
 
         Returns
         -------
@@ -64,19 +83,29 @@ class Sensitivity:
         ------
         ImportError
             If aiapy is not installed.
+        TypeError
+            If ``source`` is nothing of the above.
         ValueError
-            If the file is not such a table.
+            If the file or table is not such a table.
         OSError
             If it cannot be read or fetched.
         """
+        if isinstance(source, cls):
+            return source
         try:
             from aiapy.calibrate.util import get_correction_table
         except ImportError as error:
             raise ImportError(
-                "AIA's sensitivity is read by aiapy, which is not installed; install it with pip install aiapy"
+                "AIA's sensitivity is read by aiapy, which is not installed; install it with "
+                'pip install "sunpy_mag2euv[aia]"'
             ) from error
-        if isinstance(source, QTable):
-            return cls(source)
+        if isinstance(source, Table):
+            if not set(source.colnames) >= _COLUMNS or not isinstance(source["T_START"], Time):
+                raise ValueError(
+                    "the correction table must be one that aiapy.calibrate.util.get_correction_table has returned; "
+                    f"this one has the columns {', '.join(source.colnames) or 'of none'}"
+                )
+            return cls(QTable(source))
         if source is None:
             from aiapy.tests.data import get_test_filepath
 
@@ -89,7 +118,12 @@ class Sensitivity:
                     f"cannot fetch AIA's correction table from {source} ({error}); get the file elsewhere, and give "
                     "its path"
                 ) from error
-        source = Path(source)
+        try:
+            source = Path(source)
+        except TypeError:
+            raise TypeError(
+                f"the correction table must be a file, 'SSW', 'JSOC' or a table; got {type(source).__name__}"
+            ) from None
         if not source.is_file():
             raise FileNotFoundError(f"there is no correction table {source}; expected the path of an existing file")
         try:
@@ -147,6 +181,121 @@ class Sensitivity:
     def extrapolates(self, time):
         """Whether a time is later than all that the table rests on."""
         return bool(Time(time) > self.last)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """
+    What brings an image to another epoch of AIA's sensitivity.
+
+    Attributes
+    ----------
+    divisor : float or None
+        What its DN/s have to be divided by; None if nobody knows.
+    text : str
+        From which epoch to which and by what table, or why that is not known.
+    extrapolated : bool
+        Whether the table had to be extrapolated; ``text`` says from when on.
+    """
+
+    divisor: float | None
+    text: str
+    extrapolated: bool = False
+
+
+def epoch_of(image, name="the image"):
+    """
+    Find out which epoch of AIA's sensitivity an image's DN/s refer to.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        An observed AIA image or a synthetic one.
+    name : str, optional
+        What to call it.
+
+    Returns
+    -------
+    str or None
+        What the keyword ``DEGEPOCH`` says: `LAUNCH`, or a time as ISO has it. Without it, `LAUNCH` if ``DEG_COR`` says
+        that degradation was divided out, as in SDOML (Galvez et al. 2019, doi:10.3847/1538-4365/ab1005), and `AS_TAKEN`
+        for any other observation by AIA. None for others, since nobody knows.
+
+    Raises
+    ------
+    ValueError
+        If ``DEGEPOCH`` says anything else.
+    """
+    if (said := image.meta.get(EPOCH_KEYWORD)) is not None:
+        try:
+            return _epoch(said)
+        except ValueError:
+            raise ValueError(
+                f"{name} must say with {EPOCH_KEYWORD.upper()} which epoch of AIA's sensitivity it refers to, 'launch' "
+                f"or a date; it says {said!r}. Correct it, or remove it from map.meta if the image is as it was taken"
+            ) from None
+    divided_out = image.meta.get(_DIVIDED_OUT)
+    if isinstance(divided_out, Real) and 0 < divided_out < math.inf:
+        return LAUNCH
+    return AS_TAKEN if is_observation(image.meta) else None
+
+
+def find_correction(image, epoch, sensitivity=None):
+    """
+    Find out what an image's DN/s have to be divided by to refer to another epoch of AIA's sensitivity.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        An observed AIA image or a synthetic one.
+    epoch : str or `~astropy.time.Time`
+        `LAUNCH`, or a time.
+    sensitivity : Sensitivity, optional
+        By what table. Unless given, it is that of ``Sensitivity.read()``, if it is needed.
+
+    Returns
+    -------
+    Correction
+
+    Raises
+    ------
+    ValueError
+        If ``epoch`` or the image's ``DEGEPOCH`` is neither.
+    """
+    own, epoch = epoch_of(image), _epoch(epoch)
+    if own is None:
+        return Correction(None, f"the {image.instrument} image does not say its epoch of AIA's sensitivity")
+    epochs = _epoch(image.date) if own == AS_TAKEN else own, epoch
+    if epochs[0] == epochs[1]:
+        return Correction(1.0, f"from AIA's sensitivity {describe_epoch(epoch)}, where it is already")
+    passband = get_passband(image.wavelength).angstrom
+    try:
+        sensitivity = sensitivity or Sensitivity.read()
+        before, after = (1.0 if time == LAUNCH else sensitivity.since_launch(passband, time) for time in epochs)
+    except (ImportError, OSError, ValueError) as error:
+        return Correction(None, str(error))
+    words = " to that ".join(map(describe_epoch, epochs))
+    text = f"from AIA's sensitivity {words}, by version {sensitivity.version} of its correction table"
+    if extrapolated := any(time != LAUNCH and sensitivity.extrapolates(time) for time in epochs):
+        text += f", which is extrapolated from {_day(sensitivity.last)} on"
+    return Correction(before / after, text, extrapolated)
+
+
+def describe_epoch(epoch):
+    """An epoch as it comes after "AIA's sensitivity"."""
+    return "at launch" if epoch == LAUNCH else f"of {_day(epoch)}"
+
+
+def _epoch(epoch):
+    """`LAUNCH`, or a time in one spelling, so that equal ones are equal."""
+    if isinstance(epoch, str) and epoch.strip().lower() == LAUNCH:
+        return LAUNCH
+    try:
+        if isinstance(epoch, str | Time):
+            return Time(epoch).utc.isot
+    except ValueError:
+        pass
+    raise ValueError(f"an epoch of AIA's sensitivity must be 'launch' or a date; got {epoch!r}")
 
 
 def _day(time):

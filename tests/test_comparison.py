@@ -1,18 +1,26 @@
 """A synthetic Map against an observed one."""
 
+import dataclasses
+import sys
+
 import numpy as np
 import pytest
 from aia_images import make_aia as _aia
 from aia_images import sun as _sun
+from sdo_files import correction_table
 
 import astropy.units as u
 import sunpy.map
 from astropy.table import QTable
+from astropy.time import Time
+from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.intensity import SATURATION, intensity
 from sunpy_mag2euv.metrics import REGIONS
 from sunpy_mag2euv.metrics.regridding import regrid
+from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.sensitivity import Sensitivity
 
 SCORES = ("cc", "re", "ppe10", "ppe50", "cc_log", "rmse", "ssim")
 
@@ -173,21 +181,29 @@ def test_binned_scores(aia):
     _assert_equal(scores[2], mag2euv.compare(*pair), atol=1e-9)
 
 
-def test_synthetic_images(tiny_model, make_magnetogram):
-    synthetic = mag2euv.generate(make_magnetogram(), 193, model=tiny_model)
+@pytest.fixture
+def launch_model(tiny_model):
+    """A model whose DN/s are those of AIA at launch."""
+    return dataclasses.replace(tiny_model, epochs=dict.fromkeys(PASSBANDS, "launch"))
+
+
+def test_synthetic_images(launch_model, make_magnetogram):
+    synthetic = mag2euv.generate(make_magnetogram(), 193, model=launch_model)
     table = mag2euv.compare(synthetic, _aia(hglt_obs=0.0))
     assert table.meta["model"] == "tiny"
-    assert table.meta["sha256"] == tiny_model.sha256
+    assert table.meta["sha256"] == launch_model.sha256
+    assert table.meta["divisor"] == Sensitivity.read().since_launch(193, "2014-01-15")
     assert table.meta["passband"] == 193
     assert table.meta["synthetic_time"] == table.meta["observed_time"] == synthetic.date.isot
     assert table["pixels"][0] == mag2euv.compare(_aia(), _aia())["pixels"][0]
     assert "model" not in mag2euv.compare(_aia(), _aia()).meta
 
 
-def test_provenance_survives_files(tiny_model, make_magnetogram, tmp_path):
-    mag2euv.generate(make_magnetogram(), 193, model=tiny_model).save(tmp_path / "synthetic.fits")
+def test_provenance_survives_files(launch_model, make_magnetogram, tmp_path):
+    mag2euv.generate(make_magnetogram(), 193, model=launch_model).save(tmp_path / "synthetic.fits")
     table = mag2euv.compare(sunpy.map.Map(tmp_path / "synthetic.fits"), _aia(hglt_obs=0.0))
-    assert (table.meta["model"], table.meta["sha256"]) == ("tiny", tiny_model.sha256)
+    assert (table.meta["model"], table.meta["sha256"]) == ("tiny", launch_model.sha256)
+    assert table.meta["divisor"] == Sensitivity.read().since_launch(193, "2014-01-15")
     table.write(tmp_path / "table.ecsv")
     again = QTable.read(tmp_path / "table.ecsv")
     assert again.meta == table.meta
@@ -255,6 +271,160 @@ def test_the_time_difference_is_the_callers_choice(aia):
         mag2euv.compare(aia, later, max_time_difference=60)
     with pytest.raises(u.UnitsError):
         mag2euv.compare(aia, later, max_time_difference=60 * u.arcsec)
+
+
+# -- Levels ------------------------------------------------------------------------------------------------------------
+
+
+def at_launch(**keywords):
+    """What AIA would have seen at launch, as a synthetic image."""
+    return _aia(**{"instrume": "AIA_SYNTHETIC", "lvl_num": None, "unit": "DN / s", "exposure": None} | keywords)
+
+
+def observed(factor, **keywords):
+    """The same as AIA sees it with a part of its sensitivity."""
+    return _aia(lambda x, y: factor * _sun(x, y), **keywords)
+
+
+@pytest.mark.parametrize("band", [171, 193, 304, 1600])
+@pytest.mark.parametrize("epoch", ["launch", "2012-06-01"])
+def test_observations_are_brought_to_the_level(band, epoch):
+    sensitivity = Sensitivity.read()
+    left = sensitivity.since_launch(band, "2014-01-15")
+    if epoch != "launch":
+        left /= sensitivity.since_launch(band, epoch)
+    assert left < 0.99
+    synthetic, aia_map = at_launch(wavelength=band, degepoch=epoch), observed(left, wavelength=band)
+    table = mag2euv.compare(synthetic, aia_map)
+    known = table["pixels"] > 0
+    np.testing.assert_allclose(table["re"][known], 0, atol=1e-6)
+    np.testing.assert_allclose(table["cc"][known], 1, atol=1e-6)
+    np.testing.assert_array_equal(table["ppe10"][known], 1)
+    assert table.meta["divisor"] == pytest.approx(left, rel=1e-12)
+    words = "at launch" if epoch == "launch" else "of 2012-06-01"
+    assert table.meta["level"] == (
+        f"the second image is brought from AIA's sensitivity of 2014-01-15 to that {words}, by version 8 of its "
+        "correction table"
+    )
+
+
+def test_an_observation_that_is_corrected_already():
+    launch = {"degepoch": "launch"}
+    for keywords in (launch, {"deg_cor": 0.9}):
+        table = mag2euv.compare(at_launch(**launch), observed(1, **keywords))
+        np.testing.assert_allclose(table["re"], 0, atol=1e-6)
+        assert table.meta["divisor"] == 1
+        assert table.meta["level"] == "both images are at AIA's sensitivity at launch"
+    # Between two observations, one of which is corrected, it works as well.
+    left = Sensitivity.read().since_launch(193, "2014-01-15")
+    table = mag2euv.compare(observed(left), _aia(**launch))
+    np.testing.assert_allclose(table["re"], 0, atol=1e-6)
+    assert table.meta["divisor"] == pytest.approx(1 / left)
+
+
+def test_observations_as_taken_are_left_alone(aia, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    meta = mag2euv.compare(aia, _aia(date="2014-01-15T00:05:00")).meta
+    assert (meta["level"], meta["divisor"]) == ("both images are as taken", 1)
+    silent = at_launch()
+    meta = mag2euv.compare(silent, silent).meta
+    assert (meta["level"], meta["divisor"]) == ("neither image says its epoch of AIA's sensitivity", 1)
+
+
+def _compare_warned(*args, **kwargs):
+    """The table, and the one sentence that is warned with."""
+    with pytest.warns(SunpyUserWarning) as warned:
+        table = mag2euv.compare(*args, **kwargs)
+    (warning,) = warned
+    return table, str(warning.message)
+
+
+@pytest.mark.parametrize("keywords", [{}, {"degepoch": "launch"}])
+def test_a_synthetic_image_that_does_not_say_its_epoch(keywords):
+    left = 0.8
+    table, sentence = _compare_warned(at_launch(), observed(left, **keywords))
+    assert sentence == (
+        "RE, PPE and RMSE are not to be trusted, since the first image does not say its epoch of AIA's sensitivity: "
+        "give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch', or a date, at which "
+        "epoch an image is"
+    )
+    # As it was before anything was known of levels
+    assert table.meta["divisor"] == 1
+    assert table.meta["level"] == (
+        "the second image is left as it is, since the first image does not say its epoch of AIA's sensitivity"
+    )
+    disk = table[0]
+    assert disk["cc"] == pytest.approx(1, abs=1e-6)
+    assert disk["re"] == pytest.approx(1 / left - 1, rel=0.02)
+    assert disk["ppe10"] == 0
+
+
+def test_a_table_that_says_nothing():
+    date = "2025-01-13T00:00:00"
+    synthetic = at_launch(degepoch="launch", date=date, wavelength=304)
+    table, sentence = _compare_warned(synthetic, observed(0.5, date=date, wavelength=304))
+    assert sentence.startswith(
+        "RE, PPE and RMSE are not to be trusted, since AIA's correction table in version 8 rests on measurements up to "
+        "2017-12-10 and says nothing that can be believed of 304 Å on 2025-01-13: give a newer table"
+    )
+    assert table.meta["level"].startswith(
+        "the second image is left as it is, since AIA's correction table in version 8"
+    )
+    assert table["re"][0] == pytest.approx(1, rel=0.02)
+
+
+def test_an_extrapolated_table():
+    date = "2020-06-01T00:00:00"
+    left = Sensitivity.read().since_launch(193, date)
+    table, sentence = _compare_warned(at_launch(degepoch="launch", date=date), observed(left, date=date))
+    np.testing.assert_allclose(table["re"], 0, atol=1e-6)
+    assert table.meta["divisor"] == left
+    assert table.meta["level"].endswith("which is extrapolated from 2017-12-10 on")
+    assert sentence.startswith(
+        "RE, PPE and RMSE are uncertain, since the second image is brought from AIA's sensitivity"
+    )
+    assert "extrapolated from 2017-12-10 on: give a newer table as correction_table" in sentence
+
+
+def test_without_aiapy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    table, sentence = _compare_warned(at_launch(degepoch="launch"), observed(0.8))
+    assert 'not installed; install it with pip install "sunpy_mag2euv[aia]"' in sentence
+    assert table.meta["divisor"] == 1
+    assert table["re"][0] == pytest.approx(0.25, rel=0.02)
+    # Who asks for a table gets no scores without it.
+    with pytest.raises(ImportError, match="which is not installed"):
+        mag2euv.compare(at_launch(degepoch="launch"), observed(0.8), correction_table="table.txt")
+
+
+def test_the_table_is_the_callers_choice(tmp_path):
+    path = tmp_path / "table.txt"
+    correction_table((193,)).write(path, format="ascii.fixed_width_two_line")
+    days = (Time("2014-01-15") - Time("2012-01-01")).to_value(u.day)
+    left = 1.6 / 2.0 * (1 - 3e-4 * days + 2e-8 * days**2)
+    synthetic, aia_map = at_launch(degepoch="launch"), observed(left)
+    for given in (path, str(path), Sensitivity.read(path).table, Sensitivity.read(path)):
+        table = mag2euv.compare(synthetic, aia_map, correction_table=given)
+        assert table.meta["divisor"] == pytest.approx(left)
+        assert "by version 10 of its" in table.meta["level"]
+        np.testing.assert_allclose(table["re"], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("absent.txt", FileNotFoundError, "there is no correction table absent.txt"),
+        (8, TypeError, "the correction table must be a file, 'SSW', 'JSOC' or a table; got int"),
+        (QTable({"a": [1]}), ValueError, "the correction table must be one that aiapy"),
+    ],
+    ids=repr,
+)
+def test_a_bad_table_is_refused_before_any_work(aia, monkeypatch, given, error, message):
+    """Whether it is needed or not."""
+    monkeypatch.setattr("sunpy_mag2euv.metrics.comparison.regrid", lambda *args: pytest.fail("work was done"))
+    for synthetic in (aia, at_launch(degepoch="launch")):
+        with pytest.raises(error, match=message):
+            mag2euv.compare(synthetic, aia, correction_table=given)
 
 
 @pytest.mark.parametrize("binning", [0, 1.5, "4"])

@@ -146,6 +146,10 @@ def test_maps_are_needed(given):
         ({"instrume": "AIA_SYNTHETIC", "bunit": "ct / s"}, r"this Map is AIA SYNTHETIC in ct / s. .* = 'DN / s'$"),
         ({"exposure": None}, "^the third one is in DN, so it must have its exposure time"),
         ({"wavelength": 4500}, "there is no AIA passband 4500"),
+        (
+            {"degepoch": "later"},
+            "^the third one must say with DEGEPOCH .* 'launch' or a date; it says 'later'. Correct it",
+        ),
         ({"size": (20, 1)}, "^the third one must have two dimensions of at least 2 pixels"),
         (
             {"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"},

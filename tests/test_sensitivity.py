@@ -4,15 +4,17 @@ import sys
 
 import numpy as np
 import pytest
+from aia_images import make_aia
 from sdo_files import correction_table
 
 import astropy.units as u
-from aiapy.calibrate import degradation
+from aiapy.calibrate import correct_degradation, degradation
 from aiapy.calibrate.util import get_correction_table
+from astropy.table import QTable, Table
 from astropy.time import Time
 
 from sunpy_mag2euv.passbands import PASSBANDS
-from sunpy_mag2euv.sensitivity import Sensitivity
+from sunpy_mag2euv.sensitivity import AS_TAKEN, LAUNCH, Sensitivity, describe_epoch, epoch_of, find_correction
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,7 @@ def test_tables_come_from_files_and_from_memory(file):
         table = Sensitivity.read(source)
         assert table.version == 10
         assert table.since_launch(171, "2010-03-25") == pytest.approx(1 - 2e-4 + 1e-8)
+        assert Sensitivity.read(table) is table
 
 
 def test_what_is_later_than_the_table_is_told_apart(carried):
@@ -81,6 +84,22 @@ def test_files_that_are_no_tables(tmp_path):
         Sensitivity.read(tmp_path / "other.txt")
 
 
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (10, TypeError, "the correction table must be a file, 'SSW', 'JSOC' or a table; got int"),
+        (QTable({"a": [1]}), ValueError, "get_correction_table has returned; this one has the columns a$"),
+        (Table(), ValueError, "get_correction_table has returned; this one has the columns of none$"),
+        # As it is in the file, before aiapy has made times of the text.
+        (correction_table(), ValueError, "get_correction_table has returned; this one has the columns DATE, "),
+    ],
+    ids=repr,
+)
+def test_what_is_no_table(source, error, message):
+    with pytest.raises(error, match=message):
+        Sensitivity.read(source)
+
+
 @pytest.mark.parametrize("source", ["SSW", "jsoc"])
 def test_tables_that_cannot_be_fetched(source, monkeypatch):
     def down(asked):
@@ -93,7 +112,7 @@ def test_tables_that_cannot_be_fetched(source, monkeypatch):
 
 def test_without_aiapy(monkeypatch):
     monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
-    with pytest.raises(ImportError, match="which is not installed; install it with pip install aiapy"):
+    with pytest.raises(ImportError, match=r'not installed; install it with pip install "sunpy_mag2euv\[aia\]"'):
         Sensitivity.read()
 
 
@@ -101,3 +120,112 @@ def test_falls_from_year_to_year(carried):
     for band in (131, 211, 304, 335, 1600):
         years = [carried.since_launch(band, f"{year}-06-01") for year in (2010, 2012, 2014, 2016)]
         assert (np.diff(years) < 0).all()
+
+
+# -- Images ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({}, AS_TAKEN),
+        ({"lvl_num": 1}, AS_TAKEN),
+        ({"instrume": "AIA_SAMPLE"}, AS_TAKEN),
+        ({"instrume": "AIA_SYNTHETIC"}, None),
+        ({"instrume": "EIT"}, None),
+        ({"degepoch": "launch"}, LAUNCH),
+        ({"degepoch": " LAUNCH "}, LAUNCH),
+        ({"degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
+        ({"degepoch": "2011-01-01T12:00"}, "2011-01-01T12:00:00.000"),
+        ({"instrume": "AIA_SYNTHETIC", "degepoch": "launch"}, LAUNCH),
+        ({"instrume": "EIT", "degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
+        ({"deg_cor": 0.89}, LAUNCH),
+        ({"deg_cor": 1}, LAUNCH),
+        ({"deg_cor": "none"}, AS_TAKEN),
+        ({"deg_cor": np.nan}, AS_TAKEN),
+        ({"deg_cor": 0.0}, AS_TAKEN),
+        ({"deg_cor": 0.89, "degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
+    ],
+    ids=repr,
+)
+def test_epochs_of_images(keywords, expected):
+    assert epoch_of(make_aia(size=4, **keywords)) == expected
+
+
+@pytest.mark.parametrize("said", ["", "yesterday", "2011-13-01", 2011.0, True, "as taken"], ids=repr)
+def test_epochs_that_are_none(said):
+    with pytest.raises(ValueError, match=r"^image 2 must say with DEGEPOCH .*, 'launch' or a date; it says ") as error:
+        epoch_of(make_aia(size=4, degepoch=said), "image 2")
+    assert repr(said) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_epochs_in_words():
+    assert describe_epoch(LAUNCH) == "at launch"
+    assert describe_epoch("2011-01-01T12:00:00.000") == "of 2011-01-01"
+
+
+@pytest.mark.parametrize("band", [171, 304, 1600])
+def test_corrections(carried, band):
+    taken = make_aia(size=4, wavelength=band)
+    left, early = carried.since_launch(band, taken.date), carried.since_launch(band, "2011-01-01")
+    to_launch = find_correction(taken, LAUNCH)
+    assert to_launch.divisor == left < 1
+    assert not to_launch.extrapolated
+    assert to_launch.text == (
+        "from AIA's sensitivity of 2014-01-15 to that at launch, by version 8 of its correction table"
+    )
+    assert find_correction(taken, "2011-01-01").divisor == pytest.approx(left / early)
+    assert find_correction(taken, Time("2011-01-01")).divisor == pytest.approx(left / early)
+    at_launch = make_aia(size=4, wavelength=band, degepoch="launch")
+    assert find_correction(at_launch, "2011-01-01").divisor == pytest.approx(1 / early)
+
+
+def test_corrections_by_another_table(file):
+    sensitivity = Sensitivity.read(file)
+    correction = find_correction(make_aia(size=4, wavelength=171), LAUNCH, sensitivity)
+    assert correction.divisor == sensitivity.since_launch(171, "2014-01-15")
+    assert "by version 10 of" in correction.text
+
+
+def test_nothing_to_correct_needs_no_table(monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    for epoch in ("launch", "2011-01-01", "2014-01-15T00:00:00"):
+        assert find_correction(make_aia(size=4, degepoch=epoch), epoch).divisor == 1
+    assert find_correction(make_aia(size=4), Time("2014-01-15")).divisor == 1
+
+
+def test_extrapolated_corrections(carried):
+    late = make_aia(size=4, date="2020-06-01T00:00:00")
+    correction = find_correction(late, LAUNCH)
+    assert correction.divisor == carried.since_launch(193, "2020-06-01")
+    assert correction.extrapolated
+    assert correction.text.endswith("of its correction table, which is extrapolated from 2017-12-10 on")
+    # To a late epoch, too
+    assert find_correction(make_aia(size=4), "2020-06-01").extrapolated
+
+
+def test_corrections_that_nobody_knows(monkeypatch):
+    late = find_correction(make_aia(size=4, wavelength=304, date="2025-01-13T00:00:00"), LAUNCH)
+    assert late.divisor is None
+    assert late.text.endswith("says nothing that can be believed of 304 Å on 2025-01-13")
+    silent = find_correction(make_aia(size=4, instrume="AIA_SYNTHETIC"), LAUNCH)
+    assert silent.divisor is None
+    assert silent.text == "the AIA SYNTHETIC image does not say its epoch of AIA's sensitivity"
+    with pytest.raises(ValueError, match="an epoch of AIA's sensitivity must be 'launch' or a date; got 'now'"):
+        find_correction(make_aia(size=4), "now")
+
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    without = find_correction(make_aia(size=4), LAUNCH)
+    assert without.divisor is None
+    assert without.text.endswith('which is not installed; install it with pip install "sunpy_mag2euv[aia]"')
+
+
+def test_what_aiapy_has_corrected_is_said_by_hand(carried):
+    """It leaves no mark, so that without a word the correction is made once more."""
+    taken = make_aia(size=4, wavelength=171)
+    corrected = correct_degradation(taken, correction_table=carried.table)
+    assert corrected.data == pytest.approx(taken.data / carried.since_launch(171, taken.date))
+    assert epoch_of(corrected) == AS_TAKEN
+    corrected.meta["degepoch"] = "launch"
+    assert epoch_of(corrected) == LAUNCH
