@@ -338,6 +338,15 @@ def test_the_truth_scores_best(run, truth):
     assert means["least squares"] > means["climatology"] + 0.2
 
 
+def test_images_come_with_what_they_can_be_grouped_by(run, truth, store):
+    table, frames, disk = score_images([truth], run[0]), Store.open(store), GRID.radius < 1
+    for row in table:
+        (frame,) = np.nonzero(frames.frames["name"] == row["frame"])[0]
+        assert row["year"] == frames.frames["time"][frame].datetime.year
+        assert row["field"] == pytest.approx(np.abs(frames.field(frame)[disk]).mean())
+        assert row["observed"] == pytest.approx(frames.images(frame, [row["passband"]])[0][disk].mean(), rel=1e-5)
+
+
 #: A day from one to the next, too few for any to have an image one rotation before.
 DAILY = np.arange(2094.6, 2095.34, 0.0367)
 
@@ -502,11 +511,14 @@ def table(*rows):
     within = ((nan, nan), (0.7, 0.96))
     return Table(
         rows=[
-            (193, str(rotation), rotation, method, region, cc, cc, re, cc / 2, cc, structure, *within[method == "net"])
+            (
+                *(193, str(rotation), rotation, 2010, 5.0, 200.0, method, region),
+                *(cc, cc, re, cc / 2, cc, structure, *within[method == "net"]),
+            )
             for method, cc, rotation in rows
             for region, re, structure in (("disk", -0.1, cc / 4), ("central", 0.3, nan))
         ],
-        names=("passband", "frame", "rotation", "method", "region", *SCORES),
+        names=("passband", "frame", "rotation", "year", "field", "observed", "method", "region", *SCORES),
     )
 
 
@@ -597,6 +609,10 @@ def test_from_a_configuration_to_a_table_by_commands(tmp_path, store, capsys, mo
     chosen = (images["method"] == "shared") & (images["region"] == "disk") & (images["passband"] == 193)
     pooled = (reliability["region"] == "disk") & (reliability["passband"] == 193) & (reliability["share"] == 0.95)
     assert reliability["coverage"][pooled] == pytest.approx(images["within_95"][chosen].mean())
+    for grouping, groups in (("activity", 4), ("year", 1)):
+        assert main([*score[:3], "--by", grouping, "--table", "g.rst"]) == 0
+        assert len(cells(tmp_path / "g.rst")) == 1 + 2 * groups
+        assert f"whole disk, by {grouping}" in Path("g.rst").read_text(encoding="utf-8")
 
 
 def test_reliability_needs_deviations(tmp_path, store, truth, capsys):
@@ -616,6 +632,7 @@ def test_commands_say_what_is_wrong_in_a_line(tmp_path, capsys):
         (["train", str(tmp_path / "other.toml")], "there is no configuration"),
         (["export", str(tmp_path / "run"), str(tmp_path / "toy.safetensors")], "has no config.json"),
         (["score", str(path), "shared-browse"], "no training store at"),
+        (["score", str(path), "shared-browse", "--by", "year", "--region", "limb"], "--by is of the whole disk; leave"),
     ):
         assert main(arguments) in (1, 2)
         (line,) = capsys.readouterr().err.strip().splitlines()

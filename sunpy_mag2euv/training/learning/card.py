@@ -7,7 +7,7 @@ fitted to the frames trained on. Beside them there is a reference, which is no b
 the very days that are scored.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,17 @@ from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import protocol_defaults
 from sunpy_mag2euv.training.learning.problems import usable_split
 
-__all__ = ["BASELINES", "REFERENCES", "SCORES", "score_images", "score_pair", "summarize", "write_table"]
+__all__ = [
+    "BASELINES",
+    "REFERENCES",
+    "SCORES",
+    "score_images",
+    "score_pair",
+    "summarize",
+    "table_of_images",
+    "write_list_table",
+    "write_table",
+]
 
 #: Names of the baselines in tables.
 BASELINES = ("climatology", "power law", "least squares", "last rotation")
@@ -81,10 +91,9 @@ def score_images(models, config, *, reliability=None):
     Returns
     -------
     `~astropy.table.Table`
-        A row for each image, method and region: ``passband``, ``frame`` (name), ``rotation``, ``method``, ``region``,
-        and the `SCORES`, as `score_pair` gives them. "last rotation" has rows for those images only for which there is
-        one, and "same age" for those of which it shows nine tenths of the disk. ``meta`` has the store's
-        ``provenance``, and the sha256 of the ``models`` by name.
+        A row for each image, method and region, as `table_of_images` makes it, with the `SCORES`, as `score_pair` gives
+        them. "last rotation" has rows for those images only for which there is one, and "same age" for those of which
+        it shows nine tenths of the disk.
 
     Raises
     ------
@@ -110,12 +119,50 @@ def score_images(models, config, *, reliability=None):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         rows = _score_frames(models, store, split["test"], bands, baselines, reliability)
-    meta = {"provenance": store.provenance, "models": {model.name: model.sha256 for model in models}}
-    return Table(rows=rows, names=("passband", "frame", "rotation", "method", "region", *SCORES), meta=meta)
+    return table_of_images(rows, store, models)
+
+
+def table_of_images(rows, store, models):
+    r"""
+    The table of scored images.
+
+    Parameters
+    ----------
+    rows : list of tuple
+        For each image, method and region: passband, row of the store's manifest, method, region, and the `SCORES`.
+    store : Store
+    models : sequence of Model
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``passband``, ``frame`` (name), ``rotation``, ``year``, ``field`` (mean \|B\| on the disk in gauss),
+        ``observed`` (mean of the observed image on the disk in DN/s, lower limits taken as what they are), ``method``,
+        ``region``, and the `SCORES`. ``meta`` has the store's ``provenance``, and the sha256 of the ``models`` by name.
+    """
+    disk = store.grid.radius < 1
+
+    @cache
+    def facts(band, frame):
+        (column,) = store.columns([band])
+        observed = np.minimum(store.images(frame, [band])[0], store.ceilings[frame, column])[disk]
+        return (
+            str(store.frames["name"][frame]),
+            float(store.frames["rotation"][frame]),
+            int(store.frames["time"][frame].ymdhms["year"]),
+            float(np.abs(store.field(frame)[disk]).mean()),
+            float(np.nanmean(observed)),
+        )
+
+    return Table(
+        rows=[(band, *facts(band, frame), *scores) for band, frame, *scores in rows],
+        names=("passband", "frame", "rotation", "year", "field", "observed", "method", "region", *SCORES),
+        meta={"provenance": store.provenance, "models": {model.name: model.sha256 for model in models}},
+    )
 
 
 def _score_frames(models, store, frames, bands, baselines, reliability):
-    """The rows of `score_images`."""
+    """What `table_of_images` needs."""
     rows = []
     for frame in tqdm(frames, desc="scoring", unit="frame"):
         has = [band for band in bands if store.has[frame, store.columns([band])[0]]]
@@ -123,14 +170,13 @@ def _score_frames(models, store, frames, bands, baselines, reliability):
             continue
         field = store.field(frame)
         generated = _generate(models, field)
-        name, rotation = str(store.frames["name"][frame]), float(store.frames["rotation"][frame])
         for band in has:
             predicted = generated.get(band, {})
             predicted |= {method: (image, None) for method, image in baselines[band].predict(frame, field).items()}
             observed = store.images(frame, [band])[0]
             for method, (image, deviation) in predicted.items():
                 scores = score_pair(image, observed, band, store, frame, deviation)
-                rows += [(band, name, rotation, method, region, *scores[region]) for region in scores]
+                rows += [(band, frame, method, region, *scores[region]) for region in scores]
                 if reliability is not None and deviation is not None:
                     reliability.add(method, band, _standard_errors(image, observed, band, store, frame, deviation))
     return rows
@@ -328,8 +374,22 @@ def write_table(summary, path, title):
     title : str
     """
     head = ("Passband (Å)", "Method", "Images", "CC", "RE", "PPE10", "Structure", "Within 68 %, 95 %", "Skill (CC)")
-    lines = [".. Written by ``mag2euv score``; do not edit.", "", f".. list-table:: {title}", "   :header-rows: 1", ""]
-    for cells in (head, *map(_cells, summary)):
+    write_list_table(head, map(_cells, summary), path, title)
+
+
+def write_list_table(head, rows, path, title):
+    """
+    Write cells as a table in reStructuredText.
+
+    Parameters
+    ----------
+    head : sequence of str
+    rows : iterable of sequence
+    path : path-like
+    title : str
+    """
+    lines = [".. Written by ``mag2euv``; do not edit.", "", f".. list-table:: {title}", "   :header-rows: 1", ""]
+    for cells in (head, *rows):
         lines += [f"   {'* -' if number == 0 else '  -'} {cell}".rstrip() for number, cell in enumerate(cells)]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -1,14 +1,13 @@
 """Combinations of input channels with a channel to make of them: which there are, and how well they are done."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from astropy.table import Table
 
-from sunpy_mag2euv.training.learning.card import SCORES, score_pair
+from sunpy_mag2euv.training.learning.card import SCORES, score_pair, write_list_table
 
 __all__ = [
     "REGRESSION",
@@ -388,14 +387,11 @@ def write_table(summary, path, title):
     path : path-like
     title : str
     """
-    lines = [".. Written by ``mag2euv``; do not edit.", "", f".. list-table:: {title}", "   :header-rows: 1", ""]
-    rows = [("Inputs (Å)", "Channels made", "Mean CC", "Lowest CC", "of (Å)", "Mean CC of logarithms")]
+    head, rows = ("Inputs (Å)", "Channels made", "Mean CC", "Lowest CC", "of (Å)", "Mean CC of logarithms"), []
     for row in summary:
         mean, lowest, logarithms = (f"{row[name]:.3f}".replace("-", "−") for name in ("cc", "lowest", "cc_log"))
         rows.append((row["inputs"], row["targets"], mean, lowest, row["hardest"], logarithms))
-    for row in rows:
-        lines += [f"   {'* -' if number == 0 else '  -'} {cell}" for number, cell in enumerate(row)]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_list_table(head, rows, path, title)
 
 
 def to_name(inputs):

@@ -45,6 +45,11 @@ def add_score(commands):
     score.add_argument(
         "--left-out", action="store_true", help="score the scarce passbands instead, on images left out in turn"
     )
+    score.add_argument(
+        "--by",
+        choices=("activity", "year"),
+        help="print and write means by the mean field strength of the frames, or by their year, instead",
+    )
     score.set_defaults(command=_score)
 
 
@@ -82,11 +87,14 @@ def _export(arguments):
 def _score(arguments):
     from sunpy_mag2euv.models import load_model
     from sunpy_mag2euv.training.learning.card import score_images, summarize, write_table
+    from sunpy_mag2euv.training.learning.groups import summarize_groups, write_groups
     from sunpy_mag2euv.training.learning.readout import score_left_out
     from sunpy_mag2euv.training.learning.reliability import Reliability
 
     if arguments.left_out and arguments.reliability:
         raise UsageError("--reliability is of the frames held out; leave out either it or --left-out")
+    if arguments.by and arguments.region != "disk":
+        raise UsageError("--by is of the whole disk; leave --region out")
     config = read_config(arguments.config)
     reliability = Reliability()
     try:
@@ -100,13 +108,18 @@ def _score(arguments):
             images = score_images(models, config, reliability=reliability if arguments.reliability else None)
     except (OSError, ValueError) as error:
         return failed(error)
-    summary = summarize(images, region=arguments.region)
-    for name in summary.colnames[4:]:
-        summary[name].info.format = ".3f"
+    summary = summarize_groups(images, arguments.by) if arguments.by else summarize(images, region=arguments.region)
+    for name in summary.colnames:
+        if summary[name].dtype.kind == "f":
+            summary[name].info.format = ".3f"
     print(*summary.pformat(max_lines=-1, max_width=-1), sep="\n")
     if arguments.table:
         scored = "Scores of images left out" if arguments.left_out else "Held-out scores"
-        write_table(summary, arguments.table, f"{scored}, {_REGIONS[arguments.region]}, with 95 % intervals")
+        title = f"{scored}, {_REGIONS[arguments.region]}"
+        if arguments.by:
+            write_groups(summary, arguments.table, f"{title}, by {arguments.by}")
+        else:
+            write_table(summary, arguments.table, f"{title}, with 95 % intervals")
     if arguments.images:
         images.write(arguments.images, format="ascii.ecsv", overwrite=True)
     if arguments.reliability:

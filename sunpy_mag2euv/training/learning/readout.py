@@ -12,12 +12,10 @@ import dataclasses
 import numpy as np
 import torch
 
-from astropy.table import Table
-
 from sunpy_mag2euv.metrics import Climatology, LeastSquares, PowerLaw, standard_errors
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.calibration import deviation_factor
-from sunpy_mag2euv.training.learning.card import BASELINES, SCORES, score_pair
+from sunpy_mag2euv.training.learning.card import BASELINES, score_pair, table_of_images
 
 __all__ = ["Sample", "extend", "fit", "leave_one_out", "read_sample", "score_left_out"]
 
@@ -279,8 +277,7 @@ def score_left_out(models, config):
                 if model is models[0]:
                     predicted |= _baselines(store, band, scaling, sample.rows[number], others.rows)
                 rows += _score_rows(store, band, sample.rows[number], predicted)
-    meta = {"provenance": store.provenance, "models": {model.name: model.sha256 for model in models}}
-    return Table(rows=rows, names=("passband", "frame", "rotation", "method", "region", *SCORES), meta=meta)
+    return table_of_images(rows, store, models)
 
 
 def _baselines(store, band, scaling, row, others):
@@ -294,11 +291,10 @@ def _baselines(store, band, scaling, row, others):
 
 
 def _score_rows(store, band, row, predicted):
-    """Rows of the table for one image."""
+    """Rows for one image."""
     observed = store.images(row, [band])[0]
-    frame, rotation = str(store.frames["name"][row]), float(store.frames["rotation"][row])
     return [
-        (band, frame, rotation, method, region, *scores)
+        (band, row, method, region, *scores)
         for method, (image, deviation) in predicted.items()
         for region, scores in score_pair(image, observed, band, store, row, deviation).items()
     ]
