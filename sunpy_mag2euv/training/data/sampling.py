@@ -239,7 +239,7 @@ def _noise(shape, spread, rng):
 
 
 def _rarity(store, rows):
-    """Of each frame, the inverse of how many there are of its activity: of the mean |B| on the disk, by its logarithm."""
+    """Of each frame, one over how many there are of its activity: the logarithm of the mean |B| on the disk."""
     disk = store.grid.radius < 1
     activity = np.log([np.abs(store.field(row)[disk]).mean() for row in rows])
     # A kernel of a fifth of a factor of e: the solar cycle is some ten of these wide.
