@@ -42,7 +42,7 @@ def is_observation(header):
     return instrument.startswith("AIA") and not instrument.startswith(INSTRUMENT)
 
 
-def make_map(image, deviation, grid, passband, sources, model, validity):
+def make_map(image, deviation, grid, passband, sources, model, validity, corrections=None):
     """
     Make an AIA-like Map.
 
@@ -61,6 +61,9 @@ def make_map(image, deviation, grid, passband, sources, model, validity):
         What the image was made with.
     validity : Validity
         What there is to say against it.
+    corrections : dict, optional
+        For the passbands (int, angstrom) of AIA images that were brought to an epoch of AIA's sensitivity, the
+        `~sunpy_mag2euv.sensitivity.Correction`.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def make_map(image, deviation, grid, passband, sources, model, validity):
     if passband.angstrom in model.epochs:
         header[EPOCH_KEYWORD] = model.epochs[passband.angstrom]
     header |= validity.header()
-    header["history"] = "\n".join(_history(passband, sources, model))
+    header["history"] = "\n".join(_history(passband, sources, model, corrections or {}))
     uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)
     synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
     # For titles of plots; files do not keep it.
@@ -95,7 +98,7 @@ def make_map(image, deviation, grid, passband, sources, model, validity):
     return synthetic
 
 
-def _history(passband, sources, model):
+def _history(passband, sources, model, corrections):
     """Provenance in lines that fit FITS cards."""
     entries = [
         f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from {_origin(sources)}: "
@@ -104,7 +107,7 @@ def _history(passband, sources, model):
         f"weights sha256: {model.sha256}",
         f"trained on: {model.provenance}",
         f"calibration: {model.calibration[passband.angstrom]}",
-        *map(_source, sources),
+        *(_source(source, corrections) for source in sources),
         *(f"paper: doi:{doi}" for doi in model.references),
     ]
     if passband.angstrom in model.caveats:
@@ -125,13 +128,22 @@ def _origin(sources):
     return f"AIA images of {', '.join(others)} and {last} angstrom"
 
 
-def _source(image):
+def _source(image, corrections):
     """One of the Maps that an image was made of, in a line."""
     taken_by, date = f"{image.observatory} {image.instrument}", f"{image.date.utc.isot} UTC"
     if isinstance(image, AIAMap):
-        return f"input: {taken_by}, {_angstrom(image)} angstrom, level {image.processing_level:g}, {date}"
+        line = f"input: {taken_by}, {_angstrom(image)} angstrom, level {image.processing_level:g}, {date}"
+        correction = corrections.get(_angstrom(image))
+        return line if correction is None else f"{line}, {_done(correction)}"
     series = image.meta.get("series") or image.meta.get("content") or "magnetogram"
     return f"magnetogram: {taken_by} {series} {date}"
+
+
+def _done(correction):
+    """What was done to the DN/s of an image."""
+    if correction.divisor is None:
+        return "DN/s as taken"
+    return f"DN/s divided by {correction.divisor:.4g}" + ("" if correction.known else " for the level of training")
 
 
 def _angstrom(image):

@@ -88,6 +88,13 @@ def _parser():
         "--max-time-difference", type=float, default=12, metavar="MINUTES", help="between them (default: %(default)s)"
     )
 
+    level = argparse.ArgumentParser(add_help=False)
+    level.add_argument(
+        "--correction-table",
+        metavar="FILE",
+        help="what AIA has lost of its sensitivity; or SSW or JSOC, to fetch it (default: aiapy's own, good to 2017)",
+    )
+
     generate = commands.add_parser("generate", parents=[files, network], help="images from magnetogram files")
     generate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="line-of-sight magnetogram")
     generate.add_argument(
@@ -96,14 +103,14 @@ def _parser():
     generate.set_defaults(command=_generate)
 
     translate = commands.add_parser(
-        "translate", parents=[simultaneous, files, network], help="images from AIA images of other passbands"
+        "translate", parents=[simultaneous, level, files, network], help="images from AIA images of other passbands"
     )
     translate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="AIA image, of one passband each")
     translate.add_argument("--passband", nargs="+", required=True, metavar="BAND", help="such as 335 211")
     translate.set_defaults(command=_translate)
 
     compare = commands.add_parser(
-        "compare", parents=[simultaneous], help="score a synthetic image against an observed one"
+        "compare", parents=[simultaneous, level], help="score a synthetic image against an observed one"
     )
     compare.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="image whose pixels are scored")
     compare.add_argument("observed", type=Path, metavar="AIA", help="AIA image of the same passband and time")
@@ -172,12 +179,12 @@ def _translate(arguments):
     from sunpy_mag2euv.models import ImageModel
     from sunpy_mag2euv.translation import translate
 
-    difference = _time_difference(arguments)
+    together = {"max_time_difference": _time_difference(arguments), "correction_table": _correction_table(arguments)}
     settings = _settings(arguments, ImageModel, arguments.passband)
     _make_directory(arguments.output)
 
     def make():
-        return translate(list(map(_read_named, arguments.files)), max_time_difference=difference, **settings)
+        return translate(list(map(_read_named, arguments.files)), **together, **settings)
 
     try:
         with _noted(set()):
@@ -209,9 +216,9 @@ def _compare(arguments):
     """One pair of files."""
     from sunpy_mag2euv import compare
 
-    difference = _time_difference(arguments)
     if arguments.binning is not None and arguments.binning < 1:
         raise UsageError(f"--binning must be at least 1; got {arguments.binning}")
+    together = {"max_time_difference": _time_difference(arguments), "correction_table": _correction_table(arguments)}
     if arguments.output is not None:
         if arguments.output.exists():
             raise UsageError(f"{arguments.output} exists already; remove it, or give another -o")
@@ -219,7 +226,7 @@ def _compare(arguments):
     try:
         with _noted(set()):
             images = [_read_named(path) for path in (arguments.synthetic, arguments.observed)]
-            table = compare(*images, binning=arguments.binning, max_time_difference=difference)
+            table = compare(*images, binning=arguments.binning, **together)
             if arguments.output is not None:
                 writer = functools.partial(table.write, format="ascii.ecsv")
                 _write(arguments.output.parent, {arguments.output.name: writer})
@@ -304,6 +311,18 @@ def _time_difference(arguments):
     if not arguments.max_time_difference >= 0:
         raise UsageError(f"--max-time-difference must be a number of minutes; got {arguments.max_time_difference:g}")
     return arguments.max_time_difference * u.min
+
+
+def _correction_table(arguments):
+    """``--correction-table`` as it is read, None unless it is given."""
+    from sunpy_mag2euv.sensitivity import Sensitivity
+
+    if arguments.correction_table is None:
+        return None
+    try:
+        return Sensitivity.read(arguments.correction_table)
+    except Exception as error:
+        raise UsageError(_sentence(error)) from error
 
 
 def _stems(paths):

@@ -119,7 +119,7 @@ def resolve_device(device=None):
     return device
 
 
-def make_maps(model, prepared, reports, sources, device):
+def make_maps(model, prepared, reports, sources, device, corrections=None):
     """
     Ask a model, and make its answer Maps.
 
@@ -134,6 +134,8 @@ def make_maps(model, prepared, reports, sources, device):
     sources : sequence of `~sunpy.map.GenericMap`
         What ``prepared`` was made of, see `~sunpy_mag2euv.aia.make_map`.
     device : `torch.device`
+    corrections : dict, optional
+        As `~sunpy_mag2euv.aia.make_map` takes it.
 
     Returns
     -------
@@ -151,5 +153,5 @@ def make_maps(model, prepared, reports, sources, device):
     for passband, validity in reports.items():
         plane = (model.passbands.index(passband), *prepared.window)
         image, deviation = (None if planes is None else planes[plane] for planes in (images, deviations))
-        maps.append(make_map(image, deviation, grid, passband, sources, model, validity))
+        maps.append(make_map(image, deviation, grid, passband, sources, model, validity, corrections))
     return maps

@@ -196,11 +196,14 @@ class Correction:
         From which epoch to which and by what table, or why that is not known.
     extrapolated : bool
         Whether the table had to be extrapolated; ``text`` says from when on.
+    known : bool
+        Whether the divisor follows from AIA's sensitivity.
     """
 
     divisor: float | None
     text: str
     extrapolated: bool = False
+    known: bool = True
 
 
 def epoch_of(image, name="the image"):
@@ -264,7 +267,9 @@ def find_correction(image, epoch, sensitivity=None):
     """
     own, epoch = epoch_of(image), _epoch(epoch)
     if own is None:
-        return Correction(None, f"the {image.instrument} image does not say its epoch of AIA's sensitivity")
+        return Correction(
+            None, f"the {image.instrument} image does not say its epoch of AIA's sensitivity", known=False
+        )
     epochs = _epoch(image.date) if own == AS_TAKEN else own, epoch
     if epochs[0] == epochs[1]:
         return Correction(1.0, f"from AIA's sensitivity {describe_epoch(epoch)}, where it is already")
@@ -273,7 +278,7 @@ def find_correction(image, epoch, sensitivity=None):
         sensitivity = sensitivity or Sensitivity.read()
         before, after = (1.0 if time == LAUNCH else sensitivity.since_launch(passband, time) for time in epochs)
     except (ImportError, OSError, ValueError) as error:
-        return Correction(None, str(error))
+        return Correction(None, str(error), known=False)
     words = " to that ".join(map(describe_epoch, epochs))
     text = f"from AIA's sensitivity {words}, by version {sensitivity.version} of its correction table"
     if extrapolated := any(time != LAUNCH and sensitivity.extrapolates(time) for time in epochs):

@@ -1,6 +1,6 @@
 """Translation: AIA Maps in, AIA-like Maps of other passbands out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,13 +14,22 @@ from sunpy_mag2euv.intensity import LEVELS, check_image, check_map, check_togeth
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import Disk, check_observer, describe, field_of_view, resample, window
-from sunpy_mag2euv.validity import assess_images
+from sunpy_mag2euv.sensitivity import Correction, Sensitivity, find_correction
+from sunpy_mag2euv.validity import assess_images, disk_level
 
-__all__ = ["PreparedImages", "prepare_images", "translate"]
+__all__ = ["PreparedImages", "bring_to_epochs", "prepare_images", "translate"]
 
 
 @u.quantity_input
-def translate(aia_maps, passband, *, max_time_difference: u.min = 12 * u.min, model=None, device=None):
+def translate(
+    aia_maps,
+    passband,
+    *,
+    max_time_difference: u.min = 12 * u.min,
+    correction_table=None,
+    model=None,
+    device=None,
+):
     """
     Translate AIA images of some passbands into those of others.
 
@@ -33,6 +42,9 @@ def translate(aia_maps, passband, *, max_time_difference: u.min = 12 * u.min, mo
         Such as ``335`` or ``335 * u.angstrom``: none of those given.
     max_time_difference : `~astropy.units.Quantity`, optional
         Between any two images.
+    correction_table : str, path-like or `~astropy.table.QTable`, optional
+        What AIA has lost of its sensitivity, as `sunpy_mag2euv.sensitivity.Sensitivity.read` takes it. Unless given,
+        and if it is needed, it is the table that aiapy carries, which rests on measurements up to 2017 December.
     model : str, path-like or ImageModel, optional
         As `~sunpy_mag2euv.load_model` takes it. The packaged default unless given.
     device : str or `torch.device`, optional
@@ -50,23 +62,34 @@ def translate(aia_maps, passband, *, max_time_difference: u.min = 12 * u.min, mo
     Raises
     ------
     TypeError
-        If ``aia_maps`` are not Maps, or ``passband`` nothing that names a passband.
+        If ``aia_maps`` are not Maps, ``passband`` nothing that names a passband, or ``correction_table`` nothing that
+        names a table.
     ValueError
         If the images cannot be used, or not together; if they are not what the model takes; if a passband is unknown,
-        among those given or not one of the model's; if the model is unknown or answers to magnetograms; or if the
-        device is not there. Nothing has been computed then.
+        among those given or not one of the model's; if the model is unknown or answers to magnetograms; if the device
+        is not there; or if ``correction_table`` is no such table. Nothing has been computed then.
+    ImportError
+        If ``correction_table`` is given and aiapy, which reads it, is not installed.
+    OSError
+        If ``correction_table`` cannot be read or fetched.
 
     Warns
     -----
     SunpyUserWarning
-        If an image is brighter than in training, has another level or leaves out most of the field of view, or if a
-        passband rests on too little training data.
+        If an image is brighter than in training, has another level or leaves out most of the field of view; if AIA's
+        sensitivity at its time is not known, or extrapolated; or if a passband rests on too little training data.
 
     Notes
     -----
-    Pixels that are masked, not finite or saturated count as unknown. The idea is that of Lim et al. 2021, ApJL 915 L31,
-    doi:10.3847/2041-8213/ac0d54, whose best three inputs are 131, 1600 and 304 Å. What a model was trained on, and how
-    well it does on data that it has not seen, is in its model card.
+    Pixels that are masked, not finite or saturated count as unknown.
+
+    Images are brought to the epoch of AIA's sensitivity that the model learnt from, if it says one, see
+    `bring_to_epochs`. They are taken to be as observed: if one has been corrected already, say so with
+    ``map.meta["degepoch"] = "launch"``.
+
+    The idea is that of Lim et al. 2021, ApJL 915 L31, doi:10.3847/2041-8213/ac0d54, whose best three inputs are 131,
+    1600 and 304 Å. What a model was trained on, and how well it does on data that it has not seen, is in its model
+    card.
 
     Examples
     --------
@@ -78,19 +101,21 @@ def translate(aia_maps, passband, *, max_time_difference: u.min = 12 * u.min, mo
     """
     targets = [passband] if is_single(passband) else passband
     single = isinstance(aia_maps, sunpy.map.GenericMap) or is_single(aia_maps)
-    images = _translate([aia_maps] if single else list(aia_maps), targets, max_time_difference, model, device)
+    aia_maps = [aia_maps] if single else list(aia_maps)
+    images = _translate(aia_maps, targets, max_time_difference, correction_table, model, device)
     return images[0] if is_single(passband) else images
 
 
-def _translate(aia_maps, passbands, max_time_difference, model, device):
+def _translate(aia_maps, passbands, max_time_difference, correction_table, model, device):
     """The data flow of `~sunpy_mag2euv.generate`, from other images."""
     model = resolve_model(model, ImageModel)
     passbands = resolve_passbands(passbands, model)
     _check(aia_maps, passbands, model, max_time_difference)
     device = resolve_device(device)
-    images = prepare_images(aia_maps, model.grid, model.selective)
+    sensitivity = None if correction_table is None else Sensitivity.read(correction_table)
+    images = bring_to_epochs(prepare_images(aia_maps, model.grid, model.selective), aia_maps, model, sensitivity)
     reports = {passband: assess_images(images, model, passband) for passband in passbands}
-    return make_maps(model, images, reports, aia_maps, device)
+    return make_maps(model, images, reports, aia_maps, device, images.corrections)
 
 
 @dataclass(frozen=True)
@@ -106,11 +131,14 @@ class PreparedImages:
         Boolean, shape ``grid.shape``: the first image's field of view.
     known : `~numpy.ndarray`
         Boolean, same shape: the part of it where there are images enough.
+    corrections : dict
+        For the passbands that were brought to an epoch of AIA's sensitivity, how; see `bring_to_epochs`.
     """
 
     values: dict[int, np.ndarray]
     seen: np.ndarray
     known: np.ndarray
+    corrections: dict[int, Correction] = field(default_factory=dict)
 
     @property
     def window(self):
@@ -152,6 +180,43 @@ def prepare_images(aia_maps, grid, selective=True):
     enough = np.any if selective else np.all
     known = enough([np.isfinite(image) for image in values.values()], axis=0)
     return PreparedImages(values, seen=views[0], known=views[0] & known)
+
+
+def bring_to_epochs(images, aia_maps, model, sensitivity=None):
+    """
+    Bring images to the epochs of AIA's sensitivity that a model learnt from.
+
+    Parameters
+    ----------
+    images : PreparedImages
+    aia_maps : sequence of `~sunpy.map.GenericMap`
+        What they were made of.
+    model : ImageModel
+        Images in passbands for which it says no epoch are left alone.
+    sensitivity : Sensitivity, optional
+        As `~sunpy_mag2euv.sensitivity.find_correction` takes it.
+
+    Returns
+    -------
+    PreparedImages
+        With the `~sunpy_mag2euv.sensitivity.Correction` of each image that is not left alone. Where AIA's sensitivity
+        is not known, an image of the whole disk is given the median that the disk has in training, as such images were
+        there. Any other stays as it is: a part of the Sun may well be dark.
+    """
+    values, corrections = dict(images.values), {}
+    for image in aia_maps:
+        band = get_passband(image.wavelength).angstrom
+        if band not in model.epochs:
+            continue
+        correction = find_correction(image, model.epochs[band], sensitivity)
+        if not correction.known and band in model.levels:
+            level = disk_level(values[band], model.grid)
+            # A median that is not positive says nothing of a factor.
+            correction = replace(correction, divisor=level / model.levels[band] if level and level > 0 else None)
+        if correction.divisor is not None:
+            values[band] = values[band] / np.float32(correction.divisor)
+        corrections[band] = correction
+    return replace(images, values=values, corrections=corrections)
 
 
 def _names(aia_maps):

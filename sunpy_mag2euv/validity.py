@@ -6,13 +6,14 @@ the model's record alone, so the report is there before the network runs. It end
 warnings where it matters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.sensitivity import ADVICE, Correction
 
-__all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_images"]
+__all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_images", "disk_level"]
 
 #: From this share of the disk on, fields stronger than in training matter. In training it is one pixel in ten thousand;
 #: the most active days have four times that. Ten times is the area of a large sunspot group: a Sun that training hardly
@@ -29,6 +30,11 @@ _OFF_LIMB = 0.5
 #: From this factor on, either way, it matters that an image is not as bright as those trained on. The solar cycle makes
 #: up for less; AIA's loss of sensitivity, or a wrong unit or exposure time, for more.
 _FACTOR = 3
+
+#: What can be done about the level where a model does not say which epoch of AIA's sensitivity it learnt from, so that
+#: inputs are taken as they are, and where it does.
+_UNCORRECTED = "correct the loss of AIA's sensitivity with aiapy.calibrate.correct_degradation"
+_CORRECTED = "say with map.meta['degepoch'] = 'launch' of one whose loss of sensitivity has been corrected already"
 
 #: An image's level is the median of the disk, and the disk is there if at least this part of it is known.
 _WHOLE = 0.9
@@ -167,6 +173,9 @@ class ImageValidity(Validity):
     factors : dict
         For every passband given whose image shows the whole disk, the disk's median over that of the images trained on,
         if the model says what that is.
+    corrections : dict
+        For every passband given that was brought to an epoch of AIA's sensitivity, how, see
+        `~sunpy_mag2euv.translation.bring_to_epochs`.
 
     Notes
     -----
@@ -176,6 +185,7 @@ class ImageValidity(Validity):
     known: dict[int, float]
     bright: dict[int, float]
     factors: dict[int, float]
+    corrections: dict[int, Correction] = field(default_factory=dict)
 
     def _findings(self):
         findings = {}
@@ -186,8 +196,22 @@ class ImageValidity(Validity):
             )
         if factors := _listed(self.factors, lambda factor: not 1 / _FACTOR <= factor <= _FACTOR, "{:.2g} times"):
             findings["input level"] = (
-                f"the disk is not as bright as in training ({factors}): correct the loss of AIA's sensitivity with "
-                "aiapy.calibrate.correct_degradation, and check the inputs' units and exposure times"
+                f"the disk is not as bright as in training ({factors}): check the inputs' units and exposure times, "
+                f"and {_CORRECTED if self.corrections else _UNCORRECTED}"
+            )
+        if unknown := {
+            band: "left as taken" if correction.divisor is None else "scaled to the level of training"
+            for band, correction in self.corrections.items()
+            if not correction.known
+        }:
+            findings["unknown level"] = (
+                f"the level of some inputs is not known ({_listed(unknown, bool, '{}')}), since "
+                f"{self.corrections[min(unknown)].text}: {ADVICE}"
+            )
+        if bands := [band for band, correction in self.corrections.items() if correction.extrapolated]:
+            findings["extrapolated level"] = (
+                f"some inputs ({', '.join(str(get_passband(band)) for band in bands)}) are brought "
+                f"{self.corrections[bands[0]].text}: {ADVICE}"
             )
         if partial := _listed(self.known, lambda share: share < _PARTIAL, "{:.0%}"):
             findings["partial input"] = (
@@ -278,12 +302,32 @@ def assess_images(images, model, passband):
             for band, image in values.items()
         },
         factors={
-            band: float(np.median(image[disk & known[band]])) / model.levels[band]
+            band: level / model.levels[band]
             for band, image in values.items()
-            if band in model.levels and _share(known[band], disk) >= _WHOLE
+            if band in model.levels and (level := disk_level(image, model.grid)) is not None
         },
+        corrections={band: images.corrections[band] for band in sorted(images.corrections)},
         **_of_training(model, passband),
     )
+
+
+def disk_level(image, grid):
+    """
+    Find the level of an image.
+
+    Parameters
+    ----------
+    image : `~numpy.ndarray`
+        Shape ``grid.shape``, NaN where unknown.
+    grid : Grid
+
+    Returns
+    -------
+    float or None
+        Its median on the disk, None if less than nine tenths of the disk are known.
+    """
+    disk, known = grid.radius < 1, np.isfinite(image)
+    return float(np.median(image[disk & known])) if _share(known, disk) >= _WHOLE else None
 
 
 def _of_training(model, passband):

@@ -13,9 +13,10 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 
-from sunpy_mag2euv.aia import INSTRUMENT, make_cube, make_map
+from sunpy_mag2euv.aia import INSTRUMENT, is_observation, make_cube, make_map
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.sensitivity import Correction
 from sunpy_mag2euv.validity import FieldValidity
 
 #: Keywords of a magnetogram, or of an AIA observation, that would mean something else in a synthetic image.
@@ -228,6 +229,13 @@ def aia_images():
     return [first, *(make_aia(wavelength=band, size=40, date="2014-01-15T00:00:09.5") for band in (131, 304))]
 
 
+def test_observations_are_told_from_other_images(make, magnetogram, aia_images):
+    assert all(is_observation(image.meta) for image in aia_images)
+    assert is_observation({"INSTRUME": "AIA_SAMPLE"})
+    for header in (make().meta, magnetogram.meta, {}, {"INSTRUME": None}):
+        assert not is_observation(header)
+
+
 def test_history_of_a_translation(grid, aia_images, tiny_translator):
     ones = np.ones(grid.shape) * u.DN / u.s
     image = make_map(ones, None, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD)
@@ -242,6 +250,17 @@ def test_history_of_a_translation(grid, aia_images, tiny_translator):
         "input: SDO AIA 2, 304 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC",
     ]
     assert "magnetogram" not in text
+
+    corrections = {
+        131: Correction(0.71234567, "from there to here"),
+        304: Correction(0.021, "nobody knows", known=False),
+        1600: Correction(None, "nobody knows", known=False),
+    }
+    image = make_map(ones, None, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD, corrections)
+    text = image.meta["history"].replace("\n", " ")
+    assert "1600 angstrom, level 1, 2014-01-15T00:00:00.000 UTC, DN/s as taken input:" in text
+    assert "131 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC, DN/s divided by 0.7123 input:" in text
+    assert "304 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC, DN/s divided by 0.021 for the level of" in text
 
     alone = make_map(ones, None, grid, PASSBANDS[335], aia_images[1:2], tiny_translator, GOOD)
     assert "computed from an AIA image of 131 angstrom: not" in alone.meta["history"].replace("\n", " ")

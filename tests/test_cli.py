@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from aia_images import make_aia
+from sdo_files import correction_table
 
 import sunpy.map
 from astropy.io import fits
@@ -18,6 +19,7 @@ import sunpy_mag2euv
 from sunpy_mag2euv import cli, remote
 from sunpy_mag2euv.cli import UsageError, main
 from sunpy_mag2euv.models import save_model
+from sunpy_mag2euv.sensitivity import Sensitivity
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +264,13 @@ def aia_files(tmp_path_factory):
 
 
 @pytest.fixture
+def table(tmp_path):
+    """Path of a table of what AIA has lost of its sensitivity in 171 and 193 Å."""
+    correction_table((171, 193)).write(tmp_path / "table.txt", format="ascii.fixed_width_two_line")
+    return tmp_path / "table.txt"
+
+
+@pytest.fixture
 def translate(tiny_translator, tmp_path, monkeypatch):
     """Run ``mag2euv translate`` with the tiny translator in an empty folder, and output to its folder ``out``."""
     monkeypatch.chdir(tmp_path)
@@ -326,6 +335,7 @@ def test_nothing_half_translated_stays(translate, aia_files, names, monkeypatch)
         (["--passband", "4500"], "there is no AIA passband 4500"),
         (["--passband", "335", "--max-time-difference", "-1"], "--max-time-difference must be a number of minutes"),
         (["--passband", "335", "--device", "nonsense"], "the device nonsense cannot be used here"),
+        (["--passband", "335", "--correction-table", "absent.txt"], "there is no correction table absent.txt"),
         (["--passband", "335", "--model", "shared-browse"], "shared-browse answers to a magnetogram: use generate"),
     ],
 )
@@ -339,6 +349,21 @@ def test_translate_with_unusable_arguments(tiny_translator, capsys, monkeypatch,
     assert line.startswith("mag2euv: error: ")
     assert message in line
     assert not (tmp_path / "out").exists()
+
+
+def test_translate_from_one_level(tiny_translator, aia_files, table, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    save_model(dataclasses.replace(tiny_translator, epochs={171: "launch"}), tmp_path / "launch.safetensors")
+    command = ["translate", str(aia_files[0]), "--passband", "335", "--model", "launch.safetensors"]
+    divisors = {}
+    for name, options in (("by_default", []), ("by_file", ["--correction-table", str(table)])):
+        assert main([*command, "-o", name, *options]) == 0
+        assert capsys.readouterr().err == ""
+        history = sunpy.map.Map(tmp_path / name / "aia.lev1.171_aia_0335.fits").meta["history"].replace("\n", " ")
+        divisors[name] = float(re.search(r"DN/s divided by ([\d.]+)", history)[1])
+    assert divisors["by_default"] == pytest.approx(Sensitivity.read().since_launch(171, "2014-01-15"), rel=1e-3)
+    assert divisors["by_file"] == pytest.approx(Sensitivity.read(table).since_launch(171, "2014-01-15"), rel=1e-3)
+    assert abs(divisors["by_file"] - divisors["by_default"]) > 0.1
 
 
 def test_generate_refuses_a_model_to_translate_with(run, magnetogram, tiny_translator, capsys, monkeypatch):
@@ -406,6 +431,21 @@ def synthetic(tiny_model, make_magnetogram, tmp_path):
     return [str(path) for path in paths]
 
 
+@pytest.fixture
+def launch(tiny_model, make_magnetogram, tmp_path):
+    """Path of a synthetic image at AIA's sensitivity at launch."""
+    model = dataclasses.replace(tiny_model, epochs={193: "launch"})
+    sunpy_mag2euv.generate(make_magnetogram(), 193, model=model).save(tmp_path / "launch.fits")
+    return str(tmp_path / "launch.fits")
+
+
+@pytest.fixture
+def aia_193(tmp_path):
+    """Path of an observation of the same time."""
+    make_aia(hglt_obs=0.0).save(tmp_path / "aia_193.fits")
+    return str(tmp_path / "aia_193.fits")
+
+
 def test_compare(synthetic, capsys):
     assert main(["compare", synthetic[0], synthetic[0]]) == 0
     captured = capsys.readouterr()
@@ -415,6 +455,32 @@ def test_compare(synthetic, capsys):
     assert "model: tiny" in lines
     (disk,) = (line.split() for line in lines if line.split()[0] == "disk")
     assert disk[1:6] == ["30172", "1.000", "0.000", "1.000", "1.000"]
+
+
+def test_compare_at_one_level(launch, aia_193, table, capsys):
+    left = {}
+    for version, options in ((8, []), (10, ["--correction-table", str(table)])):
+        assert main(["compare", launch, aia_193, *options]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        lines = dict(line.split(": ", 1) for line in captured.out.splitlines() if ": " in line)
+        assert lines["level"] == (
+            "the second image is brought from AIA's sensitivity of 2014-01-15 to that at launch, by version "
+            f"{version} of its correction table"
+        )
+        left[version] = float(lines["divisor"])
+    assert left[8] == Sensitivity.read().since_launch(193, "2014-01-15")
+    assert left[10] == Sensitivity.read(table).since_launch(193, "2014-01-15")
+
+
+def test_compare_where_the_level_is_not_known(launch, aia_193, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    assert main(["compare", launch, aia_193]) == 0
+    captured = capsys.readouterr()
+    (note,) = captured.err.splitlines()
+    assert note.startswith("note: RE, PPE and RMSE are not to be trusted, since AIA's sensitivity is read by aiapy")
+    assert "level: the second image is left as it is, since AIA's sensitivity is read by aiapy" in captured.out
+    assert "divisor: 1.0" in captured.out.splitlines()
 
 
 def test_compare_to_a_file(synthetic, capsys, tmp_path):
@@ -437,6 +503,8 @@ def test_compare_to_a_file(synthetic, capsys, tmp_path):
         ([], 1, "at most 12 min apart; these are 60 min apart"),
         (["--max-time-difference", "-1"], 2, "--max-time-difference must be a number of minutes; got -1"),
         (["--binning", "0"], 2, "--binning must be at least 1; got 0"),
+        (["--correction-table", "absent.txt"], 2, "there is no correction table absent.txt"),
+        (["--correction-table", __file__], 2, "test_cli.py is not a correction table as aiapy reads it"),
     ],
 )
 def test_compare_fails(synthetic, capsys, arguments, status, message):

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 
 import numpy as np
@@ -11,7 +12,8 @@ from astropy.coordinates import SkyCoord
 from sunpy.coordinates import get_earth, sun
 from sunpy.map.maputils import all_coordinates_from_map, coordinate_is_on_solar_disk
 
-from sunpy_mag2euv.sample import _regions, sample_magnetogram
+from sunpy_mag2euv.sample import _regions, sample_aia_maps, sample_magnetogram
+from sunpy_mag2euv.sensitivity import AS_TAKEN, epoch_of
 
 #: The tests look at the same Suns again and again.
 sample = functools.cache(sample_magnetogram)
@@ -186,3 +188,13 @@ def test_any_seed_and_size(seed, size):
     field = sample_magnetogram(seed, size=np.int64(size)).data
     assert field.shape == (size, size)
     assert 0.6 < np.isfinite(field).mean() < 0.75
+
+
+@pytest.mark.parametrize("epochs", [{}, {171: "launch"}], ids=repr)
+def test_aia_images_say_their_epoch_if_the_model_does(tiny_model, monkeypatch, epochs):
+    model = dataclasses.replace(tiny_model, epochs=epochs)
+    monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: model)
+    (image,) = sample_aia_maps([171])
+    assert image.meta["instrume"] == "AIA_SAMPLE"
+    assert image.meta.get("degepoch") == epochs.get(171)
+    assert epoch_of(image) == epochs.get(171, AS_TAKEN)

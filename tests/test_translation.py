@@ -1,6 +1,8 @@
 """AIA images of some passbands to those of others: geometry, what counts as known, and what is refused."""
 
 import dataclasses
+import re
+import sys
 import warnings
 from xml.etree import ElementTree
 
@@ -11,6 +13,7 @@ from aia_images import make_aia, sun
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sdo_files import correction_table
 
 import astropy.units as u
 import sunpy.map
@@ -21,10 +24,12 @@ from sunpy.util.exceptions import SunpyUserWarning
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics.regridding import solar_coordinates
-from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, ImageModel
+from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, ImageModel, load_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
-from sunpy_mag2euv.translation import prepare_images
+from sunpy_mag2euv.sensitivity import Sensitivity
+from sunpy_mag2euv.translation import bring_to_epochs, prepare_images
+from sunpy_mag2euv.validity import disk_level
 
 
 def faint_sun(x, y):
@@ -335,6 +340,229 @@ def test_unknown_pixels(pair, tiny_translator, exact_translator, value):
     np.testing.assert_array_equal(np.isnan(image.data), unknown | ~tiny_translator.valid)
 
 
+# -- Levels ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def launch_translator(tiny_translator):
+    """One that has learnt from images at AIA's sensitivity at launch, but for 94 Å, of which it does not say."""
+    epochs = dict.fromkeys((band for band in PASSBANDS if band != 94), "launch")
+    return dataclasses.replace(tiny_translator, epochs=epochs, levels={171: 10.0, 304: 20.0})
+
+
+@pytest.fixture(scope="module")
+def sensitivity():
+    return Sensitivity.read()
+
+
+def dimmed(band, left, **keywords):
+    """The faint Sun as AIA sees it with a part of its sensitivity."""
+    return aia(band, lambda x, y: left * faint_sun(x, y), **keywords)
+
+
+def bring(maps, model, *args):
+    return bring_to_epochs(prepare_images(maps, model.grid), maps, model, *args)
+
+
+def translate_warned(*args, **kwargs):
+    """The image, and what is warned of."""
+    with pytest.warns(SunpyUserWarning) as warned:
+        image = mag2euv.translate(*args, **kwargs)
+    return image, [str(warning.message) for warning in warned]
+
+
+def lines(image):
+    """The lines of its history that tell of inputs."""
+    history = image.meta["history"].replace("\n", " ")
+    return re.findall(r"input: .*?(?= input: | paper: |$)", history)
+
+
+def test_inputs_are_brought_to_the_models_level(launch_translator, sensitivity):
+    bands = (171, 304, 1600)
+    left = {band: sensitivity.since_launch(band, "2014-01-15") for band in bands}
+    assert left[304] < 0.3
+    image = mag2euv.translate([dimmed(band, left[band]) for band in bands], 335, model=launch_translator)
+    expected = mag2euv.translate([aia(band, degepoch="launch") for band in bands], 335, model=launch_translator)
+    np.testing.assert_allclose(image.data, expected.data, rtol=1e-5)
+    np.testing.assert_allclose(image.uncertainty.array, expected.uncertainty.array, rtol=1e-5)
+    assert lines(image) == [
+        f"input: SDO AIA 2, {band} angstrom, level 1.5, 2014-01-15T00:00:00.000 UTC, DN/s divided by {left[band]:.4g}"
+        for band in bands
+    ]
+    assert {line.rpartition(", ")[2] for line in lines(expected)} == {"DN/s divided by 1"}
+    assert image.meta["degepoch"] == "launch"
+    assert "level" not in image.meta["validity"]
+
+
+def test_every_epoch(tiny_translator, sensitivity):
+    """The model's may be a date, and an image's another."""
+    early, late, taken = (sensitivity.since_launch(304, time) for time in ("2011-01-01", "2013-01-01", "2014-01-15"))
+    model = dataclasses.replace(tiny_translator, epochs={304: "2011-01-01"})
+    for image, divisor in (
+        (aia(304), taken / early),
+        (aia(304, degepoch="launch"), 1 / early),
+        (aia(304, deg_cor=0.5), 1 / early),
+        (aia(304, degepoch="2013-01-01"), late / early),
+        (aia(304, degepoch="2011-01-01"), 1),
+    ):
+        plain, brought = prepare_images([image], model.grid), bring([image], model)
+        assert brought.corrections[304].divisor == pytest.approx(divisor)
+        np.testing.assert_allclose(brought.values[304], plain.values[304] / np.float32(divisor), rtol=1e-6)
+        np.testing.assert_array_equal(brought.known, plain.known)
+
+
+def test_models_that_say_no_epoch_take_images_as_they_are(pair, tiny_translator, launch_translator, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    image = mag2euv.translate(pair, 335, model=tiny_translator)
+    assert image.meta["validity"] == "good"
+    assert all(line.endswith(" UTC") for line in lines(image))
+    assert "degepoch" not in image.meta
+    # Passband by passband
+    assert bring([aia(94)], launch_translator).corrections == {}
+    assert mag2euv.translate(dimmed(94, 0.01), 335, model=launch_translator).meta["validity"] == "good"
+
+
+def test_saturation_is_that_of_the_instrument(launch_translator):
+    """Whatever the image is divided by."""
+    hole = np.s_[120:130, 100:110]
+    for count, unknown in ((16383.0, True), (16382.0, False)):
+        image = with_data(aia(304), lambda data, count=count: data.__setitem__(hole, count))
+        assert np.isnan(bring([image], launch_translator).values[304][hole]).all() == unknown
+
+
+def test_an_extrapolated_level(launch_translator, sensitivity):
+    date = "2020-06-01T00:00:00"
+    maps = [dimmed(1600, 0.3, date=date), dimmed(171, 0.7, date=date)]
+    assert bring(maps, launch_translator).corrections[171].divisor == sensitivity.since_launch(171, date)
+    image, (sentence,) = translate_warned(maps, 335, model=launch_translator)
+    assert sentence == (
+        "some inputs (171 Å, 1600 Å) are brought from AIA's sensitivity of 2020-06-01 to that at launch, by version 8 "
+        "of its correction table, which is extrapolated from 2017-12-10 on: give a newer table as correction_table, or "
+        "say with map.meta['degepoch'] = 'launch', or a date, at which epoch an image is"
+    )
+    assert image.meta["validity"] == "caution: extrapolated level"
+
+
+@pytest.fixture
+def late():
+    """An image in 304 Å of a time for which aiapy's own table says nothing, and its disk's median in DN/s."""
+    image = aia(304, date="2025-01-13T00:00:00")
+    values = prepare_images([image], Grid((256, 256), 98.0)).values[304]
+    return image, np.median(values[Grid((256, 256), 98.0).radius < 1])
+
+
+def test_the_unknown_level_of_a_whole_disk(late, launch_translator, tmp_path):
+    """It is given the level of training, whatever it was."""
+    image, median = late
+    images = bring([image], launch_translator)
+    disk = launch_translator.grid.radius < 1
+    assert np.median(images.values[304][disk]) == pytest.approx(20)
+    assert images.corrections[304].divisor == pytest.approx(median / 20, rel=1e-6)
+
+    made, (sentence,) = translate_warned(image, 335, model=launch_translator)
+    assert sentence.startswith(
+        "the level of some inputs is not known (304 Å: scaled to the level of training), since AIA's correction table "
+        "in version 8 rests on measurements up to 2017-12-10 and says nothing that can be believed of 304 Å on "
+        "2025-01-13: give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch'"
+    )
+    fainter, _ = translate_warned(dimmed(304, 0.01, date="2025-01-13T00:00:00"), 335, model=launch_translator)
+    np.testing.assert_allclose(fainter.data, made.data, rtol=1e-4)
+
+    made.save(tmp_path / "image.fits")
+    read = sunpy.map.Map(tmp_path / "image.fits")
+    assert read.meta["validity"] == "caution: unknown level"
+    assert read.meta["degepoch"] == "launch"
+    (line,) = lines(read)
+    assert line.endswith(f"UTC, DN/s divided by {median / 20:.4g} for the level of training")
+
+
+def test_the_unknown_level_of_anything_else(late, launch_translator):
+    """A cutout may well be of something dark, and a model may not say what its level was."""
+    image, _ = late
+    part = image.submap([100, 100] * u.pix, width=60 * u.pix, height=60 * u.pix)
+    without = dataclasses.replace(launch_translator, levels={})
+    dark = with_data(image, lambda data: data.__imul__(-1))
+    for one, model in ((part, launch_translator), (image, without), (dark, launch_translator)):
+        images = bring([one], model)
+        assert images.corrections[304].divisor is None
+        np.testing.assert_array_equal(images.values[304], prepare_images([one], model.grid).values[304])
+    made, (sentence,) = translate_warned(part, 335, model=launch_translator)
+    assert "is not known (304 Å: left as taken), since AIA's correction table in version 8" in sentence
+    assert made.meta["validity"] == "caution: unknown level"
+    assert lines(made)[0].endswith("UTC, DN/s as taken")
+
+
+def test_both_concerns_at_once(late, launch_translator, tmp_path):
+    maps = [late[0], aia(171, date="2025-01-13T00:00:00")]
+    made, (unknown, extrapolated, _) = translate_warned(maps, 211, model=launch_translator)
+    assert unknown.startswith("the level of some inputs is not known (304 Å: ")
+    assert extrapolated.startswith("some inputs (171 Å) are brought ")
+    made.save(tmp_path / "image.fits")
+    read = sunpy.map.Map(tmp_path / "image.fits")
+    assert read.meta["validity"] == "caution: unknown level, extrapolated level, scarce passband"
+
+
+def test_who_knows_the_level_can_say_so(late, launch_translator, tmp_path):
+    image, _ = late
+    corrected = sunpy.map.Map(image.data, image.meta | {"degepoch": "launch"})
+    assert mag2euv.translate(corrected, 335, model=launch_translator).meta["validity"] == "good"
+    path = tmp_path / "table.txt"
+    table = correction_table((304,))
+    table["T_STOP"] = "2030-01-01T00:00:00"
+    table["DATE"] = "2025-06-01T00:00:00"
+    table["EFFA_P1"] = -1e-4
+    table.write(path, format="ascii.fixed_width_two_line")
+    made = mag2euv.translate(image, 335, model=launch_translator, correction_table=path)
+    assert made.meta["validity"] == "good"
+    left = Sensitivity.read(path).since_launch(304, image.date)
+    assert lines(made)[0].endswith(f"DN/s divided by {left:.4g}")
+
+
+def test_without_aiapy(pair, launch_translator, refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    images = bring(pair, launch_translator)
+    disk = launch_translator.grid.radius < 1
+    assert [np.median(images.values[band][disk]) for band in (171, 304)] == pytest.approx([10, 20])
+    refused(pair, launch_translator, "which is not installed", error=ImportError, correction_table="table.txt")
+    with pytest.raises(SunpyUserWarning) as caught:  # before any network is run
+        mag2euv.translate(pair, 335, model=launch_translator)
+    assert "(171 Å: scaled to the level of training, 304 Å: scaled to the level of training)" in str(caught.value)
+    assert 'install it with pip install "sunpy_mag2euv[aia]": give' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("absent.txt", FileNotFoundError, "there is no correction table absent.txt"),
+        (8, TypeError, "the correction table must be a file, 'SSW', 'JSOC' or a table; got int"),
+    ],
+)
+def test_a_bad_table(refused, pair, tiny_translator, given, error, message):
+    """Whether it is needed or not."""
+    refused(pair, tiny_translator, message, error=error, correction_table=given)
+
+
+#: Median of the disk in DN/s at AIA's sensitivity at launch, of the files of 2025 January 13: by the header's exposure
+#: time and aiapy's degradation, as found on the files' own pixels.
+LEVELS_OF_2025 = {94: 1.5, 131: 5.8, 171: 118, 193: 149, 211: 57.6, 335: 7.6, 1600: 95, 1700: 720}
+
+
+def test_real_files_at_launch_level(test_data):
+    paths = sorted(test_data.glob("inputs/aia_synoptic_20250113/*.fits"))
+    if not paths:
+        pytest.skip("there are no files of the synoptic archive")
+    model = dataclasses.replace(load_model(DEFAULT_TRANSLATOR), epochs=dict.fromkeys(PASSBANDS, "launch"))
+    images = bring([sunpy.map.Map(path) for path in paths], model)
+    disk = model.grid.radius < 0.9
+    levels = {band: np.nanmedian(image[disk]) for band, image in images.values.items()}
+    assert {band for band, correction in images.corrections.items() if not correction.known} == {304}
+    assert disk_level(images.values[304], model.grid) == pytest.approx(model.levels[304])
+    assert levels | {304: None} == {band: pytest.approx(level, rel=0.1) for band, level in LEVELS_OF_2025.items()} | {
+        304: None
+    }
+    assert all(correction.extrapolated for correction in images.corrections.values() if correction.known)
+
+
 # -- Bad input, refused before any network is run ----------------------------------------------------------------------
 
 
@@ -392,6 +620,7 @@ def test_synthetic(refused, tiny_translator, tiny_model, make_magnetogram):
         ({"unit": "G"}, "must be an AIA image in DN or DN/s; this Map is AIA 2 in G"),
         ({"exposure": None}, "is in DN, so it must have its exposure time"),
         ({"wavelength": 4500}, "there is no AIA passband 4500"),
+        ({"degepoch": "later"}, "must say with DEGEPOCH .*, 'launch' or a date; it says 'later'"),
         ({"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"}, "must be helioprojective"),
         ({"dsun_obs": None}, "must say its observer.*Add the keywords DSUN_OBS, HGLN_OBS and HGLT_OBS"),
         ({"date-obs": None}, "must say its observation time.*Add the keywords DATE-OBS"),

@@ -15,8 +15,9 @@ from sunpy.util.exceptions import SunpyUserWarning
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.preparation import PreparedField, prepare
+from sunpy_mag2euv.sensitivity import Correction
 from sunpy_mag2euv.translation import PreparedImages
-from sunpy_mag2euv.validity import FieldValidity, ImageValidity, assess, assess_images
+from sunpy_mag2euv.validity import FieldValidity, ImageValidity, assess, assess_images, disk_level
 
 KEYWORDS = {"validity", "strong", "maxfield", "offlimb", "hmiscale", "ntrain"}
 
@@ -279,6 +280,59 @@ def test_level_is_that_of_the_whole_disk(images, translator):
     assert validity.factors == {304: pytest.approx(0.1)}
 
 
+@pytest.fixture
+def brought(images):
+    """A function that makes `PreparedImages` which were brought to an epoch, by the corrections of their passbands."""
+
+    def brought(corrections):
+        return dataclasses.replace(images({171: 200, 304: 50, 131: 10}), corrections=corrections)
+
+    return brought
+
+
+def test_known_levels_are_no_concern(brought, translator):
+    corrections = {304: Correction(0.3, "from one to another"), 171: Correction(1.0, "from where it is already")}
+    validity = assess_images(brought(corrections), translator, PASSBANDS[335])
+    assert validity.header()["validity"] == "good"
+    assert list(validity.corrections) == [171, 304]
+
+
+def test_unknown_and_extrapolated_levels(brought, translator):
+    corrections = {
+        304: Correction(0.03, "AIA is not what it was", known=False),
+        171: Correction(None, "nobody knows", known=False),
+        131: Correction(0.5, "from old to new, which is extrapolated from 2017-12-10 on", extrapolated=True),
+    }
+    validity = assess_images(brought(corrections), translator, PASSBANDS[335])
+    assert validity.header()["validity"] == "caution: unknown level, extrapolated level"
+    unknown, extrapolated = validity.warnings()
+    assert unknown.startswith(
+        "the level of some inputs is not known (171 Å: left as taken, 304 Å: scaled to the level of training), since "
+        "nobody knows: give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch'"
+    )
+    assert extrapolated.startswith(
+        "some inputs (131 Å) are brought from old to new, which is extrapolated from 2017-12-10 on: give a newer table"
+    )
+
+
+def test_a_level_that_is_off_although_it_was_corrected(images, translator):
+    """Then it is no good to say that it should be corrected."""
+    faint = dataclasses.replace(images({304: 5}), corrections={304: Correction(0.3, "from one to another")})
+    (sentence,) = assess_images(faint, translator, PASSBANDS[335]).warnings()
+    assert sentence == (
+        "the disk is not as bright as in training (304 Å: 0.1 times): check the inputs' units and exposure times, and "
+        "say with map.meta['degepoch'] = 'launch' of one whose loss of sensitivity has been corrected already"
+    )
+
+
+def test_the_level_of_a_disk(translator):
+    grid = translator.grid
+    image = np.where(grid.radius < 1, grid.radius, 1e6)
+    assert disk_level(image, grid) == pytest.approx(np.sqrt(0.5), abs=0.01)
+    image[:, 125:] = np.nan
+    assert disk_level(image, grid) is None
+
+
 def test_partial_input(images, translator):
     left, right = (np.full(translator.grid.shape, 50.0) for _ in range(2))
     left[:, 127:] = np.nan
@@ -335,7 +389,7 @@ def test_header_is_plain_fits(worst):
         assert fits.Card.fromstring(card.image).value == value
 
 
-def test_header_of_the_worst_translation():
+def test_header_of_the_worst_translation(tmp_path):
     worst = ImageValidity(
         known=dict.fromkeys(PASSBANDS, 0.1),
         bright=dict.fromkeys(PASSBANDS, 0.1),
@@ -343,6 +397,17 @@ def test_header_of_the_worst_translation():
         training_images=3,
         caveat="211 Å: too few",
     )
+    # With what cannot be said of all passbands at once
+    leveled = dataclasses.replace(
+        worst, corrections={94: Correction(0.9, "on", extrapolated=True), 304: Correction(None, "why", known=False)}
+    )
+    assert leveled.header() == worst.header() | {
+        "validity": "caution: bright input, input level, unknown level, extrapolated level, partial input, "
+        "scarce passband"
+    }
+    # More than a card holds, which is no reason to lose any.
+    fits.PrimaryHDU(header=fits.Header(leveled.header())).writeto(tmp_path / "header.fits")
+    assert fits.getheader(tmp_path / "header.fits")["validity"] == leveled.header()["validity"]
     assert worst.header() == {
         "validity": "caution: bright input, input level, partial input, scarce passband",
         "inputs": "94 131 171 193 211 304 335 1600 1700",

@@ -123,11 +123,10 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     _check_pair(synthetic, aia_map, max_time_difference)
     sensitivity = None if correction_table is None else Sensitivity.read(correction_table)
     correction = _correction(synthetic, aia_map, sensitivity)
-    divisor = 1.0 if correction.divisor is None else correction.divisor
     radius_in_pixels = solar_radius(synthetic)
     if binning is None:
         binning = max(1, round(radius_in_pixels / PAPER_RADIUS))
-    images = intensity(synthetic), regrid(intensity(aia_map) / divisor, aia_map, synthetic)
+    images = intensity(synthetic), regrid(intensity(aia_map) / correction.divisor, aia_map, synthetic)
     x, y, synthetic_image, observed = (bin_image(plane, binning) for plane in (*solar_coordinates(synthetic), *images))
     # What is known in one image only is in no region, so that it does not matter in which of them it is missing.
     known = np.isfinite(synthetic_image) & np.isfinite(observed)
@@ -157,7 +156,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
         "solar_radius_pixels": round(size, 3),
         "structure_scales": f"{FINE_SCALES[0]:g} to {FINE_SCALES[1]:g}",
         "level": correction.text,
-        "divisor": divisor,
+        "divisor": correction.divisor,
         **_provenance(synthetic),
     }
     return table
@@ -199,12 +198,12 @@ def _correction(synthetic, aia_map, sensitivity):
         words = {AS_TAKEN: "both images are as taken", None: "neither image says its epoch of AIA's sensitivity"}
         return Correction(1.0, words.get(epoch) or f"both images are at AIA's sensitivity {describe_epoch(epoch)}")
     if epoch is None:
-        correction = Correction(None, "the first image does not say its epoch of AIA's sensitivity")
+        correction = Correction(None, "the first image does not say its epoch of AIA's sensitivity", known=False)
     else:
         correction = find_correction(aia_map, synthetic.date if epoch == AS_TAKEN else epoch, sensitivity)
-    if correction.divisor is None:
+    if not correction.known:
         warn_user(f"RE, PPE and RMSE are not to be trusted, since {correction.text}: {ADVICE}")
-        return replace(correction, text=f"the second image is left as it is, since {correction.text}")
+        return replace(correction, divisor=1.0, text=f"the second image is left as it is, since {correction.text}")
     if correction.extrapolated:
         warn_user(f"RE, PPE and RMSE are uncertain, since the second image is brought {correction.text}: {ADVICE}")
     return replace(correction, text=f"the second image is brought {correction.text}")
