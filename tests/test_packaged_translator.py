@@ -8,12 +8,12 @@ import pytest
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
-from sunpy_mag2euv.metrics import bin_image, correlation
+from sunpy_mag2euv.metrics import correlation
 from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, load_model
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sample import sample_aia_maps
 from sunpy_mag2euv.training.learning.combinations import combinations
-from sunpy_mag2euv.training.recipe.browse import MISSING, STRETCHES
+from sunpy_mag2euv.training.recipe.archives import STRETCHES, decode
 
 SCARCE = (211, 335, 1600, 1700)
 
@@ -78,11 +78,9 @@ def sets(test_data, model):
     """The sets of ``aia_sets_512`` on the model's grid at its levels, by time and passband."""
     found = {}
     with np.load(test_data / "browse_pairs" / "aia_sets_512.npz") as data:
-        for band, stretch in STRETCHES.items():
-            for time, codes in zip(data["time"], data[f"aia_{band:04d}"], strict=True):
-                if (codes != MISSING).any():
-                    values = np.where(codes == MISSING, np.nan, codes.astype(float))
-                    image = bin_image(stretch.inverse(values / 127.5 - 1), 2)
+        for band in STRETCHES:
+            for time, image in zip(data["time"], decode(data[f"aia_{band:04d}"], band), strict=True):
+                if np.isfinite(image).any():
                     image *= model.levels[band] / np.nanmedian(image[model.grid.radius < 1])
                     found.setdefault(str(time), {})[band] = image
     return found
