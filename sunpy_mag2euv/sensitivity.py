@@ -8,6 +8,8 @@ Files of level 1 and 1.5 are as taken, and ``aiapy.calibrate.correct_degradation
 used it says so with ``map.meta["degepoch"] = "launch"``.
 """
 
+import importlib
+import inspect
 import math
 from dataclasses import dataclass
 from numbers import Real
@@ -20,7 +22,17 @@ from astropy.time import Time
 from sunpy_mag2euv.aia import EPOCH_KEYWORD, is_observation
 from sunpy_mag2euv.passbands import get_passband
 
-__all__ = ["ADVICE", "AS_TAKEN", "LAUNCH", "Correction", "Sensitivity", "describe_epoch", "epoch_of", "find_correction"]
+__all__ = [
+    "ADVICE",
+    "AS_TAKEN",
+    "LAUNCH",
+    "Correction",
+    "Sensitivity",
+    "aiapy_tables",
+    "describe_epoch",
+    "epoch_of",
+    "find_correction",
+]
 
 #: The epoch that aiapy's degradation refers to.
 LAUNCH = "launch"
@@ -57,7 +69,7 @@ class Sensitivity:
     Attributes
     ----------
     table : `~astropy.table.QTable`
-        As `aiapy.calibrate.util.get_correction_table` returns it.
+        As aiapy's ``get_correction_table`` returns it.
     """
 
     table: QTable
@@ -70,7 +82,7 @@ class Sensitivity:
         Parameters
         ----------
         source : str, path-like, `~astropy.table.QTable` or Sensitivity, optional
-            What `aiapy.calibrate.util.get_correction_table` takes or returns: a file, such as
+            What aiapy's ``get_correction_table`` takes or returns: a file, such as
             ``aia_V10_20201119_190000_response_table.txt`` of SolarSoft, or "SSW" or "JSOC", from where the newest is
             fetched. Unless given, it is the table in version 8 that aiapy carries, which needs no network and rests on
             measurements up to 2017 December. What has been read already is returned as it is.
@@ -93,7 +105,7 @@ class Sensitivity:
         if isinstance(source, cls):
             return source
         try:
-            from aiapy.calibrate.util import get_correction_table
+            get_correction_table = aiapy_tables().get_correction_table
         except ImportError as error:
             raise ImportError(
                 "AIA's sensitivity is read by aiapy, which is not installed; install it with "
@@ -102,7 +114,7 @@ class Sensitivity:
         if isinstance(source, Table):
             if not set(source.colnames) >= _COLUMNS or not isinstance(source["T_START"], Time):
                 raise ValueError(
-                    "the correction table must be one that aiapy.calibrate.util.get_correction_table has returned; "
+                    "the correction table must be one that aiapy's get_correction_table has returned; "
                     f"this one has the columns {', '.join(source.colnames) or 'of none'}"
                 )
             return cls(QTable(source))
@@ -155,8 +167,11 @@ class Sensitivity:
         """
         from aiapy.calibrate import degradation
 
+        # Later releases have to be told the version, or look for the newest.
+        told = "calibration_version" in inspect.signature(degradation).parameters
+        settings = {"correction_table": self.table} | ({"calibration_version": self.version} if told else {})
         try:
-            left = float(degradation(passband * u.angstrom, Time(time), correction_table=self.table)[0])
+            left = float(degradation(passband * u.angstrom, Time(time), **settings)[0])
         except ValueError as error:
             raise ValueError(
                 f"AIA's correction table in version {self.version} does not cover {passband} Å on {_day(time)}"
@@ -284,6 +299,25 @@ def find_correction(image, epoch, sensitivity=None):
     if extrapolated := any(time != LAUNCH and sensitivity.extrapolates(time) for time in epochs):
         text += f", which is extrapolated from {_day(sensitivity.last)} on"
     return Correction(before / after, text, extrapolated)
+
+
+def aiapy_tables():
+    """
+    The module of aiapy that has its tables, which releases spell in two ways.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ImportError
+        If aiapy is not installed.
+    """
+    try:
+        return importlib.import_module("aiapy.calibrate.utils")
+    except ImportError:
+        return importlib.import_module("aiapy.calibrate.util")
 
 
 def describe_epoch(epoch):

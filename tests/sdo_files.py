@@ -62,7 +62,7 @@ def aia_header(
         "T_OBS": time.utc.isot[:22] + "Z", "T_REC": time.utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "DATE-OBS": (time - exposure / 2 * u.s).utc.isot[:22],
         "CTYPE1": "HPLN-TAN", "CTYPE2": "HPLT-TAN", "CUNIT1": "arcsec", "CUNIT2": "arcsec",
-        "CRVAL1": 0.0, "CRVAL2": 0.0, "CRPIX1": middle, "CRPIX2": middle,
+        "CRVAL1": 0.0, "CRVAL2": 0.0, "CRPIX1": middle, "CRPIX2": middle, "X0_MP": middle - 1, "Y0_MP": middle - 1,
         "CDELT1": scale, "CDELT2": scale, "CROTA2": rotation, "SAT_ROT": 8.6e-5, "INST_ROT": 0.019327,
         "HAEX_OBS": haex, "HAEY_OBS": haey, "HAEZ_OBS": haez,
         "DSUN_OBS": earth.radius.to_value(u.m), "RSUN_REF": RSUN, "RSUN_OBS": solar_radius(earth),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from aia_images import make_aia
 from sdo_files import correction_table
+from without_aiapy import remove_aiapy
 
 import sunpy.map
 from astropy.io import fits
@@ -474,7 +475,7 @@ def test_compare_at_one_level(launch, aia_193, table, capsys):
 
 
 def test_compare_where_the_level_is_not_known(launch, aia_193, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    remove_aiapy(monkeypatch)
     assert main(["compare", launch, aia_193]) == 0
     captured = capsys.readouterr()
     (note,) = captured.err.splitlines()

@@ -1,13 +1,13 @@
 """A synthetic Map against an observed one."""
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
 from aia_images import make_aia as _aia
 from aia_images import sun as _sun
 from sdo_files import correction_table
+from without_aiapy import remove_aiapy
 
 import astropy.units as u
 import sunpy.map
@@ -323,7 +323,7 @@ def test_an_observation_that_is_corrected_already():
 
 
 def test_observations_as_taken_are_left_alone(aia, monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    remove_aiapy(monkeypatch)
     meta = mag2euv.compare(aia, _aia(date="2014-01-15T00:05:00")).meta
     assert (meta["level"], meta["divisor"]) == ("both images are as taken", 1)
     silent = at_launch()
@@ -387,7 +387,7 @@ def test_an_extrapolated_table():
 
 
 def test_without_aiapy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    remove_aiapy(monkeypatch)
     table, sentence = _compare_warned(at_launch(degepoch="launch"), observed(0.8))
     assert 'not installed; install it with pip install "sunpy_mag2euv[aia]"' in sentence
     assert table.meta["divisor"] == 1

@@ -17,7 +17,7 @@ from aiapy.calibrate import degradation, register
 from astropy.time import Time
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.sensitivity import Sensitivity
+from sunpy_mag2euv.sensitivity import Sensitivity, aiapy_tables
 from sunpy_mag2euv.training.data.observations import (
     GRID,
     SATURATION,
@@ -310,7 +310,7 @@ def test_tables_that_cannot_be_fetched(directory, tables, monkeypatch):
     def down(*args, **kwargs):
         raise ConnectionError("the JSOC is down")
 
-    monkeypatch.setattr("aiapy.calibrate.util.get_pointing_table", down)
+    monkeypatch.setattr(aiapy_tables(), "get_pointing_table", down)
     (directory / "aia_171_0.fits").unlink()
     write_aia(directory / "aia_171_0.fits", TIME, 171, level=1.0)
     frames, _ = match(directory, BANDS)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import sys
 import warnings
 from xml.etree import ElementTree
 
@@ -14,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sdo_files import correction_table
+from without_aiapy import remove_aiapy
 
 import astropy.units as u
 import sunpy.map
@@ -412,7 +412,7 @@ def test_every_epoch(tiny_translator, sensitivity):
 
 
 def test_models_that_say_no_epoch_take_images_as_they_are(pair, tiny_translator, launch_translator, monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    remove_aiapy(monkeypatch)
     image = mag2euv.translate(pair, 335, model=tiny_translator)
     assert image.meta["validity"] == "good"
     assert all(line.endswith(" UTC") for line in lines(image))
@@ -519,7 +519,7 @@ def test_who_knows_the_level_can_say_so(late, launch_translator, tmp_path):
 
 
 def test_without_aiapy(pair, launch_translator, refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "aiapy.calibrate.util", None)
+    remove_aiapy(monkeypatch)
     images = bring(pair, launch_translator)
     disk = launch_translator.grid.radius < 1
     assert [np.median(images.values[band][disk]) for band in (171, 304)] == pytest.approx([10, 20])

@@ -21,7 +21,7 @@ from sunpy.map.sources import AIAMap
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.intensity import unit_of, unit_written
 from sunpy_mag2euv.preparation import Disk, prepare, resample
-from sunpy_mag2euv.sensitivity import Sensitivity
+from sunpy_mag2euv.sensitivity import Sensitivity, aiapy_tables
 from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
 from sunpy_mag2euv.training.data.store import Store
 
@@ -62,7 +62,7 @@ class Calibration:
     sensitivity : `~sunpy_mag2euv.sensitivity.Sensitivity`, optional
         Not needed for `UNCORRECTED` passbands.
     pointing_table : `~astropy.table.QTable`, optional
-        As `aiapy.calibrate.util.get_pointing_table` returns it. Needed for level 1 images only.
+        As aiapy's ``get_pointing_table`` returns it. Needed for level 1 images only.
     """
 
     reference_epoch: Time
@@ -120,7 +120,7 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
         In angstrom.
     reference_epoch : `~astropy.time.Time`
     pointing_table, correction_table : path-like, optional
-        Files, see `read_pointing_table` and `aiapy.calibrate.util.get_correction_table`. Unless given, and if they are
+        Files, see `read_pointing_table` and aiapy's ``get_correction_table``. Unless given, and if they are
         needed, the pointing is fetched from the JSOC and the correction from SolarSoft.
 
     Returns
@@ -134,8 +134,6 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
     OSError
         If a file cannot be read, or a table not fetched.
     """
-    from aiapy.calibrate.util import get_pointing_table
-
     sensitivity = pointing = None
     if corrected := [band for band in passbands if band not in UNCORRECTED]:
         sensitivity = Sensitivity.read("SSW" if correction_table is None else correction_table)
@@ -144,7 +142,7 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
     elif _level_1(directory, frames, passbands):
         # An entry holds for 3 hours, or longer if there was no fit.
         span = Time([frames["time"].min() - 1 * u.day, frames["time"].max() + 1 * u.day])
-        pointing = _pointing("JSOC", lambda source: get_pointing_table(source, time_range=span))
+        pointing = _pointing("JSOC", lambda source: aiapy_tables().get_pointing_table(source, time_range=span))
     calibration = Calibration(reference_epoch, sensitivity, pointing)
     for band in corrected:
         try:
@@ -193,7 +191,7 @@ def read_pointing_table(path):
     Returns
     -------
     `~astropy.table.QTable`
-        As `aiapy.calibrate.util.get_pointing_table` returns it, which itself reads no files.
+        As aiapy's ``get_pointing_table`` returns it, which itself reads no files.
 
     Raises
     ------
