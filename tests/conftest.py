@@ -41,7 +41,7 @@ def tiny_model():
         packaged,
         name="tiny",
         planes=TINY_PLANES,
-        caveats={211: packaged.caveats[211]},
+        caveats={211: packaged.caveats[1600]},
         architecture=architecture,
         # Above all made-up fields that are not meant to be too strong.
         strongest_field=1500.0,
@@ -75,7 +75,7 @@ def tiny_translator():
         valid_radius=packaged.valid_radius,
         calibration=packaged.calibration,
         provenance="nothing",
-        caveats={211: packaged.caveats[211]},
+        caveats={211: packaged.caveats[1600]},
         references=("10.3847/2041-8213/ac0d54",),
         training_images=packaged.training_images,
         sha256="fedcba9876543210" * 4,

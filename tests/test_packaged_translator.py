@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import sunpy.map
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
@@ -12,8 +13,10 @@ from sunpy_mag2euv.metrics import correlation
 from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, load_model
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sample import sample_aia_maps
+from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.learning.combinations import combinations
 from sunpy_mag2euv.training.recipe.archives import STRETCHES, decode
+from sunpy_mag2euv.translation import prepare_images
 
 SCARCE = (211, 335, 1600, 1700)
 
@@ -140,3 +143,27 @@ def test_more_passbands_are_better(model, sets):
     assert means[0] + 0.05 < means[1]
     assert all(more > fewer - 0.01 for fewer, more in pairwise(means))
     assert means[-1] > 0.85
+
+
+@pytest.mark.filterwarnings("ignore::sunpy.util.exceptions.SunpyUserWarning")
+def test_files_as_the_archive_has_them(model, test_data):
+    """Of 2025, when the sensitivity of 304 Å is not known: more passbands are better, levels are of the right order."""
+    directory = test_data / "inputs" / "aia_synoptic_20250113"
+    maps = {band: sunpy.map.Map(directory / f"AIAsynoptic{band:04d}.fits") for band in PASSBANDS}
+    disk, sensitivity = model.grid.radius < 1, Sensitivity.read()
+    means = []
+    for given in ((131,), (131, 1600), (131, 1600, 304)):
+        targets = [band for band in PASSBANDS if band not in given]
+        scores = {}
+        for image in mag2euv.translate([maps[band] for band in given], targets):
+            band = round(image.wavelength.value)
+            observed = prepare_images([maps[band]], model.grid).values[band]
+            known = disk & np.isfinite(observed)
+            scores[band] = correlation(image.data[known], observed[known])
+            if band not in (94, 304):
+                level = np.median(observed[known]) / sensitivity.since_launch(band, maps[band].date)
+                assert 0.6 < np.median(image.data[known]) / level < 1.75, (given, band)
+        means.append(np.mean(list(scores.values())))
+        assert min(scores.values()) > 0.7, given
+    assert means[0] > 0.85
+    assert means[0] < means[1] < means[2]

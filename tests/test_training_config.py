@@ -206,6 +206,12 @@ def test_another_network_keeps_nothing_of_the_default(tmp_path):
         ({"run": {"steps": 0}}, "run.steps must be at least 1; it is 0"),
         ({"run": {"batch": -1}}, "run.batch must be at least 1; it is -1"),
         ({"run": {"epoch": 0}}, "run.epoch must be at least 1; it is 0"),
+        (
+            {"run": {"keep": 100, "epoch": 30}},
+            "run.keep must be a whole number of epochs (run.epoch, 30 steps) before the last step",
+        ),
+        ({"run": {"keep": 60, "epoch": 30, "steps": 60}}, "before the last step (60); it is 60"),
+        ({"run": {"keep": -30, "epoch": 30}}, "before the last step"),
         ({"augmentation": {"few": 0}}, "augmentation.few must be at least 1; it is 0"),
         ({"split": {"method": "random"}}, "split.method must be one of park2019, rotations; it is 'random'"),
         ({"optimizer": {"name": "sgd"}}, "optimizer.name must be one of adam, adamw; it is 'sgd'"),

@@ -163,6 +163,28 @@ def test_a_run_killed_in_its_first_epoch_begins_anew(unbroken, tmp_path, killed)
     assert_same(directory, tmp_path / "run")
 
 
+def test_weights_of_an_earlier_step_are_kept_and_averaged_in(unbroken, store, tmp_path, killed):
+    config, directory = unbroken
+    keeping = configure(
+        tmp_path,
+        store,
+        run={**RUN, "keep": 4, "kept_share": 0.25},
+        optimizer={"warmup": 2, "averaging": 0.995},
+        loss=LOSS,
+    )
+    # Killed after the step that is kept, and before the next checkpoint.
+    killed(keeping, tmp_path / "run", at=5)
+    train(keeping, tmp_path / "run")
+    assert_same(directory, tmp_path / "run")
+    # What a run had after four steps, in the same schedule.
+    killed(config, tmp_path / "early", at=5)
+    early, last = read_weights(tmp_path / "early"), read_weights(directory)
+    for name, tensor in read_weights(tmp_path / "run").items():
+        torch.testing.assert_close(tensor, 0.25 * early[name] + 0.75 * last[name], msg=name)
+        assert not tensor.is_floating_point() or not torch.equal(tensor, last[name]) or "bias" in name
+    assert not list((tmp_path / "run").glob(".*"))
+
+
 def test_a_run_that_is_done_stays_as_it_is(unbroken):
     config, directory = unbroken
     before = (directory / CHECKPOINT).read_bytes()

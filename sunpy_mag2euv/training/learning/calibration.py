@@ -7,6 +7,7 @@ gives are multiplied by a factor for each passband, found on frames that it was 
 
 import numpy as np
 import torch
+from scipy.optimize import brentq
 from tqdm.auto import tqdm
 
 from sunpy_mag2euv.metrics import standard_errors
@@ -33,11 +34,17 @@ def deviation_factor(errors):
     Returns
     -------
     float
-        Geometric mean of the factors with which 68 per cent of the errors are within one standard deviation, and 95
-        within 1.96. For errors that are normally distributed the two are the same.
+        That with which the shares within one standard deviation and within 1.96 add up to what they should, 68 and 95
+        per cent. If errors are not normally distributed, but more of them very small and some very large, the first is
+        too large by as much as the second is too small.
     """
-    found = np.nanquantile(np.abs(errors), _SHARES) / _DISTANCES
-    return float(np.sqrt(found.prod()))
+    sizes = np.sort(np.abs(errors[np.isfinite(errors)]))
+
+    def excess(factor):
+        return np.searchsorted(sizes, np.multiply(_DISTANCES, factor)).sum() / sizes.size - sum(_SHARES)
+
+    # Shares are steps, so the bounds have to be where none and all of them are within.
+    return float(brentq(excess, 0, 2 * sizes[-1], xtol=1e-6))
 
 
 def find_factors(model, store, rows):

@@ -141,6 +141,11 @@ def _check(config, where):
     for name in ("steps", "batch", "epoch"):
         if run[name] < 1:
             raise ValueError(f"{where}: run.{name} must be at least 1; it is {run[name]}")
+    if run["keep"] and not (run["keep"] % run["epoch"] == 0 and 0 < run["keep"] < run["steps"]):
+        raise ValueError(
+            f"{where}: run.keep must be a whole number of epochs (run.epoch, {run['epoch']} steps) before the last "
+            f"step ({run['steps']}); it is {run['keep']}"
+        )
     if augmentation["few"] < 1:
         raise ValueError(f"{where}: augmentation.few must be at least 1; it is {augmentation['few']}")
     for table, key, choices in (

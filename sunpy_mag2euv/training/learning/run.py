@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,21 @@ from sunpy_mag2euv.training.learning.config import model_record
 from sunpy_mag2euv.training.learning.learners import Adversarial, Regression
 from sunpy_mag2euv.training.learning.problems import usable_split
 
-__all__ = ["CHECKPOINT", "CONFIGURATION", "Run", "claim", "read_weights", "set_up", "train", "write_configuration"]
+__all__ = [
+    "CHECKPOINT",
+    "CONFIGURATION",
+    "KEPT",
+    "Run",
+    "claim",
+    "read_weights",
+    "set_up",
+    "train",
+    "write_configuration",
+]
 
 #: Names in a run's directory.
 CHECKPOINT = "last.ckpt"
+KEPT = "kept.ckpt"
 CONFIGURATION = "config.json"
 
 #: Watched frames are looked at after every epoch, so there are not to be many of them.
@@ -137,7 +149,9 @@ def read_weights(directory):
     Returns
     -------
     dict of `torch.Tensor`
-        The averaged ones, if the run averages them.
+        The averaged ones, if the run averages them. If it has kept those of an earlier step, the mean of both, with the
+        share that the configuration says: what a network forgets in its last steps, of passbands whose frames it knows
+        best, it still knew then (Izmailov et al. 2018, arXiv:1803.05407, on why such a mean is a network at all).
 
     Raises
     ------
@@ -146,7 +160,18 @@ def read_weights(directory):
     """
     if not (directory / CHECKPOINT).is_file():
         raise FileNotFoundError(f"{directory} has no {CHECKPOINT}; train first with mag2euv train")
-    saved = torch.load(directory / CHECKPOINT, map_location="cpu", weights_only=True)["state_dict"]
+    weights = _weights(directory / CHECKPOINT)
+    if (directory / KEPT).is_file():
+        share = json.loads((directory / CONFIGURATION).read_text(encoding="utf-8"))["run"]["kept_share"]
+        for name, kept in _weights(directory / KEPT).items():
+            if kept.is_floating_point():
+                weights[name] = share * kept + (1 - share) * weights[name]
+    return weights
+
+
+def _weights(checkpoint):
+    """The network's part of a checkpoint."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     return {name.removeprefix("network."): tensor for name, tensor in saved.items() if name.startswith("network.")}
 
 
@@ -218,6 +243,8 @@ def _trainer(config, directory, watches, sample):
         ),
         LearningRateMonitor("epoch"),
     ]
+    if run["keep"]:
+        callbacks.append(_Keep(directory, run["keep"] // run["epoch"]))
     if watches:
         # Before the averaging, which puts the averaged weights in for the watching only.
         callbacks.append(_SampleImages(directory / "samples", sample))
@@ -262,6 +289,20 @@ def _spread(store, rows, model):
         values = np.stack([scaling.forward(store.images(row, [band])[0][disk]) for row in chosen])
         spreads.append(np.nanmean(np.abs(values - np.nanmedian(values))))
     return torch.tensor(spreads, dtype=torch.float32)
+
+
+class _Keep(pl.Callback):
+    """Keep the checkpoint that there is after some epochs, when the next one begins."""
+
+    def __init__(self, directory, epochs):
+        self.directory = directory
+        self.epochs = epochs
+
+    def on_train_epoch_start(self, trainer, learner):
+        if trainer.current_epoch == self.epochs and trainer.is_global_zero:
+            partial = self.directory / f".{KEPT}.part"
+            shutil.copyfile(self.directory / CHECKPOINT, partial)
+            partial.replace(self.directory / KEPT)
 
 
 class _SampleImages(pl.Callback):
