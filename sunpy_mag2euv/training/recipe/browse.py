@@ -28,7 +28,7 @@ from sunpy_mag2euv.training.recipe.archives import (
 )
 from sunpy_mag2euv.training.recipe.levels import put_right
 
-__all__ = ["TEST_ROTATIONS", "Browse", "calibration", "load_browse", "main", "pixel_weight", "write_store"]
+__all__ = ["TEST_ROTATIONS", "Browse", "create_store", "load_browse", "main", "pixel_weight", "write_store"]
 
 #: Carrington rotations that are scored: stretches are matched without them.
 TEST_ROTATIONS = (2100, 2101, 2111, 2112, 2128, 2134, 2135, 2159, 2160, 2168, 2169)
@@ -167,6 +167,9 @@ _PROVENANCE = (
     "in 211 to 2015 and in 171 of 2017, with a few sets up to 2025; not the 8544 simultaneous pairs of Park et al. 2019"
 )
 
+#: Passbands with fewer images than this are not trained on.
+_FEW = 20
+
 #: A store does not know how many of them a network will be trained on; the weights say so themselves.
 _SCARCE = (
     "the weights rest on few images of this passband, of uncertain brightness: "
@@ -174,9 +177,46 @@ _SCARCE = (
 )
 
 
-def calibration(sensitivity):
-    """What DN/s refer to, in words."""
-    return f"AIA's sensitivity at launch, by version {sensitivity.version} of its degradation table"
+def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat):
+    """
+    Make a store of archives whose frames are still to be written.
+
+    Parameters
+    ----------
+    path : path-like
+    time, archive : `~numpy.ndarray`
+        When each frame is from, and which archive, shape (frames,).
+    counts : dict of int
+        For each passband, how many images there are.
+    sensitivity : `~sunpy_mag2euv.sensitivity.Sensitivity`
+        That levels were put right by.
+    provenance : str
+    caveat : str
+        Of passbands with few images.
+
+    Returns
+    -------
+    Store
+    """
+    frames = Table(
+        {
+            "name": [f"{name} {moment}" for name, moment in zip(archive, time, strict=True)],
+            "time": Time(time, scale="utc"),
+            "source": archive,
+        }
+    )
+    calibration = f"AIA's sensitivity at launch, by version {sensitivity.version} of its degradation table"
+    return Store.create(
+        path,
+        GRID,
+        frames,
+        list(STRETCHES),
+        provenance=provenance,
+        calibration=dict.fromkeys(STRETCHES, calibration),
+        epochs=dict.fromkeys(STRETCHES, LAUNCH),
+        caveats={band: caveat for band, count in counts.items() if count < _FEW},
+        weights={name: pixel_weight() for name in dict.fromkeys(map(str, archive))},
+    )
 
 
 def write_store(directory, path, correction_table=None):
@@ -197,26 +237,9 @@ def write_store(directory, path, correction_table=None):
     Store
     """
     sensitivity = Sensitivity.read(correction_table)
-    data = load_browse(directory, correction_table)
-    counts = {band: len(data.index[band]) for band in STRETCHES}
-    frames = Table(
-        {
-            "name": [f"{archive} {time}" for archive, time in zip(data.archive, data.time, strict=True)],
-            "time": Time(data.time, scale="utc"),
-            "source": data.archive,
-        }
-    )
-    store = Store.create(
-        path,
-        GRID,
-        frames,
-        list(STRETCHES),
-        provenance=_PROVENANCE,
-        calibration=dict.fromkeys(STRETCHES, calibration(sensitivity)),
-        epochs=dict.fromkeys(STRETCHES, LAUNCH),
-        caveats={band: _SCARCE for band, count in counts.items() if count < 20},
-        weights={name: pixel_weight() for name in ARCHIVES},
-    )
+    data = load_browse(directory, sensitivity)
+    counts = {band: len(index) for band, index in data.index.items()}
+    store = create_store(path, data.time, data.archive, counts, sensitivity, provenance=_PROVENANCE, caveat=_SCARCE)
     rows = {band: {int(frame): number for number, frame in enumerate(index)} for band, index in data.index.items()}
     for frame, archive in enumerate(tqdm(data.archive, unit="frame", disable=None)):
         numbers = {band: found[frame] for band, found in rows.items() if frame in found}

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from astropy.table import Table
-from astropy.time import Time
-
-from sunpy_mag2euv.sensitivity import LAUNCH, Sensitivity
-from sunpy_mag2euv.training.data.store import Store
+from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.recipe import browse
-from sunpy_mag2euv.training.recipe.archives import GRID, SATURATION, SETS, STRETCHES, archive_paths, decode
+from sunpy_mag2euv.training.recipe.archives import SATURATION, SETS, STRETCHES, archive_paths, decode
 from sunpy_mag2euv.training.recipe.levels import put_right
 
 __all__ = ["Sets", "load_sets", "write_store"]
@@ -77,8 +73,8 @@ def load_sets(directory, correction_table=None):
         If an archive is missing.
     """
     paths = archive_paths(directory, SETS)
-    frames = browse.load_browse(directory, correction_table)
     sensitivity = Sensitivity.read(correction_table)
+    frames = browse.load_browse(directory, sensitivity)
     time, archive, images, ceilings = [], [], [], []
     for name, path in paths.items():
         with np.load(path) as data:
@@ -125,25 +121,11 @@ def write_store(directory, path, correction_table=None):
     -------
     Store
     """
-    sets = load_sets(directory, correction_table)
+    sensitivity = Sensitivity.read(correction_table)
+    sets = load_sets(directory, sensitivity)
     counts = {band: sum(band in images for images in sets.images) for band in STRETCHES}
-    frames = Table(
-        {
-            "name": [f"{archive} {time}" for archive, time in zip(sets.archive, sets.time, strict=True)],
-            "time": Time(sets.time, scale="utc"),
-            "source": sets.archive,
-        }
-    )
-    store = Store.create(
-        path,
-        GRID,
-        frames,
-        list(STRETCHES),
-        provenance=_PROVENANCE,
-        calibration=dict.fromkeys(STRETCHES, browse.calibration(Sensitivity.read(correction_table))),
-        epochs=dict.fromkeys(STRETCHES, LAUNCH),
-        caveats={band: _SCARCE for band, count in counts.items() if count < 20},
-        weights={name: browse.pixel_weight() for name in (*SETS, *_OTHERS)},
+    store = browse.create_store(
+        path, sets.time, sets.archive, counts, sensitivity, provenance=_PROVENANCE, caveat=_SCARCE
     )
     for row, images in enumerate(tqdm(sets.images, unit="set", disable=None)):
         store.write(row, None, images, ceilings=sets.ceilings[row])
