@@ -15,7 +15,7 @@ import sunpy.map
 from astropy.nddata import StdDevUncertainty
 from sunpy.map.sources import AIAMap
 
-__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "is_observation", "make_cube", "make_map"]
+__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "is_observation", "level_of", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
@@ -40,6 +40,26 @@ def is_observation(header):
     """
     instrument = str(header.get("INSTRUME") or "")
     return instrument.startswith("AIA") and not instrument.startswith(INSTRUMENT)
+
+
+def level_of(header):
+    """
+    Level of an AIA image.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a FITS file or a Map, whose keywords may be asked for in capitals.
+
+    Returns
+    -------
+    float or None
+        None if the header does not say it, or no number.
+    """
+    try:
+        return float(header.get("LVL_NUM"))
+    except (TypeError, ValueError):
+        return None
 
 
 def make_map(image, deviation, grid, passband, sources, model, validity, corrections=None):
@@ -132,7 +152,7 @@ def _source(image, corrections):
     """One of the Maps that an image was made of, in a line."""
     taken_by, date = f"{image.observatory} {image.instrument}", f"{image.date.utc.isot} UTC"
     if isinstance(image, AIAMap):
-        line = f"input: {taken_by}, {_angstrom(image)} angstrom, level {image.processing_level:g}, {date}"
+        line = f"input: {taken_by}, {_angstrom(image)} angstrom, level {level_of(image.meta):g}, {date}"
         correction = corrections.get(_angstrom(image))
         return line if correction is None else f"{line}, {_done(correction)}"
     series = image.meta.get("series") or image.meta.get("content") or "magnetogram"

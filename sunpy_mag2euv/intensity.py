@@ -12,7 +12,7 @@ import numpy as np
 import astropy.units as u
 import sunpy.map
 
-from sunpy_mag2euv.aia import is_observation
+from sunpy_mag2euv.aia import is_observation, level_of
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import check_helioprojective
 from sunpy_mag2euv.sensitivity import epoch_of
@@ -65,14 +65,17 @@ def intensity(image):
         # A digit that is lost in the division is no light.
         known &= values < (SATURATION / exposure).to_value(u.DN / u.s) * (1 - 1e-6)
     if image.mask is not None:
-        known &= ~image.mask
+        known &= ~np.asarray(image.mask, dtype=bool)
     return np.where(known, values, np.nan)
 
 
 def _exposure(image):
     """Exposure time; None if the header does not have it, or has nonsense."""
+    if any(isinstance(image.meta.get(keyword), str) for keyword in ("exptime", "xposure")):
+        # sunpy would take text for a unit.
+        return None
     time = image.exposure_time
-    return time if time is not None and time > 0 * u.s else None
+    return time if time is not None and 0 < time.to_value(u.s) < np.inf else None
 
 
 def unit_of(image):
@@ -111,13 +114,16 @@ def unit_in_header(header):
     """
     written = unit_written(header)
     if written is None:
-        calibrated = header.get("LVL_NUM") in LEVELS and _is_positive(header.get("EXPTIME"))
+        calibrated = level_of(header) in LEVELS and _is_positive(header.get("EXPTIME"))
         return u.DN if is_observation(header) and calibrated else None
     try:
         if not is_observation(header):
             return u.Unit(written)
         unit = u.Unit(re.sub("counts?", "ct", written, flags=re.IGNORECASE))
     except ValueError:
+        return None
+    if not isinstance(unit, u.UnitBase):
+        # Magnitudes and the like
         return None
     return unit * (u.DN / u.ct) ** _powers(unit).get(u.ct, 0)
 
@@ -209,7 +215,7 @@ def _unusable_unit(image, unit):
         advice = "'DN', or 'DN / s' if it is per second"
     else:
         per_second = any(base.is_equivalent(u.s) and power < 0 for base, power in _powers(unit).items())
-        found, advice = f"in {unit}", "'DN / s'" if per_second else "'DN'"
+        found, advice = f"in {unit}", "'DN / s'" if per_second else "'DN', or 'DN / s' if it is per second"
     return f"{found}. If it is one, say so with map.meta['bunit'] = {advice}"
 
 

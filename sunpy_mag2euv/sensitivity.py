@@ -11,9 +11,10 @@ used it says so with ``map.meta["degepoch"] = "launch"``.
 import importlib
 import inspect
 import math
-from dataclasses import dataclass
-from numbers import Real
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 import astropy.units as u
 from astropy.table import QTable, Table
@@ -44,10 +45,7 @@ AS_TAKEN = "as taken"
 _DIVIDED_OUT = "deg_cor"
 
 #: What can be done where an image's level is not known, or not well.
-ADVICE = (
-    "give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch', or a date, at which epoch an "
-    "image is"
-)
+ADVICE = "say with map.meta['degepoch'] = 'launch', or a date, at which epoch an image is"
 
 #: What `Sensitivity` needs of a table.
 _COLUMNS = {"DATE", "VER_NUM", "WAVE_STR", "T_START", "T_STOP", "EFF_AREA", "EFFA_P1", "EFFA_P2", "EFFA_P3"}
@@ -59,6 +57,9 @@ _CARRIED = "aia_V8_20171210_050627_response_table.txt"
 #: What is left of the sensitivity, at least, for a table to be believed. Beyond the last measurement that a table rests
 #: on it goes on along a straight line, which for 304 Å ends below zero. The lowest that was measured is some 0.04.
 _LOWEST = 0.02
+
+#: And at most: it has never been more than at launch, but for what measurements are uncertain by.
+_HIGHEST = 1.2
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Sensitivity:
         As aiapy's ``get_correction_table`` returns it.
     """
 
-    table: QTable
+    table: QTable = field(repr=False)
 
     @classmethod
     def read(cls, source=None):
@@ -112,19 +113,19 @@ class Sensitivity:
                 'pip install "sunpy_mag2euv[aia]"'
             ) from error
         if isinstance(source, Table):
-            if not set(source.colnames) >= _COLUMNS or not isinstance(source["T_START"], Time):
+            if not (set(source.colnames) >= _COLUMNS and isinstance(source["T_START"], Time) and len(source)):
                 raise ValueError(
                     "the correction table must be one that aiapy's get_correction_table has returned; "
                     f"this one has the columns {', '.join(source.colnames) or 'of none'}"
                 )
-            return cls(QTable(source))
+            return cls(_newest(source))
         if source is None:
             from aiapy.tests.data import get_test_filepath
 
             source = get_test_filepath(_CARRIED)
         elif str(source).upper() in ("SSW", "JSOC"):
             try:
-                return cls(get_correction_table(str(source).upper()))
+                return cls(_newest(get_correction_table(str(source).upper())))
             except Exception as error:
                 raise OSError(
                     f"cannot fetch AIA's correction table from {source} ({error}); get the file elsewhere, and give "
@@ -139,7 +140,7 @@ class Sensitivity:
         if not source.is_file():
             raise FileNotFoundError(f"there is no correction table {source}; expected the path of an existing file")
         try:
-            return cls(get_correction_table(source))
+            return cls(_newest(get_correction_table(source)))
         except Exception as error:
             raise ValueError(
                 f"{source} is not a correction table as aiapy reads it ({type(error).__name__}: {error})"
@@ -169,19 +170,28 @@ class Sensitivity:
 
         # Later releases have to be told the version, or look for the newest.
         told = "calibration_version" in inspect.signature(degradation).parameters
-        settings = {"correction_table": self.table} | ({"calibration_version": self.version} if told else {})
+        settings = {"correction_table": self.table} | (
+            {"calibration_version": self._version_of(passband)} if told else {}
+        )
         try:
             left = float(degradation(passband * u.angstrom, Time(time), **settings)[0])
         except ValueError as error:
             raise ValueError(
                 f"AIA's correction table in version {self.version} does not cover {passband} Å on {_day(time)}"
             ) from error
-        if not left > _LOWEST:
+        if not _LOWEST < left < _HIGHEST:
             raise ValueError(
                 f"AIA's correction table in version {self.version} rests on measurements up to {_day(self.last)} and "
                 f"says nothing that can be believed of {passband} Å on {_day(time)}"
             )
         return left
+
+    def _version_of(self, passband):
+        channels = [str(channel).split("_")[0] for channel in self.table["WAVE_STR"]]
+        found = [
+            int(row) for row, channel in zip(self.table["VER_NUM"], channels, strict=True) if channel == f"{passband}"
+        ]
+        return max(found, default=self.version)
 
     @property
     def version(self):
@@ -209,6 +219,8 @@ class Correction:
         What its DN/s have to be divided by; None if nobody knows.
     text : str
         From which epoch to which and by what table, or why that is not known.
+    advice : str
+        What to do if that will not do.
     extrapolated : bool
         Whether the table had to be extrapolated; ``text`` says from when on.
     known : bool
@@ -217,6 +229,7 @@ class Correction:
 
     divisor: float | None
     text: str
+    advice: str = f"give a newer table as correction_table, or {ADVICE}"
     extrapolated: bool = False
     known: bool = True
 
@@ -242,7 +255,7 @@ def epoch_of(image, name="the image"):
     Raises
     ------
     ValueError
-        If ``DEGEPOCH`` says anything else.
+        If ``DEGEPOCH`` says anything else, or ``DEG_COR`` no positive number.
     """
     if (said := image.meta.get(EPOCH_KEYWORD)) is not None:
         try:
@@ -252,9 +265,16 @@ def epoch_of(image, name="the image"):
                 f"{name} must say with {EPOCH_KEYWORD.upper()} which epoch of AIA's sensitivity it refers to, 'launch' "
                 f"or a date; it says {said!r}. Correct it, or remove it from map.meta if the image is as it was taken"
             ) from None
-    divided_out = image.meta.get(_DIVIDED_OUT)
-    if isinstance(divided_out, Real) and 0 < divided_out < math.inf:
-        return LAUNCH
+    if (divided_out := image.meta.get(_DIVIDED_OUT)) is not None:
+        try:
+            if 0 < float(divided_out) < math.inf:
+                return LAUNCH
+        except (TypeError, ValueError):
+            pass
+        raise ValueError(
+            f"{name} must say with DEG_COR what degradation was divided out, a positive number; it says "
+            f"{divided_out!r}. Correct it, or remove it from map.meta if the image is as it was taken"
+        )
     return AS_TAKEN if is_observation(image.meta) else None
 
 
@@ -283,7 +303,7 @@ def find_correction(image, epoch, sensitivity=None):
     own, epoch = epoch_of(image), _epoch(epoch)
     if own is None:
         return Correction(
-            None, f"the {image.instrument} image does not say its epoch of AIA's sensitivity", known=False
+            None, f"the {image.instrument} image does not say its epoch of AIA's sensitivity", ADVICE, known=False
         )
     epochs = _epoch(image.date) if own == AS_TAKEN else own, epoch
     if epochs[0] == epochs[1]:
@@ -292,13 +312,38 @@ def find_correction(image, epoch, sensitivity=None):
     try:
         sensitivity = sensitivity or Sensitivity.read()
         before, after = (1.0 if time == LAUNCH else sensitivity.since_launch(passband, time) for time in epochs)
-    except (ImportError, OSError, ValueError) as error:
+    except ImportError as error:
+        text, advice = str(error).split("; ")
+        return Correction(None, text, f"{advice}, or {ADVICE}", known=False)
+    except (OSError, ValueError) as error:
         return Correction(None, str(error), known=False)
     words = " to that ".join(map(describe_epoch, epochs))
     text = f"from AIA's sensitivity {words}, by version {sensitivity.version} of its correction table"
     if extrapolated := any(time != LAUNCH and sensitivity.extrapolates(time) for time in epochs):
         text += f", which is extrapolated from {_day(sensitivity.last)} on"
-    return Correction(before / after, text, extrapolated)
+    return Correction(before / after, text, extrapolated=extrapolated)
+
+
+def _newest(table):
+    """
+    The newest version of a table for each channel, in the order of time.
+
+    The JSOC has all versions in one table, and some releases of aiapy take launch for what comes first in it.
+    """
+    table = QTable(table)
+    newest = {}
+    for channel, version in zip(table["WAVE_STR"], table["VER_NUM"], strict=True):
+        newest[str(channel)] = max(int(version), newest.get(str(channel), 0))
+    rows = [
+        int(version) == newest[str(channel)]
+        for channel, version in zip(table["WAVE_STR"], table["VER_NUM"], strict=True)
+    ]
+    table = table[rows]
+    if not len(table):
+        raise ValueError("it has no rows")
+    # What `Sensitivity.last` needs, said before it is needed.
+    Time([str(date) for date in table["DATE"]])
+    return table[np.argsort(table["T_START"].jd, kind="stable")]
 
 
 def aiapy_tables():

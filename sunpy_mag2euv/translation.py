@@ -8,7 +8,7 @@ import astropy.units as u
 import sunpy.map
 from sunpy.map.sources import AIAMap
 
-from sunpy_mag2euv.aia import INSTRUMENT
+from sunpy_mag2euv.aia import INSTRUMENT, level_of
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
 from sunpy_mag2euv.intensity import LEVELS, check_image, check_map, check_together, intensity
 from sunpy_mag2euv.models import ImageModel
@@ -265,11 +265,11 @@ def _check_level(image, name):
             f"{name} must be an observation; this one is synthetic, and translating a guess is not offered. "
             "Use an observed AIA image of level 1 or 1.5"
         )
-    level = image.processing_level
+    level = level_of(image.meta)
     if level is None:
         raise ValueError(
             f"{name} must say its level, 1 or 1.5; its header does not. If it is calibrated, say so with "
             "map.meta['lvl_num'] = 1.5"
         )
     if level not in LEVELS:
-        raise ValueError(f"{name} must be of level 1 or 1.5; this one is of level {level}. Use the level 1 file")
+        raise ValueError(f"{name} must be of level 1 or 1.5; this one is of level {level:g}. Use the level 1 file")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sunpy_mag2euv.passbands import get_passband
-from sunpy_mag2euv.sensitivity import ADVICE, Correction
+from sunpy_mag2euv.sensitivity import Correction
 
 __all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_images", "disk_level"]
 
@@ -27,8 +27,8 @@ _BRIGHT = 1e-3
 #: has learnt to 1.25 solar radii. More means a cutout that hardly shows where the light comes from.
 _OFF_LIMB = 0.5
 
-#: From this factor on, either way, it matters that an image is not as bright as those trained on. The solar cycle makes
-#: up for less; AIA's loss of sensitivity, or a wrong unit or exposure time, for more.
+#: From this factor on, either way, it matters that an image has another brightness than those trained on. The solar
+#: cycle makes up for less; AIA's loss of sensitivity, or a wrong unit or exposure time, for more.
 _FACTOR = 3
 
 #: What can be done about the level where a model does not say which epoch of AIA's sensitivity it learnt from, so that
@@ -196,8 +196,8 @@ class ImageValidity(Validity):
             )
         if factors := _listed(self.factors, lambda factor: not 1 / _FACTOR <= factor <= _FACTOR, "{:.2g} times"):
             findings["input level"] = (
-                f"the disk is not as bright as in training ({factors}): check the inputs' units and exposure times, "
-                f"and {_CORRECTED if self.corrections else _UNCORRECTED}"
+                f"the disk has another brightness than in training ({factors}): check the inputs' units and exposure "
+                f"times, and {_CORRECTED if self.corrections else _UNCORRECTED}"
             )
         if unknown := {
             band: "left as taken" if correction.divisor is None else "scaled to the level of training"
@@ -206,12 +206,12 @@ class ImageValidity(Validity):
         }:
             findings["unknown level"] = (
                 f"the level of some inputs is not known ({_listed(unknown, bool, '{}')}), since "
-                f"{self.corrections[min(unknown)].text}: {ADVICE}"
+                f"{self.corrections[min(unknown)].text}: {self.corrections[min(unknown)].advice}"
             )
         if bands := [band for band, correction in self.corrections.items() if correction.extrapolated]:
             findings["extrapolated level"] = (
                 f"some inputs ({', '.join(str(get_passband(band)) for band in bands)}) are brought "
-                f"{self.corrections[bands[0]].text}: {ADVICE}"
+                f"{self.corrections[bands[0]].text}: {self.corrections[bands[0]].advice}"
             )
         if partial := _listed(self.known, lambda share: share < _PARTIAL, "{:.0%}"):
             findings["partial input"] = (

@@ -345,8 +345,7 @@ def test_a_synthetic_image_that_does_not_say_its_epoch(keywords):
     table, sentence = _compare_warned(at_launch(), observed(left, **keywords))
     assert sentence == (
         "RE, PPE and RMSE are not to be trusted, since the first image does not say its epoch of AIA's sensitivity: "
-        "give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch', or a date, at which "
-        "epoch an image is"
+        "say with map.meta['degepoch'] = 'launch', or a date, at which epoch an image is"
     )
     # As it was before anything was known of levels
     assert table.meta["divisor"] == 1
@@ -389,7 +388,7 @@ def test_an_extrapolated_table():
 def test_without_aiapy(monkeypatch):
     remove_aiapy(monkeypatch)
     table, sentence = _compare_warned(at_launch(degepoch="launch"), observed(0.8))
-    assert 'not installed; install it with pip install "sunpy_mag2euv[aia]"' in sentence
+    assert 'not installed: install it with pip install "sunpy_mag2euv[aia]", or say with map.meta' in sentence
     assert table.meta["divisor"] == 1
     assert table["re"][0] == pytest.approx(0.25, rel=0.02)
     # Who asks for a table gets no scores without it.

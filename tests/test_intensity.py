@@ -140,7 +140,7 @@ def test_maps_are_needed(given):
             r"so with map.meta\['bunit'\] = 'DN', or 'DN / s' if it is per second$",
         ),
         ({"unit": "photon / s"}, r"this Map is AIA 2 in ph / s. If it is one, say so .* = 'DN / s'$"),
-        ({"unit": "photon"}, r"this Map is AIA 2 in ph. If it is one, say so .* = 'DN'$"),
+        ({"unit": "photon"}, r"this Map is AIA 2 in ph. If it is one, say so .* = 'DN', or 'DN / s' if it is per"),
         ({"unit": "DN / s2"}, r"this Map is AIA 2 in DN / s2. "),
         ({"unit": "flux"}, r"this Map is AIA 2 in 'flux', which is no unit. If it is one, .* 'DN / s' if it is per"),
         ({"instrume": "AIA_SYNTHETIC", "bunit": "ct / s"}, r"this Map is AIA SYNTHETIC in ct / s. .* = 'DN / s'$"),
@@ -182,3 +182,31 @@ def test_all_images_have_to_go_together():
     with pytest.raises(ValueError, match=r"to within 1 deg; the observers of these are 1\.99 deg apart"):
         check_together([*near, make_aia(longitude=2.0)], 12 * u.min)
     check_together([*near, make_aia(longitude=0.9)], 12 * u.min)
+
+
+@pytest.mark.parametrize("unit", ["mag(DN)", "dex(DN)", "DN,s"])
+def test_what_is_no_plain_unit_is_no_unit(unit):
+    image = make_aia(size=4)
+    image = sunpy.map.Map(image.data, {**image.meta, "bunit": unit})
+    assert unit_of(image) is None
+
+
+def test_the_level_may_be_text(tmp_path):
+    image = make_aia(size=4, lvl_num="1.5", unit=None)
+    assert unit_of(image) == u.DN
+
+
+@pytest.mark.parametrize("exposure", ["2.0", "", "abc", np.inf, -1.0])
+def test_an_exposure_time_that_is_no_number_is_none(exposure):
+    image = make_aia(size=4)
+    image = sunpy.map.Map(image.data, {**image.meta, "exptime": exposure})
+    with pytest.raises(ValueError, match="it must have its exposure time"):
+        check_image(image, "the image")
+
+
+def test_masks_of_numbers():
+    image = make_aia(size=4)
+    mask = np.zeros((4, 4), dtype=np.uint8)
+    mask[1, 2] = 1
+    values = intensity(sunpy.map.Map(image.data, image.meta, mask=mask))
+    assert np.argwhere(np.isnan(values)).tolist() == [[1, 2]]

@@ -7,8 +7,9 @@ from sdo_files import correction_table
 from without_aiapy import remove_aiapy
 
 import astropy.units as u
+import sunpy.map
 from aiapy.calibrate import correct_degradation, degradation
-from astropy.table import QTable, Table
+from astropy.table import QTable, Table, vstack
 from astropy.time import Time
 
 from sunpy_mag2euv.passbands import PASSBANDS
@@ -149,9 +150,7 @@ def test_falls_from_year_to_year(carried):
         ({"instrume": "EIT", "degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
         ({"deg_cor": 0.89}, LAUNCH),
         ({"deg_cor": 1}, LAUNCH),
-        ({"deg_cor": "none"}, AS_TAKEN),
-        ({"deg_cor": np.nan}, AS_TAKEN),
-        ({"deg_cor": 0.0}, AS_TAKEN),
+        ({"deg_cor": "0.89"}, LAUNCH),
         ({"deg_cor": 0.89, "degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
     ],
     ids=repr,
@@ -226,7 +225,8 @@ def test_corrections_that_nobody_knows(monkeypatch):
     remove_aiapy(monkeypatch)
     without = find_correction(make_aia(size=4), LAUNCH)
     assert without.divisor is None
-    assert without.text.endswith('which is not installed; install it with pip install "sunpy_mag2euv[aia]"')
+    assert without.text.endswith("which is not installed")
+    assert without.advice.startswith('install it with pip install "sunpy_mag2euv[aia]", or say with map.meta')
 
 
 def test_what_aiapy_has_corrected_is_said_by_hand(file):
@@ -238,3 +238,37 @@ def test_what_aiapy_has_corrected_is_said_by_hand(file):
     assert epoch_of(corrected) == AS_TAKEN
     corrected.meta["degepoch"] = "launch"
     assert epoch_of(corrected) == LAUNCH
+
+
+@pytest.mark.parametrize("said", ["none", np.nan, 0.0, [0.89, 0.9]], ids=str)
+def test_degradation_that_was_divided_out_is_a_number(said):
+    with pytest.raises(ValueError, match="the second one must say with DEG_COR what degradation was divided out"):
+        epoch_of(sunpy.map.Map(np.ones((4, 4)), {**make_aia(size=4).meta, "deg_cor": said}), "the second one")
+
+
+def test_the_newest_version_of_each_channel_counts(tmp_path):
+    """As in the JSOC's table, which has all versions, whatever their order."""
+    newest = correction_table((171, 1600))
+    older = newest.copy()
+    older["VER_NUM"] = 3
+    older["EFF_AREA"] *= [2.0, 1.0, 2.0, 1.0]
+    only_one_newer = newest[newest["WAVE_STR"] == "171_THIN"]
+    only_one_newer["VER_NUM"] = 11
+    only_one_newer["EFFA_P1"] *= 2
+    expected = {}
+    tables = {"newest": newest, "all": vstack([older, newest[::-1]]), "one": vstack([newest, only_one_newer])}
+    for name, table in tables.items():
+        table.write(tmp_path / f"{name}.txt", format="ascii.fixed_width_two_line")
+        sensitivity = Sensitivity.read(tmp_path / f"{name}.txt")
+        expected[name] = [sensitivity.since_launch(band, "2014-01-15") for band in (171, 1600)]
+    assert expected["all"] == expected["newest"]
+    assert expected["one"][1] == expected["newest"][1]
+    assert expected["one"][0] < expected["newest"][0] - 0.1
+
+
+def test_a_sensitivity_above_that_at_launch_is_not_believed(tmp_path):
+    table = correction_table((171,))
+    table["EFF_AREA"] = [1.0, 2.7]
+    table.write(tmp_path / "table.txt", format="ascii.fixed_width_two_line")
+    with pytest.raises(ValueError, match="says nothing that can be believed of 171 Å on 2014-01-15"):
+        Sensitivity.read(tmp_path / "table.txt").since_launch(171, "2014-01-15")

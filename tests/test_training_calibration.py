@@ -77,6 +77,13 @@ def test_the_factor_is_between_what_either_share_needs(errors):
     assert off[1] == pytest.approx(-off[0], abs=1e-3)
 
 
+def test_factors_of_odd_errors():
+    assert deviation_factor(np.full(10, -3.0)) == pytest.approx(3, abs=1.5)
+    assert deviation_factor(np.zeros(10)) == 0
+    tiny = np.random.default_rng(0).normal(0, 1e-8, 1000)
+    assert deviation_factor(np.append(tiny, 1e30)) == pytest.approx(1e-8, rel=0.1)
+
+
 def test_factors_bring_deviations_to_what_they_should_hold(guesser, store):
     factors = find_factors(guesser, store, WATCHED)
     assert list(factors) == list(BANDS)

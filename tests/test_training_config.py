@@ -212,6 +212,11 @@ def test_another_network_keeps_nothing_of_the_default(tmp_path):
         ),
         ({"run": {"keep": 60, "epoch": 30, "steps": 60}}, "before the last step (60); it is 60"),
         ({"run": {"keep": -30, "epoch": 30}}, "before the last step"),
+        ({"run": {"kept_share": 1.5}}, "run.kept_share must be between 0 and 1; it is 1.5"),
+        (
+            {"data": {"store": "s.zarr", "passbands": [193], "evenness": -3.0}},
+            "data.evenness must be between 0 and 1; it is -3.0",
+        ),
         ({"augmentation": {"few": 0}}, "augmentation.few must be at least 1; it is 0"),
         ({"split": {"method": "random"}}, "split.method must be one of park2019, rotations; it is 'random'"),
         ({"optimizer": {"name": "sgd"}}, "optimizer.name must be one of adam, adamw; it is 'sgd'"),

@@ -197,6 +197,12 @@ def test_missing_pixels_stay_missing(calibration):
     np.testing.assert_allclose(values[far], whole[far], rtol=0.01)
 
 
+@pytest.mark.parametrize("mark", [{"DEGEPOCH": "launch"}, {"DEG_COR": 0.7}], ids=str)
+def test_images_that_were_corrected_are_not_corrected_again(calibration, mark):
+    with pytest.raises(ValueError, match="must be as it was taken; its header says with DEGEPOCH or DEG_COR"):
+        prepare_image(image(**mark), SMALL, calibration)
+
+
 def test_degradation_refers_to_the_epoch(calibration):
     """By aiapy's own numbers, and by the table's by hand."""
     table = calibration.sensitivity.table

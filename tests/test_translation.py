@@ -527,7 +527,9 @@ def test_without_aiapy(pair, launch_translator, refused, monkeypatch):
     with pytest.raises(SunpyUserWarning) as caught:  # before any network is run
         mag2euv.translate(pair, 335, model=launch_translator)
     assert "(171 Å: scaled to the level of training, 304 Å: scaled to the level of training)" in str(caught.value)
-    assert 'install it with pip install "sunpy_mag2euv[aia]": give' in str(caught.value)
+    assert 'which is not installed: install it with pip install "sunpy_mag2euv[aia]", or say with map.meta' in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(

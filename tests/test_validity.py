@@ -265,7 +265,7 @@ def test_level_of_an_input(images, translator, level, factor):
     else:
         assert validity.header()["validity"] == "caution: input level"
         (sentence,) = validity.warnings()
-        assert sentence.startswith(f"the disk is not as bright as in training (304 Å: {factor})")
+        assert sentence.startswith(f"the disk has another brightness than in training (304 Å: {factor})")
         assert "aiapy.calibrate.correct_degradation" in sentence
 
 
@@ -320,8 +320,9 @@ def test_a_level_that_is_off_although_it_was_corrected(images, translator):
     faint = dataclasses.replace(images({304: 5}), corrections={304: Correction(0.3, "from one to another")})
     (sentence,) = assess_images(faint, translator, PASSBANDS[335]).warnings()
     assert sentence == (
-        "the disk is not as bright as in training (304 Å: 0.1 times): check the inputs' units and exposure times, and "
-        "say with map.meta['degepoch'] = 'launch' of one whose loss of sensitivity has been corrected already"
+        "the disk has another brightness than in training (304 Å: 0.1 times): check the inputs' units and exposure "
+        "times, and say with map.meta['degepoch'] = 'launch' of one whose loss of sensitivity has been corrected "
+        "already"
     )
 
 
@@ -419,7 +420,7 @@ def test_header_of_the_worst_translation(tmp_path):
         assert len(card.image) == 80, keyword
     assert len(worst.warnings()) == 4
     assert worst.warnings()[1].startswith(
-        "the disk is not as bright as in training (94 Å: 0.1 times, 131 Å: 0.1 times,"
+        "the disk has another brightness than in training (94 Å: 0.1 times, 131 Å: 0.1 times,"
     )
 
 
@@ -502,7 +503,7 @@ def test_translations_carry_it(translator):
     with pytest.warns(SunpyUserWarning) as warned:
         images = mag2euv.translate(faint, [335, 211], model=translator)
     level, scarce = (str(warning.message) for warning in warned)
-    assert level.startswith("the disk is not as bright as in training (304 Å: 0.2 times)")
+    assert level.startswith("the disk has another brightness than in training (304 Å: 0.2 times)")
     assert scarce.startswith("211 Å: ")
     assert [image.meta["validity"] for image in images] == [
         "caution: input level",

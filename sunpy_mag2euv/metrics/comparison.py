@@ -198,14 +198,18 @@ def _correction(synthetic, aia_map, sensitivity):
         words = {AS_TAKEN: "both images are as taken", None: "neither image says its epoch of AIA's sensitivity"}
         return Correction(1.0, words.get(epoch) or f"both images are at AIA's sensitivity {describe_epoch(epoch)}")
     if epoch is None:
-        correction = Correction(None, "the first image does not say its epoch of AIA's sensitivity", known=False)
+        correction = Correction(
+            None, "the first image does not say its epoch of AIA's sensitivity", ADVICE, known=False
+        )
     else:
         correction = find_correction(aia_map, synthetic.date if epoch == AS_TAKEN else epoch, sensitivity)
     if not correction.known:
-        warn_user(f"RE, PPE and RMSE are not to be trusted, since {correction.text}: {ADVICE}")
+        warn_user(f"RE, PPE and RMSE are not to be trusted, since {correction.text}: {correction.advice}")
         return replace(correction, divisor=1.0, text=f"the second image is left as it is, since {correction.text}")
     if correction.extrapolated:
-        warn_user(f"RE, PPE and RMSE are uncertain, since the second image is brought {correction.text}: {ADVICE}")
+        warn_user(
+            f"RE, PPE and RMSE are uncertain, since the second image is brought {correction.text}: {correction.advice}"
+        )
     return replace(correction, text=f"the second image is brought {correction.text}")
 
 

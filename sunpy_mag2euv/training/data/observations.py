@@ -18,10 +18,11 @@ from astropy.table import QTable
 from astropy.time import Time
 from sunpy.map.sources import AIAMap
 
+from sunpy_mag2euv.aia import level_of
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.intensity import unit_of, unit_written
 from sunpy_mag2euv.preparation import Disk, prepare, resample
-from sunpy_mag2euv.sensitivity import Sensitivity, aiapy_tables
+from sunpy_mag2euv.sensitivity import AS_TAKEN, Sensitivity, aiapy_tables, epoch_of
 from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
 from sunpy_mag2euv.training.data.store import Store
 
@@ -236,16 +237,21 @@ def prepare_image(image, grid, calibration):
     TypeError
         If ``image`` is not an AIA image.
     ValueError
-        If it says no level, unit or exposure time, does not show the full disk, or the tables do not cover it.
+        If it says no level, unit or exposure time, or that its level was corrected already; if it does not show the
+        full disk, or the tables do not cover it.
     """
     if not isinstance(image, AIAMap):
         raise TypeError(f"the image must be from AIA; this is a {type(image).__name__}")
     unit = unit_of(image)
     if unit not in (u.DN, u.DN / u.s):
         raise ValueError(f"the image must be in DN or DN/s; its unit is {unit_written(image.meta) or 'none'}")
-    if image.processing_level is None:
+    if (level := level_of(image.meta)) is None:
         raise ValueError("the image must say its level, 1 or 1.5, in LVL_NUM; its header does not")
-    if image.processing_level < 1.5:
+    if epoch_of(image) != AS_TAKEN:
+        raise ValueError(
+            "the image must be as it was taken; its header says with DEGEPOCH or DEG_COR that its level was corrected"
+        )
+    if level < 1.5:
         image = _point(image, calibration.pointing_table)
     disk = Disk.of(image)
     if not disk.inside(image.data.shape):
@@ -259,7 +265,7 @@ def prepare_image(image, grid, calibration):
     values = np.array(image.data, dtype=np.float32, order="C")
     known = np.isfinite(values)
     if image.mask is not None:
-        known &= ~image.mask
+        known &= ~np.asarray(image.mask, dtype=bool)
     if not known.any():
         raise ValueError("the image must have values; it has none")
     values[~known] = 0

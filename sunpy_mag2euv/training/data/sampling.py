@@ -5,6 +5,8 @@ Nothing depends on what was drawn before, or by which process. So a run that was
 and several processes draw together what one would draw with a batch as large as theirs together.
 """
 
+import functools
+
 import lightning.pytorch as pl
 import numpy as np
 import torch
@@ -103,7 +105,7 @@ class Draws(Frames):
         super().__init__(store, rows, model)
         chance = np.array([draws.get(str(source), 1) for source in store.frames["source"][self.rows]], dtype=float)
         if evenness:
-            chance *= _rarity(store, self.rows) ** evenness
+            chance *= _rarity(store, tuple(self.rows)) ** evenness
         self.chance = chance / chance.sum()
         self.augmentation = augmentation
         self.seed = seed
@@ -238,10 +240,12 @@ def _noise(shape, spread, rng):
     return spread * noise
 
 
+@functools.lru_cache(maxsize=2)
 def _rarity(store, rows):
     """Of each frame, one over how many there are of its activity: the logarithm of the mean |B| on the disk."""
     disk = store.grid.radius < 1
-    activity = np.log([np.abs(store.field(row)[disk]).mean() for row in rows])
+    # A tenth of a gauss is less than any magnetogram has: a blank one is not to be rarer than all others together.
+    activity = np.log([max(np.abs(store.field(row)[disk]).mean(), 0.1) for row in rows])
     # A kernel of a fifth of a factor of e: the solar cycle is some ten of these wide.
     return 1 / np.array([np.exp(-(((activity - own) / 0.2) ** 2) / 2).sum() for own in activity])
 

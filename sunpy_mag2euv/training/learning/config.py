@@ -146,6 +146,9 @@ def _check(config, where):
             f"{where}: run.keep must be a whole number of epochs (run.epoch, {run['epoch']} steps) before the last "
             f"step ({run['steps']}); it is {run['keep']}"
         )
+    for table, key in (("data", "evenness"), ("run", "kept_share")):
+        if not 0 <= config[table][key] <= 1:
+            raise ValueError(f"{where}: {table}.{key} must be between 0 and 1; it is {config[table][key]}")
     if augmentation["few"] < 1:
         raise ValueError(f"{where}: augmentation.few must be at least 1; it is {augmentation['few']}")
     for table, key, choices in (
@@ -198,6 +201,8 @@ def check_inputs(config, where):
         raise ValueError(f"{where}: scarce passbands are read from fields, not from images; leave data.scarce empty")
     if taken := [name for name in ("polarity", "noise", "clipping") if augmentation[name]]:
         raise ValueError(f"{where}: augmentation.{taken[0]} is for fields, not for images; turn it off")
+    if data["evenness"]:
+        raise ValueError(f"{where}: data.evenness goes by fields, and images have none; set it to 0")
     if config["model"]["unpolarized"]:
         raise ValueError(f"{where}: images have no polarity; set model.unpolarized = false")
 

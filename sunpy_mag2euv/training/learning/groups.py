@@ -50,6 +50,9 @@ def summarize_groups(images, grouping):
         of_band = images[(images["passband"] == band) & (images["region"] == "disk")]
         for group, chosen in GROUPINGS[grouping](of_band):
             part = of_band[chosen]
+            if not len(part):
+                # A third of two frames
+                continue
             methods = {method: part[part["method"] == method] for method in (*models, *_COMPLETE)}
             baselines = [methods[name]["cc"].mean() for name in _COMPLETE]
             for model in models:

@@ -99,8 +99,8 @@ def load_sets(directory, correction_table=None):
             time.append(frames.time[frame : frame + 1])
             archive.append(str(name))
             images.append({band: frames.images[band][number] for band, number in numbers.items()})
-            limits = SATURATION.get(name, {}).items()
-            ceilings.append({band: limit * frames.factors[band][numbers[band]] for band, limit in limits})
+            limits = {band: limit for band, limit in SATURATION.get(name, {}).items() if band in numbers}
+            ceilings.append({band: limit * frames.factors[band][numbers[band]] for band, limit in limits.items()})
     return Sets(np.concatenate(time), np.array(archive), images, ceilings)
 
 
