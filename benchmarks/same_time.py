@@ -26,7 +26,8 @@ def main(directory, name=None):
     print("archive          passband images  disk centre")
     for archive in ARCHIVES:
         with np.load(Path(directory, f"{archive}.npz")) as data:
-            synthetic = [model.outputs(model.run(field, torch.device("cpu")))[0].value for field in fields(data)]
+            fields = read_fields(data["magnetogram"])
+            synthetic = [model.outputs(model.run(field, torch.device("cpu")))[0].value for field in fields]
             for number, band in enumerate(model.image_scalings):
                 if f"aia_{band:04d}" not in data or band not in STRETCHES:
                     continue
@@ -36,10 +37,6 @@ def main(directory, name=None):
                     found.append([correlation(synthetic[frame][number][part], image[part]) for part in known])
                 disk, center = np.mean(found, axis=0)
                 print(f"{Path(archive).name:<16} {band:>8} {len(found):>6} {disk:.3f}  {center:.3f}")
-
-
-def fields(data):
-    return read_fields(data["magnetogram"])
 
 
 if __name__ == "__main__":

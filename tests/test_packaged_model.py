@@ -8,12 +8,15 @@ import torch
 
 import astropy.units as u
 import sunpy.map
+from sunpy.coordinates.sun import carrington_rotation_number
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
-from sunpy_mag2euv.metrics import correlation, structure_ratio
+from sunpy_mag2euv.metrics import correlation, relative_error, structure_ratio
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.sample import sample_magnetogram
+from sunpy_mag2euv.sensitivity import Sensitivity
+from sunpy_mag2euv.training.recipe.archives import SATURATION, decode, read_fields
 
 FILES = [
     "hmi.M_720s_nrt.20190116_140000_TAI.fits",
@@ -147,3 +150,39 @@ def test_active_regions_are_where_a_real_magnetogram_has_them(test_data):
     # Of the brightest fiftieth of the disk, nearly all has strong field within some 30 arcsec.
     near = [strength[r - 3 : r + 4, c - 3 : c + 4].max() > 50 for r, c in np.argwhere(bright)]
     assert np.mean(near) > 0.8
+
+
+#: Archive, passband, rotation that was not trained on, and the least mean correlation there.
+HELD_OUT = [
+    ("hourly_2012", 94, 2128, 0.7),
+    ("hourly_2012", 131, 2128, 0.75),
+    ("hourly_2012", 171, 2128, 0.68),
+    ("daily_2011", 193, 2111, 0.75),
+    ("daily_2011", 304, 2111, 0.62),
+    ("flares_2010_2015", 211, 2169, 0.7),
+]
+
+
+@pytest.mark.parametrize(("archive", "band", "rotation", "least"), HELD_OUT)
+def test_images_that_were_not_learnt_from(test_data, archive, band, rotation, least):
+    """In DN/s at AIA's sensitivity at launch, of days whose images were not brightened."""
+    model, sensitivity = mag2euv.load_model(), Sensitivity.read()
+    with np.load(test_data / "browse_pairs" / f"{archive}.npz") as data:
+        times, index = data["time"].astype("datetime64[s]"), data[f"index_{band:04d}"]
+        chosen = np.nonzero(np.floor(carrington_rotation_number(times[index])) == rotation)[0]
+        chosen = chosen[:: max(1, len(chosen) // 6)]
+        fields = read_fields(data["magnetogram"][index[chosen]])
+        images, times = decode(data[f"aia_{band:04d}"][chosen], band), times[index[chosen]]
+    disk, plane, scores = model.grid.radius < 1, list(model.image_scalings).index(band), []
+    ceiling = SATURATION.get(archive, {}).get(band, np.inf)
+    for field, image, time in zip(fields, images, times, strict=True):
+        left = sensitivity.since_launch(band, time)
+        known = disk & np.isfinite(image)
+        synthetic = np.minimum(model.outputs(model.run(field, torch.device("cpu")))[0][plane].value, ceiling / left)
+        observed = np.minimum(image, ceiling) / left
+        pair = synthetic[known], observed[known]
+        scores.append((correlation(*pair), relative_error(*pair)))
+    cc, error = np.mean(scores, axis=0)
+    assert len(scores) >= 6
+    assert cc > least
+    assert abs(error) < 0.15
