@@ -15,7 +15,7 @@ import sunpy.map
 from sunpy_mag2euv.aia import is_observation, level_of
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import check_helioprojective
-from sunpy_mag2euv.sensitivity import epoch_of
+from sunpy_mag2euv.sensitivity import divided_out, epoch_of
 
 __all__ = [
     "LEVELS",
@@ -51,8 +51,8 @@ def intensity(image):
     Returns
     -------
     `~numpy.ndarray`
-        In DN/s, NaN where the image is not finite, masked or saturated: `SATURATION` and more, which images in DN/s
-        tell if their header has the exposure time.
+        In DN/s, NaN where the image is not finite, masked or saturated: `SATURATION` and more as it was taken, which
+        images in DN/s tell if their header has the exposure time.
     """
     exposure, unit = _exposure(image), unit_of(image)
     values = np.array(image.data, dtype=float)
@@ -62,8 +62,10 @@ def intensity(image):
         values = values * unit.to(u.DN / u.s)
     known = np.isfinite(values)
     if exposure is not None:
-        # A digit that is lost in the division is no light.
-        known &= values < (SATURATION / exposure).to_value(u.DN / u.s) * (1 - 1e-6)
+        # What was done to the level of the image was done to saturated pixels as well. A digit that is lost in a
+        # division is no light.
+        limit = (SATURATION / exposure).to_value(u.DN / u.s) / divided_out(image)
+        known &= values < limit * (1 - 1e-6)
     if image.mask is not None:
         known &= ~np.asarray(image.mask, dtype=bool)
     return np.where(known, values, np.nan)

@@ -31,6 +31,7 @@ __all__ = [
     "Sensitivity",
     "aiapy_tables",
     "describe_epoch",
+    "divided_out",
     "epoch_of",
     "find_correction",
 ]
@@ -311,7 +312,7 @@ def find_correction(image, epoch, sensitivity=None):
     passband = get_passband(image.wavelength).angstrom
     try:
         sensitivity = sensitivity or Sensitivity.read()
-        before, after = (1.0 if time == LAUNCH else sensitivity.since_launch(passband, time) for time in epochs)
+        divisor = _ratio(sensitivity, passband, *epochs)
     except ImportError as error:
         text, advice = str(error).split("; ")
         return Correction(None, text, f"{advice}, or {ADVICE}", known=False)
@@ -321,7 +322,39 @@ def find_correction(image, epoch, sensitivity=None):
     text = f"from AIA's sensitivity {words}, by version {sensitivity.version} of its correction table"
     if extrapolated := any(time != LAUNCH and sensitivity.extrapolates(time) for time in epochs):
         text += f", which is extrapolated from {_day(sensitivity.last)} on"
-    return Correction(before / after, text, extrapolated=extrapolated)
+    return Correction(divisor, text, extrapolated=extrapolated)
+
+
+def divided_out(image):
+    """
+    Find out what an observation's DN or DN/s were divided by since it was taken, which its saturated pixels were, too.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        An observed AIA image or a synthetic one.
+
+    Returns
+    -------
+    float
+        By ``DEG_COR``, or by the table of ``Sensitivity.read()`` if the image says its epoch alone. 1 for images as
+        taken, for others than observations, and where it is not known.
+    """
+    epoch = epoch_of(image)
+    if epoch in (AS_TAKEN, None) or not is_observation(image.meta):
+        return 1.0
+    if EPOCH_KEYWORD not in image.meta:
+        return float(image.meta[_DIVIDED_OUT])
+    try:
+        return _ratio(Sensitivity.read(), get_passband(image.wavelength).angstrom, _epoch(image.date), epoch)
+    except (ImportError, OSError, ValueError):
+        return 1.0
+
+
+def _ratio(sensitivity, passband, *epochs):
+    """Sensitivity at one epoch in units of that at another."""
+    before, after = (1.0 if time == LAUNCH else sensitivity.since_launch(passband, time) for time in epochs)
+    return before / after
 
 
 def _newest(table):

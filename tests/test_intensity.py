@@ -18,6 +18,7 @@ from sunpy_mag2euv.intensity import (
     unit_in_header,
     unit_of,
 )
+from sunpy_mag2euv.sensitivity import Sensitivity
 
 
 def aia(data, *, exposure=2.0, unit="DN", mask=None):
@@ -210,3 +211,22 @@ def test_masks_of_numbers():
     mask[1, 2] = 1
     values = intensity(sunpy.map.Map(image.data, image.meta, mask=mask))
     assert np.argwhere(np.isnan(values)).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("unit", ["DN", "DN / s"])
+@pytest.mark.parametrize(
+    ("mark", "left"),
+    [
+        ({"degepoch": "launch"}, Sensitivity.read().since_launch(304, "2014-01-15")),
+        ({"deg_cor": 0.25}, 0.25),
+        ({"deg_cor": 0.25, "degepoch": "2014-01-15T00:00:00"}, 1.0),
+    ],
+    ids=["epoch", "factor", "own epoch"],
+)
+def test_saturation_is_that_of_the_image_as_it_was_taken(unit, mark, left):
+    """An image whose loss of sensitivity was divided out saturates at more."""
+    limit = SATURATION.value / left / (1 if unit == "DN" else 2)
+    image = make_aia(size=(2, 2), wavelength=304, exposure=2.0, unit=unit, **mark)
+    data = np.array([[limit * 0.99, limit], [1.1 * limit, 0.3 * limit]])
+    values = intensity(sunpy.map.Map(data, image.meta))
+    np.testing.assert_array_equal(np.isnan(values), [[False, True], [True, False]])
