@@ -321,7 +321,7 @@ def _correction_table(arguments):
         return None
     try:
         return Sensitivity.read(arguments.correction_table)
-    except Exception as error:
+    except (ImportError, OSError, ValueError) as error:
         raise UsageError(_sentence(error)) from error
 
 

@@ -118,16 +118,16 @@ def unit_in_header(header):
     if written is None:
         calibrated = level_of(header) in LEVELS and _is_positive(header.get("EXPTIME"))
         return u.DN if is_observation(header) and calibrated else None
+    ours = is_observation(header)
     try:
-        if not is_observation(header):
-            return u.Unit(written)
-        unit = u.Unit(re.sub("counts?", "ct", written, flags=re.IGNORECASE))
+        unit = u.Unit(re.sub("counts?", "ct", written, flags=re.IGNORECASE) if ours else written)
     except ValueError:
         return None
     if not isinstance(unit, u.UnitBase):
         # Magnitudes and the like
         return None
-    return unit * (u.DN / u.ct) ** _powers(unit).get(u.ct, 0)
+    # Elsewhere counts are not DN.
+    return unit * (u.DN / u.ct) ** _powers(unit).get(u.ct, 0) if ours else unit
 
 
 def _powers(unit):

@@ -48,6 +48,12 @@ _DIVIDED_OUT = "deg_cor"
 #: What can be done where an image's level is not known, or not well.
 ADVICE = "say with map.meta['degepoch'] = 'launch', or a date, at which epoch an image is"
 
+#: What is the matter without aiapy, and what to do.
+_WITHOUT_AIAPY = (
+    "AIA's sensitivity is read by aiapy, which is not installed",
+    'install it with pip install "sunpy_mag2euv[aia]"',
+)
+
 #: What `Sensitivity` needs of a table.
 _COLUMNS = {"DATE", "VER_NUM", "WAVE_STR", "T_START", "T_STOP", "EFF_AREA", "EFFA_P1", "EFFA_P2", "EFFA_P3"}
 
@@ -109,10 +115,7 @@ class Sensitivity:
         try:
             get_correction_table = aiapy_tables().get_correction_table
         except ImportError as error:
-            raise ImportError(
-                "AIA's sensitivity is read by aiapy, which is not installed; install it with "
-                'pip install "sunpy_mag2euv[aia]"'
-            ) from error
+            raise ImportError("; ".join(_WITHOUT_AIAPY)) from error
         if isinstance(source, Table):
             if not (set(source.colnames) >= _COLUMNS and isinstance(source["T_START"], Time) and len(source)):
                 raise ValueError(
@@ -188,6 +191,7 @@ class Sensitivity:
         return left
 
     def _version_of(self, passband):
+        """Newest of a passband, which may be older than that of others."""
         channels = [str(channel).split("_")[0] for channel in self.table["WAVE_STR"]]
         found = [
             int(row) for row, channel in zip(self.table["VER_NUM"], channels, strict=True) if channel == f"{passband}"
@@ -313,8 +317,8 @@ def find_correction(image, epoch, sensitivity=None):
     try:
         sensitivity = sensitivity or Sensitivity.read()
         divisor = _ratio(sensitivity, passband, *epochs)
-    except ImportError as error:
-        text, advice = str(error).split("; ")
+    except ImportError:
+        text, advice = _WITHOUT_AIAPY
         return Correction(None, text, f"{advice}, or {ADVICE}", known=False)
     except (OSError, ValueError) as error:
         return Correction(None, str(error), known=False)

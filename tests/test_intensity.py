@@ -230,3 +230,9 @@ def test_saturation_is_that_of_the_image_as_it_was_taken(unit, mark, left):
     data = np.array([[limit * 0.99, limit], [1.1 * limit, 0.3 * limit]])
     values = intensity(sunpy.map.Map(data, image.meta))
     np.testing.assert_array_equal(np.isnan(values), [[False, True], [True, False]])
+
+
+def test_counts_of_others_are_counts():
+    assert unit_in_header({"INSTRUME": "EIT", "BUNIT": "ct"}) == u.ct
+    assert unit_in_header({"INSTRUME": "EIT", "BUNIT": "dex(ct)"}) is None
+    assert unit_in_header({"INSTRUME": "AIA_2", "BUNIT": "ct"}) == u.DN

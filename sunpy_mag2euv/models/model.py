@@ -215,7 +215,7 @@ class Model:
             valid_radius=record["valid_radius"],
             calibration=by_number(record["calibration"]),
             provenance=record["provenance"],
-            # Weights of before 2026 December do not say it.
+            # Older weights do not say it.
             epochs=by_number(record.get("epochs", {})),
             caveats=by_number(record["caveats"]),
             references=tuple(record["references"]),

@@ -333,9 +333,9 @@ def summarize(images, *, region="disk", block=0.25):
         As `score_images` returns it.
     region : {"disk", "central", "limb"}
     block : float
-        Length of the bootstrap's blocks, in rotations. A quarter: the archives at hand hold out one or two rotations in
-        each passband, and whole ones would leave nothing to draw from. Regions live longer, so the intervals are too
-        narrow rather than too wide.
+        Length of the bootstrap's blocks, in rotations. A quarter: the archives at hand hold out two to five rotations
+        in most passbands, and whole ones would leave hardly anything to draw from. Regions live longer, so the
+        intervals are too narrow rather than too wide.
 
     Returns
     -------
