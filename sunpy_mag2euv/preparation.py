@@ -65,6 +65,10 @@ _LIMB = 0.97
 #: Samples per grid pixel and axis. Averaging them is what keeps the flux when input and grid scales do not divide.
 _SAMPLES = 4
 
+#: Rows of the grid that are sampled at a time. All at once, with 16 samples a pixel, they would take more memory than
+#: the image, and twice the time, since they would not stay in the processor's cache.
+_STRIP = 16
+
 #: A grid pixel is known when at least this part of it is.
 _KNOWN = 0.25
 
@@ -133,7 +137,8 @@ class Disk:
         (a, b), (c, d) = np.linalg.inv(self.axes).astype(np.float32)
         columns = np.arange(shape[1], dtype=np.float32) - np.float32(self.center[0])
         rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.center[1])
-        return np.hypot(a * columns + b * rows, c * columns + d * rows)
+        # Of this many pixels, np.hypot takes twice as long.
+        return np.sqrt((a * columns + b * rows) ** 2 + (c * columns + d * rows) ** 2)
 
     def meets(self, shape):
         """Whether any of the disk lies in an image of that shape."""
@@ -193,8 +198,9 @@ def prepare(magnetogram, grid):
     mean = resample(values, known, disk, grid)
     measured = np.isfinite(mean)
     gauss = np.float32(magnetograph.hmi_factor * magnetogram.unit.to(u.G))
-    mean = np.where((grid.radius < 1) & measured, mean * gauss, 0)
-    known = measured | (grid.radius > _LIMB)
+    radius = grid.radius
+    mean = np.where((radius < 1) & measured, mean * gauss, 0)
+    known = measured | (radius > _LIMB)
     return PreparedField(mean, known & seen, window(seen), on_hmi_scale)
 
 
@@ -279,10 +285,11 @@ def check_observer(image, name):
     ValueError
         If its header lacks the observer or the observation time, for which sunpy takes Earth and now.
     """
-    # A Map remembers what it has once warned of, so the question is put to a fresh one.
+    # A Map remembers what it has once warned of, so the question is put to a fresh one; of the data, sunpy finds the
+    # extremes then, and a pixel is enough for that.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fresh = sunpy.map.Map(image.data, image.meta.copy())
+        fresh = sunpy.map.Map(image.data[:1, :1], image.meta.copy())
         _ = fresh.date, fresh.observer_coordinate
     for warning in caught:
         if issubclass(warning.category, SunpyMetadataWarning) and "Missing metadata for observ" in str(warning.message):
@@ -329,24 +336,52 @@ def resample(values, known, disk, grid):
     import torch
     from torch.nn import functional
 
-    rows, columns = grid.shape
-    factor = max(1, int(disk.pixels / (grid.solar_radius * _SAMPLES)))
     planes = torch.stack([torch.from_numpy(values), torch.from_numpy(known).float()])[None]
-    planes = functional.pad(planes, (0, -values.shape[1] % factor, 0, -values.shape[0] % factor))
-    planes = functional.avg_pool2d(planes, factor)
+    factor = max(1, int(disk.pixels / (grid.solar_radius * _SAMPLES)))
+    if factor > 1:
+        planes = functional.pad(planes, (0, -values.shape[1] % factor, 0, -values.shape[0] % factor))
+        planes = functional.avg_pool2d(planes, factor)
 
-    # torch counts both images from −1 to 1 over their full width: output position → solar radii → block of pixels.
-    size, out_size = np.array(planes.shape[:1:-1]), np.array([columns, rows])
+    rows, columns = grid.shape
+    mean = np.empty(grid.shape, dtype=np.float32)
+    for start in range(0, rows, _STRIP):
+        part = grid.crop(slice(start, min(start + _STRIP, rows)), slice(0, columns))
+        theta = torch.from_numpy(_affine(planes.shape[:1:-1], factor, disk, part)).float()[None]
+        size = (1, 2, part.shape[0] * _SAMPLES, columns * _SAMPLES)
+        points = functional.affine_grid(theta, size, align_corners=False)
+        samples = functional.grid_sample(planes, points, mode="bilinear", padding_mode="zeros", align_corners=False)
+        total, share = functional.avg_pool2d(samples, _SAMPLES)[0].numpy()
+        strip = np.where(share >= _KNOWN, total / np.maximum(share, np.float32(1e-6)), np.float32(np.nan))
+        mean[start : start + len(strip)] = strip
+    return mean
+
+
+def _affine(size, factor, disk, grid):
+    """
+    Where an image in blocks of ``factor`` pixels has the points of a grid, as torch counts.
+
+    Both are counted from −1 to 1 over their full width, (x, y): position in the grid → solar radii → block of pixels.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Columns and rows of blocks.
+    factor : int
+    disk : Disk
+        In pixels of the image.
+    grid : Grid
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (2, 3): columns are one half of the grid's width, one of its height, and its middle.
+    """
+    size, out_size = np.array(size), np.array(grid.shape[::-1])
     to_sun = np.diag(out_size / 2 / grid.solar_radius)
     sun_offset = ((out_size - 1) / 2 - np.array(grid.center)) / grid.solar_radius
     linear = (2 / (factor * size))[:, None] * disk.axes @ to_sun
     offset = (2 * (disk.center + disk.axes @ sun_offset) + 1) / (factor * size) - 1
-    theta = torch.from_numpy(np.column_stack([linear, offset])).float()[None]
-    points = functional.affine_grid(theta, (1, 2, rows * _SAMPLES, columns * _SAMPLES), align_corners=False)
-    planes = functional.grid_sample(planes, points, mode="bilinear", padding_mode="zeros", align_corners=False)
-
-    total, share = functional.avg_pool2d(planes, _SAMPLES)[0].numpy()
-    return np.where(share >= _KNOWN, total / np.maximum(share, np.float32(1e-6)), np.float32(np.nan))
+    return np.column_stack([linear, offset])
 
 
 def field_of_view(image, disk, grid, name):

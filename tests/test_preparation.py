@@ -18,6 +18,9 @@ from sunpy_mag2euv.sample import sample_magnetogram
 
 GRID = Grid((256, 256), 98.0)
 
+#: Of the same field of view: for the Sun of one image, four times as many pixels a side.
+FINE = Grid((1024, 1024), 392.0)
+
 #: The tests look at the same Sun again.
 sample = functools.cache(sample_magnetogram)
 
@@ -103,16 +106,51 @@ def test_flux_is_kept(make_magnetogram, size, rotation, offset, sigma):
         assert flux == pytest.approx(peak * 2 * np.pi * sigma**2, rel=0.01)
 
 
-def test_single_pixels_keep_their_flux(make_magnetogram):
+@settings(max_examples=6)
+@example(rotation=179.93, offset=(0.4, -0.6), flip=(False, False), size=1024, scale=1.0)
+@given(
+    rotation=st.floats(-180, 180),
+    offset=st.tuples(st.floats(-5, 5), st.floats(-5, 5)),
+    flip=st.tuples(st.booleans(), st.booleans()),
+    size=st.integers(300, 700),
+    scale=st.floats(1.0, 1.3),
+)
+def test_the_field_is_that_of_the_sun_however_it_was_taken(make_magnetogram, rotation, offset, flip, size, scale):
+    """What turning, shifting and scaling the image change is what linear interpolation and averaging cannot help."""
+    sigma, peak = 0.05, 1000.0
+    patches = [(0.3, -0.2, sigma, peak), (-0.35, 0.6, sigma, -peak)]
+    scale *= 960 / (0.45 * size)
+    magnetogram = make_magnetogram(patches, size=size, rotation=rotation, offset=offset, flip=flip, scale=scale)
+    prepared = prepare(magnetogram, FINE)
+    x, y = ((np.arange(1024) - middle) / FINE.solar_radius for middle in FINE.center)
+    field = sum(p * np.exp(-((x - x0) ** 2 + (y[:, None] - y0) ** 2) / 2 / s**2) for x0, y0, s, p in patches)
+    # Second derivatives of a Gaussian are at most peak / sigma²: times 1/8 of the squared step, and 1/24, on each axis.
+    pixel = 1 / Disk.of(magnetogram).pixels
+    bound = peak / sigma**2 * (pixel**2 / 4 + 1 / FINE.solar_radius**2 / 12)
+    assert prepared.known.all()
+    assert np.abs(prepared.values - field)[FINE.radius < 0.97].max() < bound
+
+
+def test_a_part_of_the_grid_has_the_same_field(make_magnetogram):
+    """However many rows it has: they are sampled some at a time."""
+    magnetogram = make_magnetogram(size=600, rotation=30.0)
+    whole = prepare(magnetogram, GRID).values
+    for part in ((slice(7, 236), slice(20, 251)), (slice(150, 155), slice(100, 200))):
+        np.testing.assert_allclose(prepare(magnetogram, GRID.crop(*part)).values, whole[part], atol=0.01)
+
+
+# The last is the middle of the disk in pixels of HMI's size.
+@pytest.mark.parametrize(("grid", "size", "scale"), [(GRID, 1024, 2.08), (FINE, 1024, 2.08), (FINE, 700, 0.504)])
+def test_single_pixels_keep_their_flux(make_magnetogram, grid, size, scale):
     """Point sampling would miss most of them or count them twice; their mean may not depend on where they fall."""
     rng = np.random.default_rng(0)
-    magnetogram = make_magnetogram([(0, 0, 1, 0.0)], size=1024, rotation=10.0)
-    radius = 0.45 * 1024
-    rows, columns = rng.integers(250, 774, (2, 2000))
+    magnetogram = make_magnetogram([(0, 0, 1, 0.0)], size=size, scale=scale, rotation=10.0)
+    radius = Disk.of(magnetogram).pixels
+    rows, columns = rng.integers(size // 4, 3 * size // 4, (2, 2000))
     data = magnetogram.data.copy()
     data[rows, columns] = 1000.0
-    prepared = prepare(sunpy.map.Map(data, magnetogram.meta), GRID)
-    assert prepared.values.sum() / GRID.solar_radius**2 == pytest.approx(np.nansum(data) / radius**2, rel=0.005)
+    prepared = prepare(sunpy.map.Map(data, magnetogram.meta), grid)
+    assert prepared.values.sum() / grid.solar_radius**2 == pytest.approx(np.nansum(data) / radius**2, rel=0.005)
 
 
 @pytest.mark.parametrize("name", ["hmi.M_720s_nrt.20190116_140000_TAI.fits", "mdi.fd_M_96m_lev182.19991211"])
