@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sunpy_mag2euv.sensitivity import Sensitivity
-from sunpy_mag2euv.training.recipe.archives import ARCHIVES, GRID, SETS, STRETCHES
+from sunpy_mag2euv.training.recipe.archives import ARCHIVES, FINE, GRID, SETS, STRETCHES
 
 ALL = tuple(STRETCHES)
 
@@ -24,6 +24,17 @@ FRAMES = {
     "same_time_2023": [("2023-10-21", (94, 131, 171, 193, 304, 335, 1600, 1700))],
     "full_set_1024": [("2025-07-22", ALL), ("2024-11-26", ALL)],
 }
+
+#: Of the archives of finer frames that are not among those above: when their frames are from, the passband of each, and
+#: the number of its field. Passbands of one moment have frames of their own. The first has two images of those above.
+FINE_FRAMES = {
+    "mdi_512": [("2010-12-20", 193, 6), ("2010-12-20", 304, 6), ("2011-01-04", 304, 50)],
+    "sharp_377_512": [("2011-02-14", 193, 51), ("2011-02-14T12:00", 304, 52), ("2011-02-21", 193, 53)],
+    "sharps_2012_512": [(time, band, 54) for time in ("2012-03-06",) for band in (94, 131, 171)],
+}
+
+#: Rows and columns of 512 where there is a field in frames of patches, and in that of 2011-02-21, too small a patch.
+PATCHES = [(slice(200, 260), slice(180, 300)), (slice(300, 306), slice(300, 306))]
 
 #: When the sets are from, two of them also in another archive, and which passbands they lack.
 SET_TIMES = {"2015-01-11": (), "2015-03-02": (94, 1700), "2025-01-20": (304,)}
@@ -93,8 +104,7 @@ def write_archives(directory):
             for band in bands:
                 codes = _codes(_observed(sensitivity, name, time, band, field), band, finer)
                 if band in (193, 304) and time < "2011-02":
-                    # Another, flatter stretch.
-                    codes = np.where(codes == 255, 255, 60 + 0.6 * codes).astype(np.uint8)
+                    codes = _early(codes)
                 content.setdefault(f"aia_{band:04d}", []).append(codes)
                 content.setdefault(f"index_{band:04d}", []).append(frame)
         _write(directory, ARCHIVES[name], name, content)
@@ -103,6 +113,30 @@ def write_archives(directory):
 def _finer(field, finer):
     field = np.kron(field, np.ones((finer, finer), dtype=np.int16))
     return np.where(np.kron(_DISK, np.ones((finer, finer))), field, -32768 if finer > 1 else 0).astype(np.int16)
+
+
+def write_fine(directory):
+    """The archives of finer frames, but for that which `write_archives` writes."""
+    sensitivity = Sensitivity.read()
+    for name, frames in FINE_FRAMES.items():
+        content = {"time": np.array([time for time, _, _ in frames]), "magnetogram": []}
+        for frame, (time, band, number) in enumerate(frames):
+            field = _finer(field_of(number), 2)
+            if name != "mdi_512":
+                patch = PATCHES[time == "2011-02-21"]
+                known = np.zeros(field.shape, dtype=bool)
+                known[patch] = True
+                field[~known] = -32768
+            content["magnetogram"].append(field)
+            codes = _codes(_observed(sensitivity, name, time, band, field_of(number)), band, 2)
+            content.setdefault(f"aia_{band:04d}", []).append(_early(codes) if name == "mdi_512" else codes)
+            content.setdefault(f"index_{band:04d}", []).append(frame)
+        _write(directory, FINE[name], name, content)
+
+
+def _early(codes):
+    """Codes in another, flatter stretch."""
+    return np.where(codes == 255, 255, 60 + 0.6 * codes).astype(np.uint8)
 
 
 def write_sets(directory):

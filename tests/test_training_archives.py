@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from browse_archives import FRAMES, field_of, link_archives, write_archives
 
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.training.recipe.archives import (
     ARCHIVES,
     GRID,
@@ -11,9 +12,12 @@ from sunpy_mag2euv.training.recipe.archives import (
     SETS,
     STRETCHES,
     archive_paths,
+    binned,
     decode,
     read_fields,
 )
+
+GRID_512 = Grid((512, 512), 196.0)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,24 @@ def test_finer_images_are_averaged_in_dn():
     assert np.isnan(images[1, :2, :3]).all()
 
 
+def test_images_stay_as_fine_as_they_are():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (2, 512, 512)).astype(np.uint8)
+    images = decode(codes, 193, GRID_512)
+    assert (images.shape, images.dtype) == ((2, 512, 512), np.float32)
+    np.testing.assert_array_equal(np.isnan(images), codes == 255)
+    np.testing.assert_allclose(binned(images), decode(codes, 193), rtol=1e-6)
+    assert binned(images, GRID_512) is images
+
+
+def test_fields_stay_as_fine_as_they_are():
+    fields = np.full((1, 512, 512), -32768, dtype=np.int16)
+    fields[0, 200:300, 100:] = 7
+    found = read_fields(fields, GRID_512)
+    np.testing.assert_array_equal(found == 7, (fields == 7) & (GRID_512.radius < 1))
+    assert set(np.unique(found)) == {0, 7}
+
+
 def test_fields_of_any_resolution(archives):
     with np.load(archives / "detail_pairs" / "full_set_1024.npz") as data:
         fields = read_fields(data["magnetogram"])
@@ -79,6 +101,5 @@ def test_fields_of_any_resolution(archives):
 
 
 def test_where_images_saturate():
-    assert {
-        "hourly_2012": {131: pytest.approx(35.0, abs=0.2), 171: pytest.approx(593.0, abs=0.5)},
-    } == SATURATION
+    limits = {131: pytest.approx(35.0, abs=0.2), 171: pytest.approx(593.0, abs=0.5)}
+    assert {"hourly_2012": limits, "sharps_2012_512": limits} == SATURATION

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from browse_archives import ALL, FRAMES, VEILED, as_command, field_of, is_brightened, link_archives, sun, write_archives
 
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.training.data.splits import rotations
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.problems import find_problems
@@ -97,6 +98,9 @@ def test_pixels_off_the_limb_weigh_less():
     assert (weight[disk] == 1).all()
     assert (weight[~disk] < 1).all()
     assert (weight > 0).all()
+    finer = browse.pixel_weight(Grid((512, 512), 196.0))
+    assert finer.shape == (512, 512)
+    assert set(np.unique(finer)) == set(np.unique(weight))
 
 
 # -- The store ---------------------------------------------------------------------------------------------------------

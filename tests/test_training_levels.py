@@ -111,6 +111,35 @@ def test_images_of_another_exposure_are_told_apart(sensitivity):
     np.testing.assert_array_equal(right(sensitivity, 131, images, times).faint, [False, True, False, False])
 
 
+def finer(images):
+    """The same images in a quarter of the pixels' size, with structure that averages out."""
+    pattern = np.kron(np.ones((256, 256)), [[0.9, 1.1], [1.1, 0.9]])
+    return np.kron(images, np.ones((2, 2))) * pattern
+
+
+def test_finer_images_have_the_levels_of_averaged_ones(sensitivity):
+    times = ("2012-03-01", "2014-03-01", "2014-04-01")
+    images, _ = observed(sensitivity, 1700, times)
+    images[2] += 3 * LEVELS[1700]
+    found = right(sensitivity, 1700, images, times)
+    fine = right(sensitivity, 1700, finer(images), times)
+    assert fine.images.shape == (3, 512, 512)
+    np.testing.assert_allclose(fine.factors, found.factors, rtol=1e-9)
+    np.testing.assert_allclose(fine.images, finer(found.images), rtol=1e-6)
+    np.testing.assert_array_equal(fine.veiled, [False, False, True])
+
+
+def test_what_the_highest_code_stands_for(sensitivity):
+    times = ("2012-03-01", "2014-03-01")
+    images, _ = observed(sensitivity, 94, times)
+    images[:, 100, 100] = STRETCHES[94].inverse(254 / 127.5 - 1)
+    images[:, 100, 101] = STRETCHES[94].inverse(253 / 127.5 - 1)
+    found = right(sensitivity, 94, images, times)
+    assert (found.images[:, 100, 100] >= found.tops).all()
+    assert (found.images[:, 100, 101] < found.tops).all()
+    np.testing.assert_allclose(found.images[:, 100, 100], found.tops, rtol=0.01)
+
+
 # -- The early stretch -------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +170,27 @@ def test_the_early_stretch_is_mapped_onto_the_later_one(sensitivity, band):
         assert np.median(ratio) == pytest.approx(1, abs=0.03)
         assert np.std(np.log(ratio)) < 0.1
         assert np.corrcoef(np.log(found.images[number][DISK]), np.log(launch[number][DISK]))[0, 1] > 0.97
+
+
+def test_a_stretch_that_was_found_serves_other_images(sensitivity):
+    """Even one alone, of which nothing could be told, and finer ones, without a field."""
+    times = ("2010-10-01", "2010-11-01", "2010-12-01", "2011-02-10", "2011-03-10")
+    images, _ = observed(sensitivity, 193, times)
+    scaling = STRETCHES[193]
+    images[:3] = scaling.inverse(0.6 * scaling.forward(images[:3]) + 0.1 * np.arange(3)[:, None, None])
+    fields = np.array([field_of(number) for number, _ in enumerate(times)], dtype=np.float32)
+    found = right(sensitivity, 193, images, times, fields=fields)
+    assert found.stretch.table.shape == (256,)
+    other = right(sensitivity, 193, images[1:2], times[1:2], level=found.level, stretch=found.stretch)
+    np.testing.assert_array_equal(other.images[0], found.images[1])
+    assert other.stretch is found.stretch
+    np.testing.assert_array_equal(np.isnan(other.factors), [True])
+    fine = right(sensitivity, 193, np.kron(images[1:2], np.ones((2, 2))), times[1:2], level=1, stretch=found.stretch)
+    np.testing.assert_allclose(fine.images[0, ::2, ::2], found.images[1], rtol=1e-6)
+    # What has no code above it is a lower limit.
+    assert other.tops[0] == pytest.approx(found.tops[1])
+    assert other.tops[0] > other.images[0].max()
+    assert right(sensitivity, 193, images[3:], times[3:]).stretch is None
 
 
 def test_stretches_are_matched_by_what_is_trained_on_alone(sensitivity):

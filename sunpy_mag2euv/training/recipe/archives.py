@@ -14,7 +14,20 @@ from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import bin_image
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling, SqrtScaling
 
-__all__ = ["ARCHIVES", "GRID", "SATURATION", "SETS", "STRETCHES", "archive_paths", "decode", "read_fields"]
+__all__ = [
+    "ARCHIVES",
+    "FINE",
+    "GRID",
+    "NO_FIELD",
+    "SATURATION",
+    "SETS",
+    "STRETCHES",
+    "TOP",
+    "archive_paths",
+    "binned",
+    "decode",
+    "read_fields",
+]
 
 #: The archives with fields in the order in which their frames are numbered, and the folder that each is in. Where two
 #: have the same image, the first one's is taken.
@@ -34,6 +47,9 @@ ARCHIVES = {
 #: The archive of sets of images without fields.
 SETS = {"aia_sets_512": "browse_pairs"}
 
+#: The archives of few frames, but finer ones, with fields of nearly the same time: of the whole disk, or of patches.
+FINE = dict.fromkeys(("full_set_1024", "mdi_512", "sharp_377_512", "sharps_2012_512"), "detail_pairs")
+
 #: Finer archives are averaged to this grid.
 GRID = Grid((256, 256), 98.0)
 
@@ -50,12 +66,21 @@ STRETCHES = {
     1700: LinearScaling(0, 2500 / 1.00026),
 }
 
-#: DN/s at which 131 and 171 of ``hourly_2012`` saturate, by the code at which they do: what is there is at least this
+#: DN/s at which 131 and 171 of some archives saturate, by the code at which they do: what is there is at least this
 #: bright.
-SATURATION = {"hourly_2012": {band: float(STRETCHES[band].inverse(176 / 127.5 - 1)) for band in (131, 171)}}
+SATURATION = {
+    archive: {band: float(STRETCHES[band].inverse(176 / 127.5 - 1)) for band in (131, 171)}
+    for archive in ("hourly_2012", "sharps_2012_512")
+}
 
-#: Code of pixels, and field of those off the limb, that mean "no data".
-_MISSING, _NO_FIELD = 255, -32768
+#: The highest code is 254, and what is there is at least as bright as that. A little less, for rounding.
+TOP = 253.9
+
+#: Field where there is none: off the limb, or outside patches.
+NO_FIELD = -32768
+
+#: Code of pixels without data.
+_MISSING = 255
 
 
 def archive_paths(directory, archives):
@@ -67,7 +92,7 @@ def archive_paths(directory, archives):
     directory : path-like
         Holds the folders with the ``.npz`` files.
     archives : dict
-        `ARCHIVES` or `SETS`.
+        `ARCHIVES`, `SETS` or `FINE`.
 
     Returns
     -------
@@ -85,28 +110,29 @@ def archive_paths(directory, archives):
     return paths
 
 
-def read_fields(fields):
+def read_fields(fields, grid=GRID):
     """
-    Fields as archives have them → on the grid.
+    Fields as archives have them → on a grid.
 
     Parameters
     ----------
     fields : `~numpy.ndarray`
         In gauss, int16, shape (frames, rows, columns), 0 or −32768 off the limb.
+    grid : Grid, optional
+        As fine as theirs, or coarser by a whole number.
 
     Returns
     -------
     `~numpy.ndarray`
-        In gauss, float32, shape (frames, 256, 256), 0 off the limb.
+        In gauss, float32, shape (frames, rows, columns), 0 off the limb and where there is none.
     """
-    fields = np.where(fields == _NO_FIELD, np.nan, fields.astype(np.float32))
-    fields = np.stack([bin_image(field, _binning(field)) for field in fields])
-    return np.nan_to_num(np.where(GRID.radius < 1, fields, 0)).astype(np.float32)
+    fields = binned(np.where(fields == NO_FIELD, np.nan, fields.astype(np.float32)), grid)
+    return np.nan_to_num(np.where(grid.radius < 1, fields, 0)).astype(np.float32)
 
 
-def decode(codes, passband):
+def decode(codes, passband, grid=GRID):
     """
-    Codes → intensity on the grid, averaged in DN/s.
+    Codes → intensity on a grid, averaged in DN/s.
 
     Parameters
     ----------
@@ -114,17 +140,33 @@ def decode(codes, passband):
         uint8, shape (images, rows, columns).
     passband : int
         In angstrom.
+    grid : Grid, optional
+        As fine as theirs, or coarser by a whole number.
 
     Returns
     -------
     `~numpy.ndarray`
-        In DN/s as the browse images have it, float32, shape (images, 256, 256), NaN where there is no data.
+        In DN/s as the browse images have it, float32, shape (images, rows, columns), NaN where there is no data.
     """
     values = codes.astype(np.float32)
     values[codes == _MISSING] = np.nan
-    images = STRETCHES[passband].inverse(values / 127.5 - 1)
-    return np.stack([bin_image(image, _binning(image)) for image in images]).astype(np.float32)
+    return binned(STRETCHES[passband].inverse(values / 127.5 - 1), grid).astype(np.float32)
 
 
-def _binning(image):
-    return image.shape[-1] // GRID.shape[-1]
+def binned(images, grid=GRID):
+    """
+    Average images to a grid.
+
+    Parameters
+    ----------
+    images : `~numpy.ndarray`
+        Shape (images, rows, columns), a whole number of times as fine as the grid.
+    grid : Grid, optional
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (images, rows, columns); the same array if it is on the grid.
+    """
+    factor = images.shape[-1] // grid.shape[-1]
+    return images if factor == 1 else np.stack([bin_image(image, factor) for image in images])

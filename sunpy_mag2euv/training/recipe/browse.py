@@ -28,7 +28,7 @@ from sunpy_mag2euv.training.recipe.archives import (
 )
 from sunpy_mag2euv.training.recipe.levels import put_right
 
-__all__ = ["TEST_ROTATIONS", "Browse", "create_store", "load_browse", "main", "pixel_weight", "write_store"]
+__all__ = ["SCARCE", "TEST_ROTATIONS", "Browse", "create_store", "load_browse", "main", "pixel_weight", "write_store"]
 
 #: Carrington rotations that are scored: stretches are matched without them.
 TEST_ROTATIONS = (2100, 2101, 2111, 2112, 2128, 2134, 2135, 2159, 2160, 2168, 2169)
@@ -60,6 +60,8 @@ class Browse:
         For each passband, what images were multiplied by to be that; NaN for those of another stretch.
     levels : dict
         For each passband, the disk's median in DN/s that images of unknown brightness were scaled to.
+    stretches : dict
+        For each passband, the `~sunpy_mag2euv.training.recipe.levels.EarlyStretch` of its early images, or None.
     """
 
     time: np.ndarray
@@ -70,9 +72,10 @@ class Browse:
     images: dict
     factors: dict
     levels: dict
+    stretches: dict
 
 
-def pixel_weight():
+def pixel_weight(grid=GRID):
     """
     Weight of each pixel: 1 on the disk, less off the limb, where no pixel has a field of its own.
 
@@ -80,12 +83,16 @@ def pixel_weight():
     off. That is no reason to weigh such pixels less: networks that were trained with weights halved at two days did
     worse on rotations between those trained on and scored, in every passband, and so did least squares.
 
+    Parameters
+    ----------
+    grid : Grid, optional
+
     Returns
     -------
     `~numpy.ndarray`
-        Shape (256, 256).
+        Shape of the grid.
     """
-    return np.where(GRID.radius < 1, 1, 0.3).astype(np.float32)
+    return np.where(grid.radius < 1, 1, 0.3).astype(np.float32)
 
 
 def load_browse(directory, correction_table=None):
@@ -128,7 +135,7 @@ def load_browse(directory, correction_table=None):
     rotation = carrington_rotation_number(time)
     train = rotations(rotation, TEST_ROTATIONS)["train"]
 
-    images, factors, levels, faint = {}, {}, {}, set()
+    images, factors, levels, stretches, faint = {}, {}, {}, {}, set()
     for band in STRETCHES:
         numbers = np.concatenate(index[band])
         first = _first_ones(time[numbers])
@@ -142,7 +149,7 @@ def load_browse(directory, correction_table=None):
             fields=fields[numbers],
             trained=np.isin(numbers, train),
         )
-        levels[band] = right.level
+        levels[band], stretches[band] = right.level, right.stretch
         index[band], images[band], factors[band] = (
             array[~right.veiled] for array in (numbers, right.images, right.factors)
         )
@@ -152,7 +159,7 @@ def load_browse(directory, correction_table=None):
         kept = ~np.isin(index[band], list(faint))
         for arrays in (index, images, factors):
             arrays[band] = arrays[band][kept]
-    return Browse(time, rotation, archive, fields, index, images, factors, levels)
+    return Browse(time, rotation, archive, fields, index, images, factors, levels, stretches)
 
 
 def _first_ones(time):
@@ -171,13 +178,13 @@ _PROVENANCE = (
 _FEW = 20
 
 #: A store does not know how many of them a network will be trained on; the weights say so themselves.
-_SCARCE = (
+SCARCE = (
     "the weights rest on few images of this passband, of uncertain brightness: "
     "structure and level of the result are illustrative"
 )
 
 
-def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat):
+def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat, grid=GRID, columns=None):
     """
     Make a store of archives whose frames are still to be written.
 
@@ -193,6 +200,9 @@ def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat
     provenance : str
     caveat : str
         Of passbands with few images.
+    grid : Grid, optional
+    columns : dict, optional
+        Further columns of the manifest.
 
     Returns
     -------
@@ -203,19 +213,20 @@ def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat
             "name": [f"{name} {moment}" for name, moment in zip(archive, time, strict=True)],
             "time": Time(time, scale="utc"),
             "source": archive,
+            **(columns or {}),
         }
     )
     calibration = f"AIA's sensitivity at launch, by version {sensitivity.version} of its degradation table"
     return Store.create(
         path,
-        GRID,
+        grid,
         frames,
         list(STRETCHES),
         provenance=provenance,
         calibration=dict.fromkeys(STRETCHES, calibration),
         epochs=dict.fromkeys(STRETCHES, LAUNCH),
         caveats={band: caveat for band, count in counts.items() if count < _FEW},
-        weights={name: pixel_weight() for name in dict.fromkeys(map(str, archive))},
+        weights={name: pixel_weight(grid) for name in dict.fromkeys(map(str, archive))},
     )
 
 
@@ -239,7 +250,7 @@ def write_store(directory, path, correction_table=None):
     sensitivity = Sensitivity.read(correction_table)
     data = load_browse(directory, sensitivity)
     counts = {band: len(index) for band, index in data.index.items()}
-    store = create_store(path, data.time, data.archive, counts, sensitivity, provenance=_PROVENANCE, caveat=_SCARCE)
+    store = create_store(path, data.time, data.archive, counts, sensitivity, provenance=_PROVENANCE, caveat=SCARCE)
     rows = {band: {int(frame): number for number, frame in enumerate(index)} for band, index in data.index.items()}
     for frame, archive in enumerate(tqdm(data.archive, unit="frame", disable=None)):
         numbers = {band: found[frame] for band, found in rows.items() if frame in found}

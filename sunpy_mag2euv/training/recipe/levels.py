@@ -18,9 +18,9 @@ from scipy.ndimage import gaussian_filter
 
 from astropy.time import Time
 
-from sunpy_mag2euv.training.recipe.archives import GRID, STRETCHES
+from sunpy_mag2euv.training.recipe.archives import GRID, STRETCHES, TOP, binned
 
-__all__ = ["Levelled", "match_levels", "put_right"]
+__all__ = ["EarlyStretch", "Levelled", "match_levels", "put_right"]
 
 #: From here on browse images are brightened to make up for the loss of sensitivity.
 _BRIGHTENED = np.datetime64("2013-01-01")
@@ -51,6 +51,29 @@ _DISK = GRID.radius < 0.9
 
 
 @dataclass(frozen=True)
+class EarlyStretch:
+    """
+    The stretch of a passband's early images, as it was found.
+
+    Exposures varied and sensitivity fell, so that codes mean something only once all images have one median.
+
+    Attributes
+    ----------
+    median : float
+        Code that the disk's median is brought to.
+    table : `~numpy.ndarray`
+        Logarithm of DN/s at AIA's sensitivity at launch for each code, shape (256,).
+    """
+
+    median: float
+    table: np.ndarray
+
+    def undo(self, codes):
+        """DN/s at launch of codes of images that have the one median; any shape."""
+        return np.exp(np.interp(codes, np.arange(256), self.table))
+
+
+@dataclass(frozen=True)
 class Levelled:
     """
     Images of one passband at AIA's sensitivity at launch.
@@ -58,23 +81,29 @@ class Levelled:
     Attributes
     ----------
     images : `~numpy.ndarray`
-        In DN/s, float32, shape (images, 256, 256).
+        In DN/s, float32, shape (images, rows, columns).
     factors : `~numpy.ndarray`
         What each was multiplied by; NaN where it was no factor, but another stretch.
+    tops : `~numpy.ndarray`
+        What the highest code of each stands for in DN/s, a lower limit.
     level : float
         Median on the disk in DN/s that images of unknown brightness were scaled to.
     veiled, faint : `~numpy.ndarray`
         Boolean, which are of no use: they alone, and all images of their moments.
+    stretch : EarlyStretch or None
+        Of the images of before the change of stretch; None if there are none.
     """
 
     images: np.ndarray
     factors: np.ndarray
+    tops: np.ndarray
     level: float
     veiled: np.ndarray
     faint: np.ndarray
+    stretch: EarlyStretch | None
 
 
-def put_right(passband, images, times, archives, sensitivity, *, fields=None, trained=None, level=None):
+def put_right(passband, images, times, archives, sensitivity, *, fields=None, trained=None, level=None, stretch=None):
     """
     Bring images of one passband to AIA's sensitivity at launch.
 
@@ -83,19 +112,22 @@ def put_right(passband, images, times, archives, sensitivity, *, fields=None, tr
     passband : int
         In angstrom.
     images : `~numpy.ndarray`
-        In DN/s as `~sunpy_mag2euv.training.recipe.archives.decode` returns them.
+        In DN/s as `~sunpy_mag2euv.training.recipe.archives.decode` returns them. Finer ones are averaged to judge them,
+        so that their levels are those of the same images on the archives' grid.
     times : `~numpy.ndarray`
         datetime64, shape (images,).
     archives : `~numpy.ndarray`
         Name of each image's archive, shape (images,).
     sensitivity : `~sunpy_mag2euv.sensitivity.Sensitivity`
     fields : sequence of `~numpy.ndarray`, optional
-        The field of each image. Needed if any is of before the change of stretch.
+        The field of each image. Needed if any is of before the change of stretch, and that is not given.
     trained : `~numpy.ndarray`, optional
         Boolean, shape (images,): which are trained on. Stretches are matched by these alone; all unless given.
     level : float, optional
         What images of unknown brightness are scaled to. Unless given, the median of the others; where there are none,
         as in 1600 Å, of those from times at which the sensitivity is known.
+    stretch : EarlyStretch, optional
+        What other images of before the change were found to have. Unless given, it is found from these.
 
     Returns
     -------
@@ -108,15 +140,21 @@ def put_right(passband, images, times, archives, sensitivity, *, fields=None, tr
     for archive, (start, end) in _NOT_BRIGHTENED.items():
         known |= (archives == archive) & (times >= np.datetime64(start)) & (times < np.datetime64(end))
     early = times < _STRETCH_CHANGE.get(passband, np.datetime64("2010-01-01"))
+    tops = STRETCHES[passband].inverse(TOP / 127.5 - 1) * factors
     if early.any():
-        trained = np.full(len(times), True) if trained is None else trained
-        target = known & ~early & trained
-        codes = _codes(passband, images[early])
-        table = _stretch(codes[trained[early]], fields[early & trained], launch[target], fields[target])
-        launch[early] = np.exp(np.interp(codes, np.arange(256), table))
+        medians = np.array([np.nanmedian(image[_DISK]) for image in _codes(passband, binned(images[early]))])
+        median = float(np.median(medians)) if stretch is None else stretch.median
+        codes = _codes(passband, images[early]) + (median - medians)[:, None, None]
+        if stretch is None:
+            trained = np.full(len(times), True) if trained is None else trained
+            target = known & ~early & trained
+            table = _stretch(codes[trained[early]], fields[early & trained], launch[target], fields[target])
+            stretch = EarlyStretch(median, table)
+        launch[early] = stretch.undo(codes)
+        tops[early] = stretch.undo(TOP + median - medians)
         factors[early] = np.nan
 
-    darkest, medians = np.array([np.nanquantile(image[_DISK], [0.01, 0.5]) for image in launch]).T
+    darkest, medians = np.array([np.nanquantile(image[_DISK], [0.01, 0.5]) for image in binned(launch)]).T
     veiled = darkest > _VEILED.get(passband, np.inf) * medians
     if level is None:
         standard = known & ~early & ~veiled
@@ -126,7 +164,7 @@ def put_right(passband, images, times, archives, sensitivity, *, fields=None, tr
     to_level = np.where(known, 1, level / medians)
     faint = _faint(medians * to_level, times)
     launch = (launch * to_level[:, None, None]).astype(np.float32)
-    return Levelled(launch, factors * to_level, level, veiled, faint)
+    return Levelled(launch, factors * to_level, tops * to_level, level, veiled, faint, stretch)
 
 
 def _factor(sensitivity, passband, time):
@@ -138,10 +176,7 @@ def _factor(sensitivity, passband, time):
 
 
 def _codes(passband, images):
-    """Codes of images of the early stretch, whose exposures vary and whose sensitivity falls, at one median."""
-    codes = (STRETCHES[passband].forward(images) + 1) * 127.5
-    medians = np.array([np.nanmedian(image[_DISK]) for image in codes])
-    return codes + (np.median(medians) - medians)[:, None, None]
+    return (STRETCHES[passband].forward(images) + 1) * 127.5
 
 
 def _stretch(codes, fields, images, target_fields):

@@ -1,0 +1,210 @@
+"""
+The archives of few, but finer and nearly simultaneous pairs as a store: what a network learns fine structure from.
+
+``python -m sunpy_mag2euv.training.recipe.fine DIRECTORY STORE`` writes the store.
+
+Levels are those of the browse store (`sunpy_mag2euv.training.recipe.browse`): what is in both has them from there. What
+lacks a field weighs nothing: around patches, images have no data.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+from tqdm.auto import tqdm
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.sensitivity import Sensitivity
+from sunpy_mag2euv.training.recipe import browse
+from sunpy_mag2euv.training.recipe.archives import (
+    FINE,
+    NO_FIELD,
+    SATURATION,
+    STRETCHES,
+    archive_paths,
+    decode,
+    read_fields,
+)
+from sunpy_mag2euv.training.recipe.levels import put_right
+
+__all__ = ["GRID", "write_store"]
+
+#: What all archives are brought to.
+GRID = Grid((1024, 1024), 392.0)
+
+#: Archives whose fields are patches of the disk.
+_PATCHES = ("sharp_377_512", "sharps_2012_512")
+
+#: What lies this close to the edge of a patch, in pixels of `GRID`, may be due to a field that is not there.
+_MARGIN = 8
+
+#: Solar radii beyond which an archive's fields are not to be believed: in frames of MDI movies the dark sky, which
+#: stands for strong negative fields, is blurred into the outermost two pixels of the disk. On average they have −60 G.
+_RIM = {"mdi_512": 0.99}
+
+_PROVENANCE = (
+    "two days in nine passbands, 2024-11-26 and 2025-07-22, at 2.4 arcsec, from 8-bit SDO browse images and "
+    "magnetograms of the same hour, and browse images at 4.8 arcsec with frames of MDI magnetogram movies, 2010-12 and "
+    "2011-01, and with SHARP patches, 2011-02 and 2012-03; not calibrated AIA data"
+)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """
+    A frame on its archive's grid.
+
+    Attributes
+    ----------
+    time : `~numpy.datetime64`
+    archive : str
+    field : `~numpy.ndarray`
+        As the archive has it, shape (rows, columns).
+    images : dict
+        For each passband that is of use, an image in DN/s at AIA's sensitivity at launch, of the same shape, NaN where
+        there is no data, or no field.
+    ceilings : dict
+        For each of them, the DN/s at which values are lower limits.
+    """
+
+    time: np.datetime64
+    archive: str
+    field: np.ndarray
+    images: dict
+    ceilings: dict
+
+
+def write_store(directory, path, correction_table=None):
+    """
+    Make a store of the archives. Its manifest has a column ``binning``, how many pixels wide an image's own ones are.
+
+    Parameters
+    ----------
+    directory : path-like
+        Holds the folders of these archives and of those of `~sunpy_mag2euv.training.recipe.browse`.
+    path : path-like
+        The store to write.
+    correction_table : optional
+        As `sunpy_mag2euv.sensitivity.Sensitivity.read` takes it.
+
+    Returns
+    -------
+    Store
+
+    Raises
+    ------
+    FileNotFoundError
+        If an archive is missing.
+    """
+    paths = archive_paths(directory, FINE)
+    sensitivity = Sensitivity.read(correction_table)
+    data = browse.load_browse(directory, sensitivity)
+    frames = [frame for name, file in paths.items() for frame in _read(name, file, data, sensitivity)]
+    store = browse.create_store(
+        path,
+        np.array([frame.time for frame in frames]),
+        np.array([frame.archive for frame in frames]),
+        # No network learns from these alone: which passbands are scarce is for the browse store to say.
+        {band: len(index) for band, index in data.index.items()},
+        sensitivity,
+        provenance=_PROVENANCE,
+        caveat=browse.SCARCE,
+        grid=GRID,
+        columns={"binning": [_binning(frame.field) for frame in frames]},
+    )
+    for row, frame in enumerate(tqdm(frames, unit="frame", disable=None)):
+        images = {band: _repeated(image) for band, image in frame.images.items()}
+        store.write(row, _on_grid(frame.field, _RIM.get(frame.archive, 1)), images, ceilings=frame.ceilings)
+    return store
+
+
+def _read(name, path, data, sensitivity):
+    """
+    Read an archive and put its levels right.
+
+    Parameters
+    ----------
+    name : str
+    path : path-like
+    data : `~sunpy_mag2euv.training.recipe.browse.Browse`
+        That has the levels.
+    sensitivity : `~sunpy_mag2euv.sensitivity.Sensitivity`
+
+    Returns
+    -------
+    list of _Frame
+        Those with an image.
+    """
+    with np.load(path) as archive:
+        content = dict(archive)
+    times, fields = content["time"].astype("datetime64[s]"), content["magnetogram"]
+    grid = _grid(_binning(fields[0]))
+    first = _first_ones(times, fields)
+    frames = {number: _Frame(times[number], name, fields[number], {}, {}) for number in first}
+    covered = {number: _covered(fields[number]) if name in _PATCHES else True for number in frames}
+    faint = set()
+    for band in STRETCHES:
+        if f"aia_{band:04d}" not in content:
+            continue
+        index = content[f"index_{band:04d}"]
+        right = put_right(
+            band,
+            decode(content[f"aia_{band:04d}"], band, grid),
+            times[index],
+            np.full(len(index), name),
+            sensitivity,
+            level=data.levels[band],
+            stretch=data.stretches[band],
+        )
+        ceilings = np.fmin(right.tops, SATURATION.get(name, {}).get(band, np.inf) * right.factors)
+        for number, image, ceiling, veiled in zip(first[index], right.images, ceilings, right.veiled, strict=True):
+            image = np.where(covered[number], image, np.float32(np.nan))
+            if not veiled and np.isfinite(image).any():
+                frames[number].images[band], frames[number].ceilings[band] = image, ceiling
+        faint |= set(first[index[right.faint]])
+    return [frame for number, frame in frames.items() if frame.images and number not in faint]
+
+
+def _first_ones(times, fields):
+    """For each frame, the first with its time and field: images of one moment may be in frames of their own."""
+    return np.array(
+        [
+            next(other for other in np.nonzero(times == time)[0] if np.array_equal(fields[other], field))
+            for time, field in zip(times, fields, strict=True)
+        ]
+    )
+
+
+def _binning(image):
+    """How many pixels of `GRID` are as wide as one of an image's."""
+    return GRID.shape[-1] // image.shape[-1]
+
+
+def _grid(binning):
+    """`GRID` in pixels several times as wide, with the disk's centre where it is."""
+    return Grid((GRID.shape[0] // binning, GRID.shape[1] // binning), GRID.solar_radius / binning)
+
+
+def _repeated(image):
+    """An image on `GRID`: every pixel of a coarser one becomes a block with the same centre."""
+    return image.repeat(_binning(image), axis=0).repeat(_binning(image), axis=1)
+
+
+def _on_grid(field, rim):
+    """Field as an archive has it → in gauss on `GRID`, float32, 0 beyond the rim and where there is none."""
+    grid = _grid(_binning(field))
+    known = np.where(grid.radius < rim, read_fields(field[None], grid)[0], np.float32(0))
+    fine = torch.nn.functional.interpolate(
+        torch.from_numpy(known)[None, None], GRID.shape, mode="bilinear", align_corners=False
+    )
+    return np.where(GRID.radius < 1, fine[0, 0].numpy(), np.float32(0))
+
+
+def _covered(field):
+    """Where the field is known, and for some way around; boolean, on the archive's grid."""
+    return distance_transform_edt(field != NO_FIELD) * _binning(field) > _MARGIN
+
+
+if __name__ == "__main__":
+    browse.main("fine", write_store)
