@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 import astropy.units as u
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.metrics import spectrum_ratio, structure_ratio
+from sunpy_mag2euv.metrics import FINE_SCALES, FINEST_SCALES, spectrum_ratio, structure_ratio
 from sunpy_mag2euv.metrics.spectrum import fine_scales, spectrum_window, wave_numbers
 
 GRID = Grid((256, 256), 98.0)
@@ -119,6 +119,28 @@ def test_fine_scales_have_to_be_resolved():
     # Two pixels are 20 Mm when the Sun's radius is 69.6 pixels.
     assert fine_scales((64, 64), 69.7).any()
     assert not fine_scales((64, 64), 69.5).any()
+    # And 10 Mm when it is twice that.
+    assert fine_scales((64, 64), 139.3, FINEST_SCALES).any()
+    assert not fine_scales((64, 64), 139.1, FINEST_SCALES).any()
+
+
+def test_the_finest_scales_are_next_to_the_fine_ones():
+    fine, finest = (fine_scales((512, 512), 392.0, scales) for scales in (FINE_SCALES, FINEST_SCALES))
+    waves = wave_numbers((512, 512), 392.0)
+    np.testing.assert_array_equal(fine, fine_scales((512, 512), 392.0))
+    np.testing.assert_array_equal(fine | finest, (waves >= 1 / 60) & (waves <= 1 / 10))
+    assert waves[finest].min() >= waves[fine].max()
+
+
+def test_structure_ratio_of_other_scales():
+    """A wave of 14 Mm is in its scales only, and nowhere where pixels are too large for it."""
+    grid = Grid((300, 300), 392.0)
+    length = 14 * 392 / 696
+    flat = 2 ** np.random.default_rng(0).normal(8, 0.1, grid.shape)
+    waved = flat * 2 ** (0.5 * np.sin(2 * np.pi * np.indices(grid.shape)[1] / length))
+    assert structure_ratio(waved, flat, grid.radius, grid.solar_radius, FINEST_SCALES) > 10
+    assert structure_ratio(waved, flat, grid.radius, grid.solar_radius) == pytest.approx(1, abs=0.1)
+    assert np.isnan(structure_ratio(waved, flat, grid.radius, 98.0, FINEST_SCALES))
 
 
 def test_structure_ratio_is_that_of_the_power_at_fine_scales(noise):

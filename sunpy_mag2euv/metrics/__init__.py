@@ -13,9 +13,10 @@ from sunpy_mag2euv.metrics.scores import (
     structural_similarity,
     structural_similarity_map,
 )
-from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, spectrum_ratio, structure_ratio
+from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, FINEST_SCALES, spectrum_ratio, structure_ratio
 
 __all__ = [
+    "FINEST_SCALES",
     "FINE_SCALES",
     "REGIONS",
     "Climatology",

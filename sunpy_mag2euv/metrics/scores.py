@@ -11,14 +11,19 @@ import operator
 import numpy as np
 
 __all__ = [
+    "PAPER_RADIUS",
     "bin_image",
     "correlation",
+    "paper_binning",
     "pixel_error_share",
     "relative_error",
     "root_mean_square_error",
     "structural_similarity",
     "structural_similarity_map",
 ]
+
+#: Solar radius in pixels of the grid on which Park et al. 2019 compute their scores.
+PAPER_RADIUS = 98
 
 #: Largest value that the scores tell from larger ones.
 _CEILING = 2**14
@@ -56,6 +61,11 @@ def check_binning(factor):
         valid = False
     if not valid:
         raise ValueError(f"the binning must be an integer of at least 1, such as 4; got {factor!r}")
+
+
+def paper_binning(solar_radius):
+    """Pixels a side of the blocks that bring a solar radius, in pixels, next to `PAPER_RADIUS`; at least 1."""
+    return max(1, round(solar_radius / PAPER_RADIUS))
 
 
 def bin_image(image, factor):

@@ -6,10 +6,21 @@ import astropy.units as u
 
 from sunpy_mag2euv.metrics.scores import check_shapes, clip
 
-__all__ = ["FINE_SCALES", "fine_scales", "spectrum_ratio", "spectrum_window", "structure_ratio", "wave_numbers"]
+__all__ = [
+    "FINEST_SCALES",
+    "FINE_SCALES",
+    "fine_scales",
+    "spectrum_ratio",
+    "spectrum_window",
+    "structure_ratio",
+    "wave_numbers",
+]
 
 #: The scales of `structure_ratio`: structures of supergranular size, still resolved on a grid of 256² pixels.
 FINE_SCALES = (20, 60) * u.Mm
+
+#: Finer ones, which a grid of 1024² pixels resolves and one of 256² does not.
+FINEST_SCALES = (10, 20) * u.Mm
 
 #: The window falls to zero at this distance from the disk's centre in solar radii: the limb is no structure.
 _EDGE = 0.9
@@ -22,9 +33,9 @@ def spectrum_window(radius):
     return np.cos(np.pi / 2 * np.minimum(radius / _EDGE, 1)) ** 2
 
 
-def fine_scales(shape, solar_radius):
+def fine_scales(shape, solar_radius, scales=FINE_SCALES):
     """
-    Which elements of an image's Fourier transform are at `FINE_SCALES`.
+    Which elements of an image's Fourier transform are at some scales.
 
     Parameters
     ----------
@@ -32,13 +43,15 @@ def fine_scales(shape, solar_radius):
         Rows and columns.
     solar_radius : float
         In pixels.
+    scales : `~astropy.units.Quantity`, optional
+        Shortest and longest wavelength, in Mm on the Sun at the centre of the disk.
 
     Returns
     -------
     `~numpy.ndarray` of bool
         Shape ``shape``; nothing is true if the pixels are too large for these scales.
     """
-    low, high = np.sort(1 / FINE_SCALES.to_value(u.Mm))
+    low, high = np.sort(1 / scales.to_value(u.Mm))
     waves = wave_numbers(shape, solar_radius)
     resolved = high <= solar_radius / _SOLAR_RADIUS.to_value(u.Mm) / 2
     return (waves >= low) & (waves <= high) & resolved
@@ -120,18 +133,27 @@ def spectrum_ratio(synthetic, observed, radius, solar_radius):
     return u.Mm / (step * np.arange(1, sums.shape[1] + 1)), ratio
 
 
-def structure_ratio(synthetic, observed, radius, solar_radius):
+def structure_ratio(synthetic, observed, radius, solar_radius, scales=FINE_SCALES):
     """
-    Ratio of the power at the scales `FINE_SCALES`, synthetic to observed: one number for how sharp an image is.
+    Ratio of the power at fine scales, synthetic to observed: one number for how sharp an image is.
 
-    Parameters, errors and definition are those of `spectrum_ratio`.
+    Errors and definition are those of `spectrum_ratio`.
+
+    Parameters
+    ----------
+    synthetic, observed, radius, solar_radius
+        As `spectrum_ratio` takes them.
+    scales : `~astropy.units.Quantity`, optional
+        Shortest and longest wavelength, in Mm on the Sun at the centre of the disk, such as `FINEST_SCALES`.
 
     Returns
     -------
     float
         NaN if the pixels are too large for these scales, or nothing is known of the observed image's structure.
     """
-    powers = _powers(synthetic, observed, radius)
-    chosen = fine_scales(powers.shape[1:], solar_radius)
-    synthetic, observed = powers[:, chosen].sum(axis=1)
+    synthetic, observed = check_shapes(synthetic, observed)
+    chosen = fine_scales(synthetic.shape, solar_radius, scales)
+    if not chosen.any():
+        return float("nan")
+    synthetic, observed = _powers(synthetic, observed, radius)[:, chosen].sum(axis=1)
     return float(synthetic / observed) if observed > 0 else float("nan")
