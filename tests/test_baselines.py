@@ -9,9 +9,20 @@ from astropy.time import Time
 from sunpy.coordinates import Helioprojective, get_earth
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.metrics import Climatology, LastRotation, LeastSquares, PowerLaw, SameAge, skill_score
+from sunpy_mag2euv.metrics import (
+    Climatology,
+    LastRotation,
+    LeastSquares,
+    PowerLaw,
+    SameAge,
+    bin_image,
+    skill_score,
+)
 
 GRID = Grid((64, 64), 24.0)
+
+#: That of today's default model, and one on which a block of 4 by 4 pixels is one of its.
+PAPER, LARGE = Grid((256, 256), 98.0), Grid((1024, 1024), 392.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +58,50 @@ def test_least_squares_sees_the_surroundings(fields):
         return np.std((predicted - images[3])[disk])
 
     assert residual(LeastSquares) < 1e-3 < residual(PowerLaw)
+
+
+def test_least_squares_sees_as_far_on_any_grid():
+    assert LeastSquares(PAPER).widths == (0, 1, 2, 4, 8, 16, 32)
+    assert LeastSquares(LARGE).widths == (0, 1, 2, 4, 8, 16, 32, 64, 128)
+    assert LeastSquares(GRID).widths == (0, 1, 2, 4, 8)
+    assert LeastSquares(Grid((4, 4), 1.5)).widths == (0,)
+
+
+@pytest.mark.parametrize("grid", [PAPER, Grid((512, 512), 196.0), Grid((1022, 1023), 392.0)])
+def test_least_squares_smooths_as_it_says(grid):
+    """What is smoothed on blocks is the same within a hundredth, also where blocks stick out; small grids have none."""
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(0)
+    field = np.where(grid.radius < 1, rng.normal(0, 3, grid.shape), 0)
+    field[tuple(rng.integers(0, min(grid.shape), (2, 30)))] += 1500
+    disk = grid.radius < 1
+    baseline = LeastSquares(grid)
+    smoothed = baseline._features(field)[3:]
+    assert len(smoothed) == len(baseline.widths)
+    for width, values in zip(baseline.widths[-2:], smoothed[-2:], strict=True):
+        expected = gaussian_filter(np.abs(field.astype(np.float32)), width)[disk]
+        np.testing.assert_allclose(np.expm1(values), expected, rtol=1e-5 if grid is PAPER else 0.01)
+
+
+@pytest.mark.parametrize("kind", [Climatology, PowerLaw, LeastSquares])
+def test_baselines_are_fitted_to_large_images(kind):
+    """Of a frame of 1024² pixels, no more is kept than a few images' worth."""
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    field = np.where(LARGE.radius < 1, rng.normal(0, 20, LARGE.shape), 0).astype(np.float32)
+    image = np.log1p(np.abs(field)) + LARGE.mu
+    baseline = kind(LARGE)
+    tracemalloc.start()
+    baseline.fit([field], [image])
+    (_, most), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
+    assert most < 3e8
+    predicted = baseline.predict(field)
+    disk = LARGE.radius < 1
+    assert np.isnan(predicted[~disk]).all()
+    expected = image if kind is not Climatology else LARGE.mu + np.log1p(np.abs(field))[disk].mean()
+    np.testing.assert_allclose(predicted[disk], expected[disk], atol=1e-6 if kind is not Climatology else 0.2)
 
 
 def test_weights_choose_what_is_fitted(fields):
@@ -206,6 +261,36 @@ def test_same_age_smooths_what_it_knows():
     assert np.nanstd(image) < 0.25
     constant = SameAge(FINE, NIGHTS, np.where(np.isnan(images), np.nan, 3)).predict(TIME)
     np.testing.assert_allclose(constant[np.isfinite(constant)], 3)
+
+
+def test_same_age_smooths_as_much_of_the_sun_on_finer_grids():
+    """Noise of pixels that are half as large is smoothed over twice as many; larger ones have all that they need."""
+    rng = np.random.default_rng(0)
+    left = {}
+    for grid in (Grid((64, 64), 24.0), PAPER, Grid((512, 512), 196.0)):
+        image = SameAge(grid, [TIME], rng.normal(0, 1, (1, *grid.shape)), 30 * u.day).predict(TIME)
+        left[grid.solar_radius] = np.nanstd(image[grid.radius < 0.5])
+    # A Gaussian leaves 1/(2 √π σ) of it.
+    expected = 1 / (2 * np.sqrt(np.pi) * SameAge.width)
+    assert left[24.0] == pytest.approx(expected, rel=0.15)
+    assert left[98.0] == pytest.approx(expected, rel=0.1)
+    assert left[196.0] == pytest.approx(expected / 2, rel=0.1)
+
+
+def test_other_times_are_shown_on_large_images():
+    """The same as on a grid whose pixels are blocks of theirs."""
+    rows, columns = np.indices(LARGE.shape) / 1024
+    image = np.sin(20 * rows) + np.cos(25 * columns)
+    before = TIME - 27.2 * u.day
+    for make in (
+        lambda grid, image: LastRotation(grid, [before], [image]).predict(TIME),
+        lambda grid, image: SameAge(grid, [TIME], [image]).predict(TIME),
+    ):
+        large = make(LARGE, image)
+        assert np.isnan(large[LARGE.radius >= 1]).all()
+        inner = np.isfinite(bin_image(large, 4)) & (PAPER.radius < 0.9)
+        assert inner.sum() > 1000
+        np.testing.assert_allclose(bin_image(large, 4)[inner], make(PAPER, bin_image(image, 4))[inner], atol=0.03)
 
 
 def test_same_age_within_tolerance():

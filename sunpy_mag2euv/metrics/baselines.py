@@ -7,8 +7,10 @@ need no field: one is the image of the same side of the Sun one rotation away, t
 the central meridian, and is a reference rather than a baseline.
 """
 
+import math
+
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
 import astropy.units as u
 import sunpy.map
@@ -18,6 +20,7 @@ from sunpy.coordinates.sun import B0
 from sunpy.sun.models import differential_rotation
 
 from sunpy_mag2euv.metrics.regions import stonyhurst_longitude
+from sunpy_mag2euv.metrics.scores import PAPER_RADIUS, bin_image, paper_binning
 
 __all__ = ["Climatology", "LastRotation", "LeastSquares", "PowerLaw", "SameAge", "skill_score"]
 
@@ -34,6 +37,16 @@ class _Linear:
     def _features(self, field):
         """Features of a field's pixels on the disk; shape (features, pixels)."""
         raise NotImplementedError
+
+    def _products(self, field, share, values):
+        """Sums over the pixels of one frame: products of features, and of features and values."""
+        features = self._features(field)
+        weighted = features * share
+        return weighted @ features.T, weighted @ values
+
+    def _values(self, field):
+        """What is predicted for the pixels on the disk."""
+        return self.coefficients @ self._features(field)
 
     def fit(self, fields, images, weight=None):
         """
@@ -55,10 +68,10 @@ class _Linear:
         weight = np.ones(self.radius.size) if weight is None else weight[self.disk]
         normal = moment = 0
         for field, image in zip(fields, images, strict=True):
-            features, values = self._features(field), np.asarray(image, dtype=float)[self.disk]
+            values = np.asarray(image, dtype=float)[self.disk]
             share = np.where(np.isfinite(values), weight, 0)
-            normal = normal + (features * share) @ features.T
-            moment = moment + (features * share) @ np.nan_to_num(values)
+            products = self._products(field, share, np.nan_to_num(values))
+            normal, moment = normal + products[0], moment + products[1]
         self.coefficients = np.linalg.lstsq(normal, moment, rcond=None)[0]
         return self
 
@@ -84,7 +97,7 @@ class _Linear:
         if self.coefficients is None:
             raise ValueError(f"{type(self).__name__} must be fitted before it predicts; call fit(fields, images)")
         image = np.full(self.disk.shape, np.nan)
-        image[self.disk] = self.coefficients @ self._features(field)
+        image[self.disk] = self._values(field)
         return image
 
 
@@ -94,8 +107,18 @@ class Climatology(_Linear):
     #: Rings of equal width.
     rings = 50
 
-    def _features(self, field):
-        return (np.arange(self.rings)[:, None] == np.floor(self.radius * self.rings)).astype(float)
+    def __init__(self, grid):
+        super().__init__(grid)
+        self._ring = np.floor(self.radius * self.rings).astype(int)
+
+    # The features say which ring a pixel is in. Written out, they would be 50 numbers for each.
+
+    def _products(self, field, share, values):
+        pixels, total = (np.bincount(self._ring, sums, minlength=self.rings) for sums in (share, share * values))
+        return np.diag(pixels), total
+
+    def _values(self, field):
+        return self.coefficients[self._ring]
 
 
 class PowerLaw(_Linear):
@@ -112,18 +135,48 @@ class PowerLaw(_Linear):
 
 
 class LeastSquares(_Linear):
-    """Linear in the log of the field strength smoothed over 0 to 32 pixels, with a correction for the limb."""
+    """
+    Linear in the log of the field strength smoothed over several widths, with a correction for the limb.
 
-    #: Standard deviations of the smoothing, in pixels.
-    widths = (0, 1, 2, 4, 8, 16, 32)
+    Attributes
+    ----------
+    widths : tuple of int
+        Standard deviations of the smoothing, in pixels: 0 and the powers of two up to a third of the solar radius. It
+        sees as far on every grid, and as fine as the grid is: up to 32 where the solar radius is 98, and up to 128
+        where it is 392.
+    """
+
+    #: How many blocks wide the smoothing has to be for the field to be averaged over blocks first.
+    _blocks = 16
+
+    def __init__(self, grid):
+        super().__init__(grid)
+        self.widths = (0, *(2**power for power in range(math.floor(math.log2(grid.solar_radius / 3)) + 1)))
+        # On grids up to about the paper's, smoothing takes no time that would have to be saved.
+        self._block = paper_binning(grid.solar_radius)
 
     def _features(self, field):
         strength = np.abs(field.astype(np.float32))
-        smoothed = [
-            np.log1p(gaussian_filter(strength, width)[self.disk] if width else strength[self.disk])
-            for width in self.widths
-        ]
+        binned = _bin_mirrored(strength, self._block)
+        smoothed = [np.log1p(self._smooth(strength, binned, width)[self.disk]) for width in self.widths]
         return np.stack([np.ones_like(self.mu), self.mu, self.mu**2, *smoothed])
+
+    def _smooth(self, strength, binned, width):
+        """The strength smoothed; of wide smoothing, which takes long, the blocks between which it is interpolated."""
+        if not width:
+            return strength
+        if self._block == 1 or width < self._blocks * self._block:
+            return gaussian_filter(strength, width)
+        # Pixels in the middle of blocks are where the blocks are, which is what ``grid_mode`` means.
+        smoothed = gaussian_filter(binned, width / self._block)
+        enlarged = zoom(smoothed, self._block, order=1, mode="nearest", grid_mode=True)
+        return enlarged[: strength.shape[0], : strength.shape[1]]
+
+
+def _bin_mirrored(image, block):
+    """Means over blocks, of which those that stick out are filled as `scipy.ndimage.gaussian_filter` fills."""
+    image = np.pad(image, [(0, -size % block) for size in image.shape], mode="symmetric")
+    return bin_image(image, block).astype(image.dtype)
 
 
 class _OfOtherTimes:
@@ -261,8 +314,8 @@ class SameAge(_OfOtherTimes):
     `stonyhurst_longitude`. Each is off by less than 0.3°.
     """
 
-    #: Standard deviation of the smoothing, in pixels. What is smaller than that does not last for days, and correlates
-    #: better as an average.
+    #: Standard deviation of the smoothing, in pixels; on grids finer than the paper's, in pixels of that grid. What is
+    #: smaller than that does not last for days, and correlates better as an average.
     width = 2
 
     #: Of what is seen, in solar radii above the photosphere: towards the limb, what is higher appears further out. Of
@@ -333,7 +386,8 @@ class SameAge(_OfOtherTimes):
         """The mean of what is known around each pixel that is known."""
         known = np.isfinite(image)
         planes = np.where(known, image, 0), known.astype(float)
-        total, weight = (gaussian_filter(plane, self.width) for plane in planes)
+        width = self.width * max(1, self.grid.solar_radius / PAPER_RADIUS)
+        total, weight = (gaussian_filter(plane, width) for plane in planes)
         return np.divide(total, weight, out=np.full(image.shape, np.nan), where=known)
 
 
