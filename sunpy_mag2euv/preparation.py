@@ -43,20 +43,29 @@ class Magnetograph:
     hmi_factor : float
         Brings its line-of-sight field to HMI's scale. A mean over the disk; the truth varies with position and field
         strength.
+    resolution : float
+        The finest that it can tell apart, in arcsec, whatever the size of its pixels.
     usable_radius : float
         Distance from the disk's centre, in solar radii, from which on its images hold more noise than field.
     """
 
     hmi_factor: float
+    resolution: float
     usable_radius: float = 1.0
 
 
 #: The instruments whose field scale is known, by a word of the Map's instrument or observatory. Factors: Liu et al.
 #: 2025, Sol. Phys. 300, doi:10.1007/s11207-025-02523-y. GONG's noise grows from 10 G at 0.99 to 50 G at 0.999 radii.
+#: Resolution: HMI's and MDI's are what they were built for, which is two pixels (Scherrer et al. 2012,
+#: doi:10.1007/s11207-011-9834-2, and 1995, doi:10.1007/BF00733429). A Gaussian of 3.3 arcsec, full width at half
+#: maximum, makes HMI's field look like MDI's (Yeo et al. 2024, doi:10.1051/0004-6361/202450102). GONG looks through the
+#: air, which counts for more than its pixels of 2.5 arcsec: compared with HMI's, the power of the quiet Sun falls from
+#: 40 to 7 arcsec as if smoothed by a Gaussian of 6.2 to 7.2 arcsec. That is in one image of 2019, which averages six of
+#: a minute each. By the same means, MDI has 2.8 to 3.3 arcsec.
 MAGNETOGRAPHS = {
-    "HMI": Magnetograph(1.0),
-    "MDI": Magnetograph(0.701),
-    "GONG": Magnetograph(1.438, usable_radius=0.99),
+    "HMI": Magnetograph(1.0, resolution=1.0),
+    "MDI": Magnetograph(0.701, resolution=4.0),
+    "GONG": Magnetograph(1.438, resolution=6.5, usable_radius=0.99),
 }
 
 #: From here to the limb the line of sight says so little about the field that it counts as known whether it is or not.
@@ -90,12 +99,16 @@ class PreparedField:
     on_hmi_scale : bool
         Whether ``values`` really are on HMI's scale; otherwise the instrument's scale is unknown, and they are as it
         gave them.
+    coarseness : float
+        How many times less the magnetogram resolves than the grid: the larger of two of its pixels and what its
+        instrument resolves, over two pixels of the grid. Up to 1, the grid sets the limit.
     """
 
     values: np.ndarray
     known: np.ndarray
     window: tuple[slice, slice]
     on_hmi_scale: bool
+    coarseness: float
 
 
 @dataclass(frozen=True)
@@ -201,7 +214,8 @@ def prepare(magnetogram, grid):
     radius = grid.radius
     mean = np.where((radius < 1) & measured, mean * gauss, 0)
     known = measured | (radius > _LIMB)
-    return PreparedField(mean, known & seen, window(seen), on_hmi_scale)
+    coarseness = _coarseness(disk, magnetograph, grid, apparent_radius(magnetogram.coordinate_frame))
+    return PreparedField(mean, known & seen, window(seen), on_hmi_scale, coarseness)
 
 
 def describe(image):
@@ -312,6 +326,12 @@ def _magnetograph(magnetogram):
         "its field is taken as it is"
     )
     return MAGNETOGRAPHS["HMI"], False
+
+
+def _coarseness(disk, magnetograph, grid, radius):
+    """How many times less than a grid an image of the disk resolves, of which ``radius`` is the angular radius."""
+    resolution = max(2 / disk.pixels, magnetograph.resolution / radius.to_value(u.arcsec))
+    return float(resolution / (2 / grid.solar_radius))
 
 
 def resample(values, known, disk, grid):

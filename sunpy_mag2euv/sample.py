@@ -127,7 +127,7 @@ def sample_aia_maps(passbands, seed=0):
     maps = []
     for image in images:
         header = image.meta.copy()
-        for key in ("validity", "offlimb", "hmiscale", "strong", "maxfield", "ntrain"):
+        for key in ("validity", "offlimb", "hmiscale", "coarse", "strong", "maxfield", "ntrain"):
             header.pop(key, None)
         header |= {"instrume": "AIA_SAMPLE", "lvl_num": 1.5, **_marks(seed)}
         maps.append(sunpy.map.Map(image.data, header))

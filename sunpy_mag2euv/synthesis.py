@@ -44,8 +44,9 @@ def generate(magnetogram, passband, *, model=None, device=None):
     Warns
     -----
     SunpyUserWarning
-        If the field is stronger than in training, most of the image lies off the limb, a passband rests on too little
-        training data, or the magnetograph's field scale is unknown.
+        If the field is stronger than in training, most of the image lies off the limb, the magnetogram resolves less
+        than the model's grid, a passband rests on too little training data, or the magnetograph's field scale is
+        unknown.
 
     Notes
     -----

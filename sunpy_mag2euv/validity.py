@@ -20,6 +20,10 @@ __all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_image
 #: knew, or a wrong unit or scale. A cutout of an active region gets there sooner, and more of it is in doubt, too.
 _STRONG = 1e-3
 
+#: From this ratio on, it matters that a magnetogram resolves less than the grid. One with the grid's own pixels has 1,
+#: and that of one telescope changes by 3 per cent through the year, as the Sun's apparent size does.
+_COARSE = 1.1
+
 #: The same for pixels brighter than in training, where the brightest image has three in ten thousand.
 _BRIGHT = 1e-3
 
@@ -113,6 +117,9 @@ class FieldValidity(Validity):
         Share of the image's pixels with values that lie off the limb, where there is no field to answer to.
     on_hmi_scale : bool
         Whether the magnetograph's field scale is known, see `~sunpy_mag2euv.preparation.MAGNETOGRAPHS`.
+    coarseness : float
+        How many times less the magnetogram resolves than the model's grid, see
+        `~sunpy_mag2euv.preparation.PreparedField`.
 
     Notes
     -----
@@ -123,6 +130,7 @@ class FieldValidity(Validity):
     strongest_field: float
     off_limb: float
     on_hmi_scale: bool
+    coarseness: float
 
     def _findings(self):
         findings = {}
@@ -137,6 +145,11 @@ class FieldValidity(Validity):
                 f"{100 * self.off_limb:.0f} per cent of the image lies off the limb, where there is no field to answer "
                 "to: take a magnetogram that shows more of the disk"
             )
+        if self.coarseness > _COARSE:
+            findings["coarse input"] = (
+                f"the magnetogram resolves {self.coarseness:.1f} times less than the model's grid, so fine structure "
+                "in the image is smoothed away or guessed: do not rely on it, or take a magnetogram that resolves more"
+            )
         if not self.on_hmi_scale:
             findings["unknown instrument"] = None
         return findings | super()._findings()
@@ -148,11 +161,15 @@ class FieldValidity(Validity):
         Returns
         -------
         dict
-            ``VALIDITY`` sums up: "good", or "caution" and why. ``OFFLIMB`` and ``HMISCALE`` are the attributes
-            `off_limb` and `on_hmi_scale`; ``STRONG``, ``MAXFIELD`` and ``NTRAIN`` are `strong`, `strongest_field` and
-            `training_images`, and missing where the model does not say.
+            ``VALIDITY`` sums up: "good", or "caution" and why. ``OFFLIMB``, ``HMISCALE`` and ``COARSE`` are the
+            attributes `off_limb`, `on_hmi_scale` and `coarseness`; ``STRONG``, ``MAXFIELD`` and ``NTRAIN`` are
+            `strong`, `strongest_field` and `training_images`, and missing where the model does not say.
         """
-        entries = super().header() | {"offlimb": round(self.off_limb, 6), "hmiscale": self.on_hmi_scale}
+        entries = super().header() | {
+            "offlimb": round(self.off_limb, 6),
+            "hmiscale": self.on_hmi_scale,
+            "coarse": round(self.coarseness, 3),
+        }
         if np.isfinite(self.strongest_field):
             entries |= {"strong": round(self.strong, 6), "maxfield": float(self.strongest_field)}
         return entries
@@ -273,6 +290,7 @@ def assess(field, model, passband):
         strongest_field=model.strongest_field,
         off_limb=_share(~disk, field.known & model.valid),
         on_hmi_scale=field.on_hmi_scale,
+        coarseness=field.coarseness,
         **_of_training(model, passband),
     )
 

@@ -39,6 +39,7 @@ GOOD = FieldValidity(
     strongest_field=1500.0,
     off_limb=0.36,
     on_hmi_scale=True,
+    coarseness=0.8,
     training_images=100,
     caveat=None,
 )

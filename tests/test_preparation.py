@@ -209,6 +209,35 @@ def test_an_unknown_magnetograph_is_taken_as_it_is_with_a_warning(make_magnetogr
     assert prepared.on_hmi_scale is False
 
 
+@pytest.mark.parametrize(
+    ("instrument", "pixels", "coarseness"),
+    [
+        # Two pixels of the image, over two of the grid,
+        ("HMI_SIDE1", 98, 1.0),
+        ("HMI_SIDE1", 49, 2.0),
+        ("MDI", 120, 98 / 120),
+        ("GONG", 120, 98 / 120),
+        # or what the instrument resolves, where its pixels are finer: the Sun has 960 arcsec.
+        ("HMI_SIDE1", 1900, 98 / 1900),
+        ("HMI_SIDE1", 4000, 1.0 * 98 / 960 / 2),
+        ("MDI", 1900, 4.0 * 98 / 960 / 2),
+        ("GONG", 1900, 6.5 * 98 / 960 / 2),
+    ],
+)
+def test_how_much_less_a_magnetogram_resolves_than_the_grid(make_magnetogram, instrument, pixels, coarseness):
+    """A few pixels in the middle of the disk will do."""
+    magnetogram = make_magnetogram(size=210, scale=960 / pixels, instrument=instrument)
+    assert prepare(magnetogram, GRID).coarseness == pytest.approx(coarseness, rel=1e-3)
+    assert prepare(magnetogram, FINE).coarseness == pytest.approx(4 * coarseness, rel=1e-3)
+
+
+def test_what_an_instrument_resolves_is_an_angle(make_magnetogram):
+    """From a third of the distance, the same angle is a third of the length on the Sun."""
+    near = SkyCoord(0 * u.deg, 0 * u.deg, 1 / 3 * u.au, frame="heliographic_stonyhurst")
+    magnetogram = make_magnetogram(size=200, scale=1.0, instrument="GONG", observer=near)
+    assert prepare(magnetogram, GRID).coarseness == pytest.approx(6.5 * 98 / (3 * 960) / 2, rel=2e-3)
+
+
 def test_units_are_converted(make_magnetogram):
     prepared = prepare(make_magnetogram([(0, 0, 10.0, 0.01)], unit="T"), GRID)
     assert prepared.values[128, 128] == pytest.approx(100, rel=0.01)
@@ -224,6 +253,7 @@ def test_gong_and_its_sky(test_data):
     (path,) = (test_data / "inputs").glob("gong*")
     prepared = prepare(sunpy.map.Map(path), GRID)
     assert prepared.known.all()
+    assert prepared.coarseness == pytest.approx(0.33, abs=0.01)
     # The sky's number is -704 G; a quiet Sun's limb averaged over 10 arcsec has nothing of the kind.
     assert np.abs(prepared.values[GRID.radius > 0.95]).max() < 60
 

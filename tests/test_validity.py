@@ -19,7 +19,7 @@ from sunpy_mag2euv.sensitivity import Correction
 from sunpy_mag2euv.translation import PreparedImages
 from sunpy_mag2euv.validity import FieldValidity, ImageValidity, assess, assess_images, disk_level
 
-KEYWORDS = {"validity", "strong", "maxfield", "offlimb", "hmiscale", "ntrain"}
+KEYWORDS = {"validity", "strong", "maxfield", "offlimb", "hmiscale", "coarse", "ntrain"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def field(model):
     def field(values=0, known=None):
         values = np.broadcast_to(np.float32(values), shape)
         known = np.ones(shape, dtype=bool) if known is None else known
-        return PreparedField(values, known, (slice(0, shape[0]), slice(0, shape[1])), on_hmi_scale=True)
+        everything = tuple(slice(0, size) for size in shape)
+        return PreparedField(values, known, everything, on_hmi_scale=True, coarseness=0.8)
 
     return field
 
@@ -82,6 +83,7 @@ def test_nothing_against_it(field, model):
         strongest_field=1500,
         off_limb=pytest.approx(1 - 1 / 1.25**2, abs=0.001),
         on_hmi_scale=True,
+        coarseness=0.8,
         training_images=131,
         caveat=None,
     )
@@ -140,6 +142,16 @@ def test_off_limb_is_a_concern_if_most_of_the_image_is(field, model):
     validity = assess(field(), model, PASSBANDS[193])
     assert dataclasses.replace(validity, off_limb=0.5).concerns == ()
     assert dataclasses.replace(validity, off_limb=0.51).concerns == ("off limb",)
+
+
+@pytest.mark.parametrize("coarseness", [0.05, 1.0, 1.05, 1.2, 4.0])
+def test_coarse_input(field, model, coarseness):
+    validity = assess(dataclasses.replace(field(), coarseness=coarseness), model, PASSBANDS[193])
+    assert validity.header()["coarse"] == validity.coarseness == coarseness
+    assert validity.concerns == (("coarse input",) if coarseness > 1.1 else ())
+    if coarseness > 1.1:
+        (sentence,) = validity.warnings()
+        assert f"the magnetogram resolves {coarseness:.1f} times less than the model's grid" in sentence
 
 
 def test_an_image_without_any_value(field, model):
@@ -365,6 +377,7 @@ def worst():
         strongest_field=1500.0,
         off_limb=2 / 3,
         on_hmi_scale=False,
+        coarseness=1.30637,
         training_images=3,
         caveat="211 Å: too few",
     )
@@ -372,18 +385,22 @@ def worst():
 
 def test_header_of_the_worst(worst):
     assert worst.header() == {
-        "validity": "caution: strong field, off limb, unknown instrument, scarce passband",
+        "validity": "caution: strong field, off limb, coarse input, unknown instrument, scarce passband",
         "strong": 0.023457,
         "maxfield": 1500.0,
         "offlimb": 0.666667,
         "hmiscale": False,
+        "coarse": 1.306,
         "ntrain": 3,
     }
 
 
-def test_header_is_plain_fits(worst):
+def test_header_is_plain_fits(worst, tmp_path):
     assert set(worst.header()) == KEYWORDS
-    for keyword, value in worst.header().items():
+    # All reasons together take more than a card, which is no reason to lose any.
+    fits.PrimaryHDU(header=fits.Header(worst.header())).writeto(tmp_path / "header.fits")
+    assert fits.getheader(tmp_path / "header.fits")["validity"] == worst.header()["validity"]
+    for keyword, value in dataclasses.replace(worst, on_hmi_scale=True).header().items():
         card = fits.Card(keyword.upper(), value)
         card.verify("exception")
         assert len(card.image) == 80, keyword  # one card, without CONTINUE or HIERARCH
@@ -425,9 +442,10 @@ def test_header_of_the_worst_translation(tmp_path):
 
 
 def test_warnings_of_the_worst(worst):
-    strong, off_limb, scarce = worst.warnings()
+    strong, off_limb, coarse, scarce = worst.warnings()
     assert strong.startswith("the field is above 1500 G, stronger than in training, in 2.3 per cent of the disk")
     assert off_limb.startswith("67 per cent of the image lies off the limb, where there is no field to answer to: take")
+    assert coarse.startswith("the magnetogram resolves 1.3 times less than the model's grid, so fine structure in the")
     assert scarce == "211 Å: too few"
     assert "in 100.0 per cent of the disk in view" in dataclasses.replace(worst, strong=1.0).warnings()[0]
 
@@ -442,6 +460,7 @@ def test_a_quiet_magnetogram_is_good(quiet, model, recwarn):
     assert meta["maxfield"] == 1500
     assert meta["offlimb"] == pytest.approx(0.36, abs=0.001)
     assert meta["hmiscale"] is True
+    assert meta["coarse"] == pytest.approx(98 / (0.45 * 256), abs=0.001)
     assert meta["ntrain"] == 131
     assert [str(warning.message) for warning in recwarn] == []
 
@@ -472,6 +491,13 @@ def test_a_cutout_on_the_disk_is_good(make_magnetogram, model, recwarn):
     assert image.meta["validity"] == "good"
     assert image.meta["offlimb"] == 0
     assert len(recwarn) == 0
+
+
+def test_a_coarse_magnetogram_warns(make_magnetogram, model):
+    image, (sentence,) = generate(make_magnetogram(size=128), 193, model)
+    assert "the magnetogram resolves 1.7 times less than the model's grid" in sentence
+    assert image.meta["validity"] == "caution: coarse input"
+    assert image.meta["coarse"] == pytest.approx(98 / (0.45 * 128), abs=0.001)
 
 
 def test_unknown_instrument_warns_once(make_magnetogram, model):
