@@ -20,16 +20,16 @@ __all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_image
 #: knew, or a wrong unit or scale. A cutout of an active region gets there sooner, and more of it is in doubt, too.
 _STRONG = 1e-3
 
-#: From this ratio on, it matters that a magnetogram resolves less than the grid. One with the grid's own pixels has 1,
-#: and that of one telescope changes by 3 per cent through the year, as the Sun's apparent size does.
-_COARSE = 1.1
-
 #: The same for pixels brighter than in training, where the brightest image has three in ten thousand.
 _BRIGHT = 1e-3
 
 #: From this share of the image on, it matters that pixels are off the limb. A full disk has less: 0.36 for a model that
 #: has learnt to 1.25 solar radii. More means a cutout that hardly shows where the light comes from.
 _OFF_LIMB = 0.5
+
+#: From this ratio on, it matters that a magnetogram resolves less than the grid. One with the grid's own pixels has 1,
+#: and that of one telescope changes by 3 per cent through the year, as the Sun's apparent size does.
+_COARSE = 1.1
 
 #: From this factor on, either way, it matters that an image has another brightness than those trained on. The solar
 #: cycle makes up for less; AIA's loss of sensitivity, or a wrong unit or exposure time, for more.
