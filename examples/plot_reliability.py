@@ -37,9 +37,12 @@ TARGETS = {0.6827: (0.63, 0.73), 0.95: (0.92, 0.98)}
 figure, panels = plt.subplots(1, 2, figsize=(11, 6), sharex=True, sharey=True, layout="constrained")
 for region, axes in zip(("disk", "limb"), panels, strict=True):
     axes.plot([0, 1], [0, 1], color="gray", linestyle="--", linewidth=1)
-    for number, line in enumerate(table[table["region"] == region].group_by(["model", "passband"]).groups):
-        label = f"{line['passband'][0]} Å"
-        axes.plot(line["share"], line["coverage"], color=f"C{number}", label=label, linewidth=1.2)
+    for number, band in enumerate(table[table["region"] == region].group_by(["model", "passband"]).groups):
+        # Pixels as they are, and with a dotted line means over blocks of them, of those models that are scored on both.
+        for line in band.group_by("binning").groups:
+            first = line["binning"][0] == band["binning"].min()
+            style = {"label": f"{line['passband'][0]} Å"} if first else {"linestyle": ":"}
+            axes.plot(line["share"], line["coverage"], color=f"C{number}", linewidth=1.2, **style)
     for share, (low, high) in TARGETS.items():
         axes.errorbar(share, share, [[share - low], [high - share]], color="black", capsize=4, zorder=3)
     axes.set(title=region, xlabel="share that an interval should hold", xlim=(0, 1), ylim=(0, 1), aspect="equal")
@@ -51,4 +54,4 @@ plt.show()
 # The same as numbers, at the two intervals that are quoted most or the nearest to them that were counted.
 quoted = table[(abs(table["share"] - 0.7) < 0.01) | (abs(table["share"] - 0.95) < 0.01)]
 quoted["coverage"].info.format = ".3f"
-quoted["passband", "region", "share", "coverage", "pixels"].pprint_all()
+quoted["passband", "binning", "region", "share", "coverage", "pixels"].pprint_all()

@@ -98,7 +98,7 @@ def test_reliability_is_the_coverage_of_all_pixels():
         reliability.add("net", 193, errors)
     reliability.add("net", 171, {"disk": np.zeros(3), "limb": np.full(3, np.nan)})
     table = reliability.table()
-    assert table.colnames == ["model", "passband", "region", "share", "coverage", "pixels"]
+    assert table.colnames == ["model", "passband", "binning", "region", "share", "coverage", "pixels"]
     assert {tuple(key) for key in table["passband", "region"]} == {(193, "disk"), (193, "limb"), (171, "disk")}
     for region, pixels in (("disk", 141), ("limb", 40)):
         chosen = table[(table["passband"] == 193) & (table["region"] == region)]
@@ -107,6 +107,19 @@ def test_reliability_is_the_coverage_of_all_pixels():
         np.testing.assert_allclose(chosen["coverage"], coverage(together, chosen["share"]))
         assert set(chosen["pixels"]) == {pixels}
     assert set(table["coverage"][table["passband"] == 171]) == {1}
+    assert set(table["binning"]) == {1}
+
+
+def test_blocks_are_counted_by_themselves():
+    reliability = Reliability()
+    for binning, error in ((1, 0.0), (4, 9.0), (1, 9.0)):
+        reliability.add("net", 193, dict.fromkeys(("disk", "limb"), np.full(10, error)), binning)
+    table = reliability.table()
+    assert len(table) == 2 * 2 * 19
+    for binning, share, pixels in ((1, 0.5, 20), (4, 0, 10)):
+        chosen = table[table["binning"] == binning]
+        assert set(chosen["coverage"]) == {share}
+        assert set(chosen["pixels"]) == {pixels}
 
 
 def test_there_may_be_nothing_to_count():

@@ -26,7 +26,7 @@ class Reliability:
     def __init__(self):
         self._counts = {}
 
-    def add(self, model, passband, errors):
+    def add(self, model, passband, errors, binning=1):
         """
         Count the pixels of one image.
 
@@ -39,13 +39,15 @@ class Reliability:
         errors : dict
             By region, errors in units of the standard deviation (`~sunpy_mag2euv.metrics.standard_errors`). NaN does
             not count, nor do regions other than "disk" and "limb".
+        binning : int, optional
+            Pixels a side of the blocks that the errors are of; those of other blocks are counted by themselves.
         """
         for region in _REGIONS:
             number = np.count_nonzero(~np.isnan(errors[region]))
             if number:
                 within = np.rint(coverage(errors[region], _SHARES) * number).astype(int)
-                counted = self._counts.get((model, passband, region), 0)
-                self._counts[model, passband, region] = counted + np.append(within, number)
+                counted = self._counts.get((model, passband, int(binning), region), 0)
+                self._counts[model, passband, int(binning), region] = counted + np.append(within, number)
 
     def table(self):
         """
@@ -54,13 +56,14 @@ class Reliability:
         Returns
         -------
         `~astropy.table.Table`
-            A row for each model, passband, region and share: ``model``, ``passband``, ``region``; ``share``, what the
-            interval should hold; ``coverage``, what it does hold; and ``pixels``, of how many.
+            A row for each model, passband, binning, region and share: ``model``, ``passband``, ``binning``,
+            ``region``; ``share``, what the interval should hold; ``coverage``, what it does hold; and ``pixels``, of
+            how many, which are blocks if ``binning`` is more than 1.
         """
         rows = [
             (*key, share, within / counts[-1], counts[-1])
             for key, counts in self._counts.items()
             for share, within in zip(_SHARES, counts[:-1], strict=True)
         ]
-        names = ("model", "passband", "region", "share", "coverage", "pixels")
-        return Table(rows=rows, names=names, dtype=(str, int, str, float, float, int))
+        names = ("model", "passband", "binning", "region", "share", "coverage", "pixels")
+        return Table(rows=rows, names=names, dtype=(str, int, int, str, float, float, int))
