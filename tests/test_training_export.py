@@ -12,12 +12,20 @@ import torch
 from docutils.core import publish_doctree
 from training_store import BANDS, GRID, SPLIT, configure, make_images, make_store, manifest, write_config
 
+import astropy.units as u
 from astropy.table import Table, vstack
 
 import sunpy_mag2euv
 from sunpy_mag2euv.cli import main
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.metrics import bin_image, coverage, relative_error, standard_errors, structure_ratio
+from sunpy_mag2euv.metrics import (
+    FINEST_SCALES,
+    bin_image,
+    coverage,
+    relative_error,
+    standard_errors,
+    structure_ratio,
+)
 from sunpy_mag2euv.models import FieldModel, ImageModel, load_model, save_model
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning import card
@@ -26,6 +34,7 @@ from sunpy_mag2euv.training.learning.card import (
     BASELINES,
     REFERENCES,
     SCORES,
+    has_intervals,
     score_images,
     score_pair,
     summarize,
@@ -75,7 +84,7 @@ def truth(run, store):
 
     class Truth(FieldModel):
         def run(self, field, device):
-            images = make_images(field)
+            images = make_images(field, grid=self.grid)
             scaled = [scaling.forward(images[band]) for band, scaling in self.image_scalings.items()]
             return torch.tensor(np.nan_to_num(np.stack(scaled)))
 
@@ -397,7 +406,7 @@ def test_deviations_are_scored_and_counted_in_one_pass(run, store, exported):
     object.__setattr__(watched, "run", lambda *args: calls.append(args) or model.run(*args))
     table = score_images([watched], run[0], reliability=reliability)
     assert len(calls) == 3
-    assert table.meta == {"provenance": "made up", "models": {"toy": model.sha256}}
+    assert table.meta == {"provenance": "made up", "binning": 1, "models": {"toy": model.sha256}}
     counted = reliability.table()
     assert len(counted) == len(BANDS) * 2 * 19
 
@@ -434,7 +443,7 @@ def test_pairs_are_scored_as_by_hand(fine_store):
     observed, rng = fine_store.images(0, [193])[0], np.random.default_rng(0)
     synthetic = observed * rng.lognormal(0, 0.2, grid.shape)
     deviation = np.full(grid.shape, 4.0)
-    scores = score_pair(synthetic, observed, 193, fine_store, 0, deviation)
+    scores = score_pair(synthetic, observed, 193, fine_store, 0, deviation, factor=0.8)
     assert list(scores) == ["disk", "central", "limb"]
     scores = {region: dict(zip(SCORES, values, strict=True)) for region, values in scores.items()}
 
@@ -446,14 +455,60 @@ def test_pairs_are_scored_as_by_hand(fine_store):
     assert np.isnan([scores["central"]["structure"], scores["limb"]["structure"]]).all()
     limb = (radius >= 0.9) & (radius < 1)
     assert scores["limb"]["re"] == pytest.approx(relative_error(*(image[limb] for image in binned)))
+    # Blocks are too large for the finest scales.
+    assert np.isnan([scores[region]["finest"] for region in scores]).all()
 
-    # Intervals are those of the pixels as they are, not binned.
-    errors = standard_errors(synthetic, deviation, observed)
-    for region, low in (("disk", 0), ("limb", 0.9)):
-        mask = (grid.radius >= low) & (grid.radius < 1)
+    # Intervals are those of the blocks.
+    errors = (binned[1] - binned[0]) / (0.8 * 4.0)
+    for region, mask in (("disk", radius < 1), ("limb", limb)):
         assert scores[region]["within_68"] == pytest.approx(coverage(errors[mask], 0.6827))
         assert scores[region]["within_95"] == pytest.approx(coverage(errors[mask], 0.95))
     assert 0 < scores["disk"]["within_68"] < scores["disk"]["within_95"] < 1
+
+
+def test_pairs_are_scored_as_they_are(fine_store):
+    """Pixels that are not binned resolve more, and their intervals need no factor."""
+    grid = fine_store.grid
+    observed, rng = fine_store.images(0, [193])[0], np.random.default_rng(0)
+    synthetic = observed * rng.lognormal(0, 0.2, grid.shape)
+    deviation = np.full(grid.shape, 4.0)
+    scores = score_pair(synthetic, observed, 193, fine_store, 0, deviation, binning=1)
+    scores = {region: dict(zip(SCORES, values, strict=True)) for region, values in scores.items()}
+    pair = synthetic, observed, grid.radius, grid.solar_radius
+    assert scores["disk"]["structure"] == pytest.approx(structure_ratio(*pair))
+    assert scores["disk"]["finest"] == pytest.approx(structure_ratio(*pair, FINEST_SCALES))
+    assert scores["disk"]["finest"] > scores["disk"]["structure"]
+    assert np.isnan([scores["central"]["finest"], scores["limb"]["finest"]]).all()
+    errors = standard_errors(synthetic, deviation, observed)
+    for region, low in (("disk", 0), ("limb", 0.9)):
+        mask = (grid.radius >= low) & (grid.radius < 1)
+        assert scores[region]["re"] == pytest.approx(relative_error(synthetic[mask], observed[mask]))
+        assert scores[region]["within_68"] == pytest.approx(coverage(errors[mask], 0.6827))
+        assert scores[region]["within_95"] == pytest.approx(coverage(errors[mask], 0.95))
+    # Nothing is known of blocks unless it is said.
+    for binning in (None, 2, 4):
+        blocks = score_pair(synthetic, observed, 193, fine_store, 0, deviation, binning=binning)
+        assert np.isnan([values[-2:] for values in blocks.values()]).all()
+        assert np.isfinite(blocks["disk"][0])
+    with pytest.raises(ValueError, match="the binning must be an integer of at least 1"):
+        score_pair(synthetic, observed, 193, fine_store, 0, binning=0)
+
+
+def test_blocks_are_cut_where_only_a_lower_limit_is_known(tmp_path, fine_store):
+    """Brighter pixels are not wrong there; darker ones make the block wrong by as much as they are at least."""
+    make_store(tmp_path / "store", frames=manifest(rotations=[2099.2]), bands=(193,), grid=fine_store.grid)
+    frames = Store.open(tmp_path / "store")
+    observed, ones = np.minimum(frames.images(0, [193])[0], 100.0), np.ones(frames.grid.shape)
+    frames.ceilings[0] = 100
+    bright = observed >= 100
+
+    def within(synthetic):
+        return score_pair(synthetic, observed, 193, frames, 0, ones, factor=1.0)["disk"][-1]
+
+    assert within(np.where(bright, 5000.0, observed)) == 1
+    # A quarter of 6 DN/s, for a block with one such pixel, is within 1.96.
+    blocks = bin_image(bright, 2)[Grid((152, 152), 73.5).radius < 1]
+    assert within(np.where(bright, 94.0, observed)) == pytest.approx(np.mean(blocks <= 0.25))
 
 
 def test_pairs_without_deviations_or_pixels(fine_store):
@@ -494,9 +549,128 @@ def test_frames_with_problems_are_not_scored(run, store, truth, tmp_path):
     assert set(score_images([truth], run[0])["frame"]) - set(score_images([truth], config)["frame"]) == {f"toy {row}"}
 
 
-def test_models_must_be_on_the_stores_grid(run, tiny_model):
-    with pytest.raises(ValueError, match=r"the model tiny works on .*, the store's frames are on"):
-        score_images([tiny_model], run[0])
+def test_models_must_be_on_the_stores_grid(run, tiny_model, truth):
+    others = [
+        dataclasses.replace(truth, grid=grid) for grid in (Grid((16, 16), 6.6), GRID.crop(slice(0, 16), slice(0, 16)))
+    ]
+    for model in (tiny_model, *others):
+        with pytest.raises(ValueError, match=r"the model \w+ works on .*, the store's frames are on"):
+            score_images([model], run[0])
+
+
+def test_models_on_a_coarser_grid_are_enlarged(run, truth, store):
+    """They are given means over blocks, and their images are as smooth as their pixels are large."""
+    fields = []
+
+    class Coarse(type(truth)):
+        def run(self, field, device):
+            fields.append(field)
+            return super().run(field, device)
+
+        def outputs(self, scaled):
+            images, _ = super().outputs(scaled)
+            return images, images
+
+    settings = {field.name: getattr(truth, field.name) for field in dataclasses.fields(truth)}
+    coarse = Coarse(**{**settings, "grid": Grid((16, 16), 6.5), "name": "coarse", "sha256": "1" * 64})
+    reliability, frames = Reliability(), Store.open(store)
+    table = score_images([truth, coarse], run[0], reliability=reliability)
+    assert set(table["method"]) == {"truth", "coarse, enlarged", *BASELINES}
+    assert table.meta["models"] == {"truth": truth.sha256, "coarse": "1" * 64}
+    for field, row in zip(fields, usable_split(run[0], frames)["test"], strict=True):
+        assert field.dtype == np.float32
+        np.testing.assert_allclose(field, bin_image(frames.field(row), 2), rtol=1e-6)
+    chosen = table[table["method"] == "coarse, enlarged"]
+    assert len(chosen) == 3 * 2 * 3
+    # Deviations are those of larger pixels.
+    assert np.isnan(chosen["within_68"]).all()
+    assert len(reliability.table()) == 0
+    disk = chosen[chosen["region"] == "disk"]
+    assert ((disk["cc"] > 0.7) & (disk["cc"] < 0.999)).all()
+
+
+def test_enlarging_interpolates_between_the_middles_of_blocks():
+    rows, columns = np.indices((8, 12), dtype=np.float32)
+    enlarged = card._enlarge(rows + 10 * columns, (32, 48))
+    rows, columns = ((pixels + 0.5) / 4 - 0.5 for pixels in np.indices((32, 48)))
+    np.testing.assert_allclose(enlarged, np.clip(rows, 0, 7) + 10 * np.clip(columns, 0, 11), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def two_sizes(tmp_path_factory):
+    """A store of which some frames have images of half the resolution, and a configuration."""
+    directory = tmp_path_factory.mktemp("sizes")
+    frames = manifest(rotations=[2094.2, 2094.7, 2099.2, 2099.6])
+    frames["binning"] = [1, 2, 1, 2]
+    grid = Grid((308, 308), 147.0)
+    store = make_store(directory / "store", frames=frames, bands=(193,), grid=grid)
+    for row in (1, 3):
+        image = np.kron(bin_image(store.images(row, [193])[0], 2), np.ones((2, 2)))
+        store.write(row, store.field(row), {193: image})
+    split = {"method": "rotations", "validation": [], "test": [2099], "gap": 0}
+    config = configure(directory, directory / "store", data={"passbands": [193]}, split=split)
+    return config, grid
+
+
+class Sure(FieldModel):
+    """Knows the toy images but for a tenth, and takes itself to be twice as good."""
+
+    def run(self, field, device):
+        return torch.tensor(make_images(field, (193,), self.grid)[193])[None]
+
+    def outputs(self, scaled):
+        images = u.Quantity(np.nan_to_num(scaled.numpy()), "DN / s")
+        return 1.1 * images, 0.05 * images
+
+
+@pytest.fixture(scope="module")
+def sure(two_sizes, truth):
+    """Two such models, of which the first knows that neighbours are off together."""
+    settings = {field.name: getattr(truth, field.name) for field in dataclasses.fields(truth)}
+    settings["architecture"] = {**truth.architecture, "deviations": True}
+    settings |= {"image_scalings": {193: truth.image_scalings[193]}, "grid": two_sizes[1]}
+    models = [Sure(**{**settings, "name": name}) for name in ("knowing", "silent")]
+    for model, factors in zip(models, ({193: 3.0}, {}), strict=True):
+        object.__setattr__(model, "block_factors", factors)
+    return models
+
+
+def test_scores_of_blocks_and_of_pixels(two_sizes, sure):
+    reliability, within = Reliability(), {}
+    for binning in (None, 1, 3):
+        table = score_images(sure, two_sizes[0], reliability=reliability, binning=binning)
+        assert table.meta["binning"] == (binning or 2)
+        table = table[table["region"] == "disk"]
+        # All frames are scored as they are, whatever the resolution of their images.
+        for model in sure:
+            assert list(table["frame"][table["method"] == model.name]) == ["toy 2", "toy 3"]
+        assert (np.isfinite(table["finest"]) == (binning == 1)).all()
+        chosen = table[(table["frame"] == "toy 2") & np.isin(table["method"], ["knowing", "silent"])]
+        for row in chosen:
+            within[row["method"], binning] = row["within_68"], row["within_95"]
+    # Off by two standard deviations of a pixel, and two thirds of that of a block.
+    nan = (pytest.approx(np.nan, nan_ok=True),) * 2
+    assert within == {
+        **{("knowing", None): (1, 1), ("knowing", 1): (0, 0), ("knowing", 3): nan},
+        **{("silent", None): nan, ("silent", 1): (0, 0), ("silent", 3): nan},
+    }
+    counted = reliability.table()
+    assert {tuple(key) for key in counted["model", "binning"]} == {("knowing", 1), ("knowing", 2), ("silent", 1)}
+
+
+def test_what_intervals_are_known_of(two_sizes, sure):
+    _, grid = two_sizes
+    knowing, silent = sure
+    assert [has_intervals(knowing, grid, binning) for binning in (None, 1, 2, 3)] == [True, True, True, False]
+    assert [has_intervals(silent, grid, binning) for binning in (None, 1, 2, 3)] == [False, True, False, False]
+    assert not has_intervals(knowing, Grid((616, 616), 294.0), 1)
+    plain = dataclasses.replace(silent, architecture={**silent.architecture, "deviations": False})
+    assert not has_intervals(plain, grid, 1)
+
+
+def test_blocks_are_whole_pixels(two_sizes):
+    with pytest.raises(ValueError, match="the binning must be an integer of at least 1, such as 4; got 0"):
+        score_images([], two_sizes[0], binning=0)
 
 
 def test_scoring_needs_frames(tmp_path, store):
@@ -505,7 +679,7 @@ def test_scoring_needs_frames(tmp_path, store):
         score_images([], config)
 
 
-def table(*rows):
+def table(*rows, finest=float("nan")):
     """Scores of images (method, CC, rotation) in one passband and two regions; "net" alone has deviations."""
     nan = float("nan")
     within = ((nan, nan), (0.7, 0.96))
@@ -513,7 +687,7 @@ def table(*rows):
         rows=[
             (
                 *(193, str(rotation), rotation, 2010, 5.0, 200.0, method, region),
-                *(cc, cc, re, cc / 2, cc, structure, *within[method == "net"]),
+                *(cc, cc, re, cc / 2, cc, structure, finest * structure, *within[method == "net"]),
             )
             for method, cc, rotation in rows
             for region, re, structure in (("disk", -0.1, cc / 4), ("central", 0.3, nan))
@@ -540,6 +714,7 @@ def test_summaries_are_means_with_intervals_and_skill():
     np.testing.assert_allclose(summary["cc_low"], [0.8, 0.5, 0.6, np.nan])
     np.testing.assert_allclose(summary["cc_high"], [0.9, 0.5, 0.8, np.nan])
     np.testing.assert_allclose(summary["structure"], summary["cc"] / 4)
+    assert np.isnan(summary["finest"]).all()
     np.testing.assert_allclose(summary["within_68"], [0.7, np.nan, np.nan, np.nan])
     np.testing.assert_allclose(summary["within_95"], [0.96, np.nan, np.nan, np.nan])
     # The best baseline that has all images is the power law, halfway beyond which the network is.
@@ -577,6 +752,18 @@ def test_summaries_become_tables(tmp_path):
     assert (same_age[1], *same_age[-3:]) == ("same age", "0.17", "", "")
     write_table(summarize(images, region="central"), tmp_path / "table.rst", "Some scores")
     assert [row[6] for row in cells(tmp_path / "table.rst")] == ["Structure", "", "", ""]
+    assert {len(row) for row in cells(tmp_path / "table.rst")} == {9}
+
+
+def test_tables_have_the_finest_scales_if_any_image_has(tmp_path):
+    images = table(("net", 0.8, 2100.1), ("climatology", 0.4, 2100.1), finest=2)
+    images["finest"][images["method"] == "climatology"] = np.nan
+    write_table(summarize(images), tmp_path / "table.rst", "Some scores")
+    assert [row[6:8] for row in cells(tmp_path / "table.rst")] == [
+        ["Structure", "Structure, 10-20 Mm"],
+        ["0.20", "0.40"],
+        ["0.10", ""],
+    ]
 
 
 # -- Commands ----------------------------------------------------------------------------------------------------------
@@ -609,6 +796,12 @@ def test_from_a_configuration_to_a_table_by_commands(tmp_path, store, capsys, mo
     chosen = (images["method"] == "shared") & (images["region"] == "disk") & (images["passband"] == 193)
     pooled = (reliability["region"] == "disk") & (reliability["passband"] == 193) & (reliability["share"] == 0.95)
     assert reliability["coverage"][pooled] == pytest.approx(images["within_95"][chosen].mean())
+    assert set(reliability["binning"]) == {1}
+    assert main([*score[:3], "--binning", "2", "--table", "b.rst", "--images", "b.ecsv"]) == 0
+    assert "whole disk, binning 2, with 95 % intervals" in Path("b.rst").read_text(encoding="utf-8")
+    binned = Table.read("b.ecsv")
+    assert binned.meta["binning"] == 2
+    assert np.isnan(binned["within_95"]).all()
     for grouping, groups in (("activity", 4), ("year", 1)):
         assert main([*score[:3], "--by", grouping, "--table", "g.rst"]) == 0
         assert len(cells(tmp_path / "g.rst")) == 1 + 2 * groups
@@ -623,6 +816,11 @@ def test_reliability_needs_deviations(tmp_path, store, truth, capsys):
     assert main(score) == 1
     assert "none of the models gives standard deviations; leave --reliability out" in capsys.readouterr().err
     assert not (tmp_path / "r.ecsv").exists()
+    network["deviations"] = True
+    save_model(dataclasses.replace(truth, architecture=network, state={}), tmp_path / "plain.safetensors")
+    assert main([*score, "--binning", "2"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.endswith("of the pixels as they are binned; leave --reliability out, or try --binning 1")
 
 
 def test_commands_say_what_is_wrong_in_a_line(tmp_path, capsys):
@@ -632,6 +830,7 @@ def test_commands_say_what_is_wrong_in_a_line(tmp_path, capsys):
         (["train", str(tmp_path / "other.toml")], "there is no configuration"),
         (["export", str(tmp_path / "run"), str(tmp_path / "toy.safetensors")], "has no config.json"),
         (["score", str(path), "shared-browse"], "no training store at"),
+        (["score", str(path), "shared-browse", "--binning", "0"], "the binning must be an integer of at least 1, such"),
         (["score", str(path), "shared-browse", "--by", "year", "--region", "limb"], "--by is of the whole disk; leave"),
     ):
         assert main(arguments) in (1, 2)

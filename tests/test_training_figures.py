@@ -20,9 +20,10 @@ def _closed():
 
 def scores(*rows, method=NETWORK):
     """Scores of images (inputs, target, CC of every image)."""
+    others = [0.0] * (len(SCORES) - 2)
     return Table(
         rows=[
-            (inputs, inputs.count("+") + 1, target, method, f"toy {frame}", 2100.0, cc, cc / 2, *[0.0] * 6)
+            (inputs, inputs.count("+") + 1, target, method, f"toy {frame}", 2100.0, cc, cc / 2, *others)
             for inputs, target, *found in rows
             for frame, cc in enumerate(found)
         ],

@@ -372,7 +372,7 @@ def scores(models, config):
 
 
 def test_every_model_is_scored_and_the_baselines_once(scores, models, store):
-    assert scores.meta == {"provenance": "made up", "models": {"shared": "a" * 64, "other": ""}}
+    assert scores.meta == {"provenance": "made up", "binning": 1, "models": {"shared": "a" * 64, "other": ""}}
     names = Store.open(store).frames["name"]
     baselines = set(BASELINES[:3])
     disk = scores[scores["region"] == "disk"]

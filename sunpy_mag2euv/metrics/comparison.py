@@ -16,6 +16,7 @@ from sunpy_mag2euv.metrics.scores import (
     bin_image,
     check_binning,
     correlation,
+    paper_binning,
     pixel_error_share,
     relative_error,
     root_mean_square_error,
@@ -33,10 +34,7 @@ from sunpy_mag2euv.sensitivity import (
     find_correction,
 )
 
-__all__ = ["PAPER_RADIUS", "compare"]
-
-#: Solar radius in pixels of the grid on which Park et al. 2019 compute their scores.
-PAPER_RADIUS = 98
+__all__ = ["compare"]
 
 _SCORES = ("cc", "re", "ppe10", "ppe50", "cc_log", "rmse", "ssim")
 
@@ -125,7 +123,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     correction = _correction(synthetic, aia_map, sensitivity)
     radius_in_pixels = solar_radius(synthetic)
     if binning is None:
-        binning = max(1, round(radius_in_pixels / PAPER_RADIUS))
+        binning = paper_binning(radius_in_pixels)
     images = intensity(synthetic), regrid(intensity(aia_map) / correction.divisor, aia_map, synthetic)
     x, y, synthetic_image, observed = (bin_image(plane, binning) for plane in (*solar_coordinates(synthetic), *images))
     # What is known in one image only is in no region, so that it does not matter in which of them it is missing.

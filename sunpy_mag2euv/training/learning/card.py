@@ -4,9 +4,11 @@ Score models beside the baselines, on frames that none of them has seen, and wri
 The scores are those of Park et al. 2019, how much fine structure there is, and how often the standard deviations hold
 the truth (see `sunpy_mag2euv.metrics`), on the disk, near the central meridian and at the limb. The baselines are
 fitted to the frames trained on. Beside them there is a reference, which is no baseline: it is made from observations of
-the very days that are scored.
+the very days that are scored. Models on a coarser grid are scored by their images enlarged, so that it shows what a
+finer grid adds.
 """
 
+import math
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import astropy.units as u
 from astropy.table import Table
 
 from sunpy_mag2euv.metrics import (
+    FINEST_SCALES,
     Climatology,
     LastRotation,
     LeastSquares,
@@ -35,7 +38,7 @@ from sunpy_mag2euv.metrics import (
     stonyhurst_longitude,
     structure_ratio,
 )
-from sunpy_mag2euv.metrics.comparison import PAPER_RADIUS
+from sunpy_mag2euv.metrics.scores import check_binning, paper_binning
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import protocol_defaults
@@ -45,6 +48,8 @@ __all__ = [
     "BASELINES",
     "REFERENCES",
     "SCORES",
+    "block_factor",
+    "has_intervals",
     "score_images",
     "score_pair",
     "summarize",
@@ -60,7 +65,7 @@ BASELINES = ("climatology", "power law", "least squares", "last rotation")
 REFERENCES = ("same age",)
 
 #: Scores of an image and region, in the order of `score_pair`.
-SCORES = ("cc", "cc_log", "re", "ppe10", "ppe50", "structure", "within_68", "within_95")
+SCORES = ("cc", "cc_log", "re", "ppe10", "ppe50", "structure", "finest", "within_68", "within_95")
 
 #: Regions that are scored: those that do not depend on what is observed in them.
 _REGIONS = ("disk", "central", "limb")
@@ -72,21 +77,30 @@ _COVERED = 0.9
 _SHARES = (0.6827, 0.95)
 
 #: Columns of a summary, with intervals and without.
-_MEANS, _PLAIN_MEANS = ("cc", "re", "ppe10"), ("structure", "within_68", "within_95")
+_MEANS, _PLAIN_MEANS = ("cc", "re", "ppe10"), ("structure", "finest", "within_68", "within_95")
+
+#: What tables call a model on a coarser grid, after its name.
+_ENLARGED = ", enlarged"
+
+#: How many pixels of the images of a passband are kept after they were read: 128 MiB of them.
+_KEPT = 2**25
 
 
-def score_images(models, config, *, reliability=None):
+def score_images(models, config, *, reliability=None, binning=None):
     """
     Score models and baselines on the frames to test.
 
     Parameters
     ----------
     models : sequence of Model
-        All on the store's grid.
+        Each on the store's grid, or on one whose pixels are blocks of the store's.
     config : dict
         Whose store and split are used; see `~sunpy_mag2euv.training.learning.config.load_config`.
     reliability : `~sunpy_mag2euv.training.learning.reliability.Reliability`, optional
-        Counts the errors of those models that give standard deviations.
+        Counts the errors of those models of which `has_intervals` is true.
+    binning : int, optional
+        Blocks of so many pixels a side are averaged before images are scored. Unless given, it is what brings the Sun's
+        radius near the 98 pixels of the paper's evaluation.
 
     Returns
     -------
@@ -99,17 +113,22 @@ def score_images(models, config, *, reliability=None):
     ------
     ValueError
         If frames have problems (`~sunpy_mag2euv.training.learning.problems.ProblemsError`), there is none to test or to
-        fit the baselines to, or a model has another grid than the store.
+        fit the baselines to, a model's grid does not cover the store's, or ``binning`` is not a positive integer.
 
     Notes
     -----
-    Where the observation is known only to be at least so bright, both images are cut at that brightness. Images are
-    binned so that the Sun's radius is near the 98 pixels of the paper's evaluation.
+    Where the observation is known only to be at least so bright, both images are cut at that brightness.
+
+    A model on a coarser grid is given the mean field of each block, and its image is enlarged by linear interpolation.
+    It is called by its name and ", enlarged", and has no standard deviations, which would be those of larger pixels.
     """
+    if binning is not None:
+        check_binning(binning)
     store = Store.open(config["data"]["store"])
     for model in models:
-        if model.grid != store.grid:
+        if _blocks(model, store.grid) is None:
             raise ValueError(f"the model {model.name} works on {model.grid}, the store's frames are on {store.grid}")
+    binning = paper_binning(store.grid.solar_radius) if binning is None else binning
     split = usable_split(config, store)
     bands = [band for band in config["data"]["passbands"] if store.has[split["test"], store.columns([band])[0]].any()]
     if not bands:
@@ -118,11 +137,11 @@ def score_images(models, config, *, reliability=None):
     # The paper's networks draw dropout when they generate, too.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        rows = _score_frames(models, store, split["test"], bands, baselines, reliability)
-    return table_of_images(rows, store, models)
+        rows = _score_frames(models, store, split["test"], bands, baselines, reliability, binning)
+    return table_of_images(rows, store, models, binning)
 
 
-def table_of_images(rows, store, models):
+def table_of_images(rows, store, models, binning):
     r"""
     The table of scored images.
 
@@ -132,13 +151,16 @@ def table_of_images(rows, store, models):
         For each image, method and region: passband, row of the store's manifest, method, region, and the `SCORES`.
     store : Store
     models : sequence of Model
+    binning : int
+        Pixels a side of the blocks that were averaged.
 
     Returns
     -------
     `~astropy.table.Table`
         ``passband``, ``frame`` (name), ``rotation``, ``year``, ``field`` (mean \|B\| on the disk in gauss),
         ``observed`` (mean of the observed image on the disk in DN/s, lower limits taken as what they are), ``method``,
-        ``region``, and the `SCORES`. ``meta`` has the store's ``provenance``, and the sha256 of the ``models`` by name.
+        ``region``, and the `SCORES`. ``meta`` has the store's ``provenance``, the ``binning``, and the sha256 of the
+        ``models`` by name.
     """
     disk = store.grid.radius < 1
 
@@ -157,11 +179,59 @@ def table_of_images(rows, store, models):
     return Table(
         rows=[(band, *facts(band, frame), *scores) for band, frame, *scores in rows],
         names=("passband", "frame", "rotation", "year", "field", "observed", "method", "region", *SCORES),
-        meta={"provenance": store.provenance, "models": {model.name: model.sha256 for model in models}},
+        meta={
+            "provenance": store.provenance,
+            "binning": int(binning),
+            "models": {model.name: model.sha256 for model in models},
+        },
     )
 
 
-def _score_frames(models, store, frames, bands, baselines, reliability):
+def has_intervals(model, grid, binning=None):
+    """
+    Whether anything can be said of the standard deviations of a model's images.
+
+    Parameters
+    ----------
+    model : Model
+    grid : Grid
+        On which its images are scored.
+    binning : int, optional
+        As `score_images` takes it.
+
+    Returns
+    -------
+    bool
+    """
+    binning = paper_binning(grid.solar_radius) if binning is None else binning
+    known = binning == 1 or any(block_factor(model, band, binning) is not None for band in model.image_scalings)
+    return model.gives_deviations and model.grid == grid and known
+
+
+def block_factor(model, band, binning):
+    """
+    What makes the standard deviation of a block's mean of those of its pixels.
+
+    Parameters
+    ----------
+    model : Model
+    band : int
+        Passband in angstrom.
+    binning : int
+        Pixels a side of the block.
+
+    Returns
+    -------
+    float or None
+        What the mean of the deviations in the block is multiplied by. None where the model does not know it, and for
+        all blocks but those that bring the Sun's radius near the paper's 98 pixels.
+    """
+    if binning != paper_binning(model.grid.solar_radius):
+        return None
+    return getattr(model, "block_factors", {}).get(band)
+
+
+def _score_frames(models, store, frames, bands, baselines, reliability, binning):
     """What `table_of_images` needs."""
     rows = []
     for frame in tqdm(frames, desc="scoring", unit="frame"):
@@ -169,28 +239,51 @@ def _score_frames(models, store, frames, bands, baselines, reliability):
         if not has:
             continue
         field = store.field(frame)
-        generated = _generate(models, field)
+        generated = _generate(models, field, store.grid, binning)
         for band in has:
             predicted = generated.get(band, {})
             predicted |= {method: (image, None) for method, image in baselines[band].predict(frame, field).items()}
             observed = store.images(frame, [band])[0]
             for method, (image, deviation) in predicted.items():
-                scores = score_pair(image, observed, band, store, frame, deviation)
+                errors = _standard_errors(image, observed, band, store, frame, deviation, binning)
+                scores = _scores(image, observed, band, store, frame, errors, binning)
                 rows += [(band, frame, method, region, *scores[region]) for region in scores]
-                if reliability is not None and deviation is not None:
-                    reliability.add(method, band, _standard_errors(image, observed, band, store, frame, deviation))
+                if reliability is not None and errors:
+                    reliability.add(method, band, errors, binning)
     return rows
 
 
-def _generate(models, field):
-    """For each passband and each model that has it, image and standard deviation in DN/s; None if it gives none."""
+def _blocks(model, grid):
+    """How many of the grid's pixels, a side, are one of the model's; None if they do not cover the same field."""
+    if model.grid == grid:
+        return 1
+    block = max(1, grid.shape[0] // model.grid.shape[0])
+    whole = not any(size % block for size in grid.shape)
+    return block if whole and grid.binned(block) == model.grid else None
+
+
+def _generate(models, field, grid, binning):
+    """By passband and name of each model that has it, image in DN/s and standard deviation of the image binned."""
     generated = {}
     for model in models:
-        images, deviations = model.outputs(model.run(field, torch.device("cpu")))
+        block = _blocks(model, grid)
+        given = field if block == 1 else bin_image(field, block).astype(field.dtype)
+        images, deviations = model.outputs(model.run(given, torch.device("cpu")))
         for number, band in enumerate(model.image_scalings):
-            deviation = None if deviations is None else deviations[number].value
-            generated.setdefault(band, {})[model.name] = images[number].value, deviation
+            if block > 1:
+                answer = {model.name + _ENLARGED: (_enlarge(images[number].value, grid.shape), None)}
+            else:
+                deviation = None if deviations is None else deviations[number].value
+                deviation = _bin_deviation(deviation, binning, block_factor(model, band, binning))
+                answer = {model.name: (images[number].value, deviation)}
+            generated.setdefault(band, {}).update(answer)
     return generated
+
+
+def _enlarge(image, shape):
+    """Linear interpolation between pixels, each of which is the middle of a block."""
+    image = torch.from_numpy(image)[None, None]
+    return torch.nn.functional.interpolate(image, size=tuple(shape), mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
 class _Baselines:
@@ -205,19 +298,23 @@ class _Baselines:
         fitted = [row for row in split["train"] if store.has[row, column]]
         if not fitted:
             raise ValueError(f"no frame to fit the baselines to has passband {band}; leave it out of data.passbands")
-        weight = np.mean([store.weight(row) for row in fitted], axis=0)
+        # Weights are those of an archive.
+        _, first, counts = np.unique(store.frames["source"][fitted], return_index=True, return_counts=True)
+        weight = np.average([store.weight(fitted[number]) for number in first], axis=0, weights=counts)
         self.fitted = {}
         for name, kind in zip(BASELINES, (Climatology, PowerLaw, LeastSquares), strict=False):
             images = (self.scaling.forward(store.images(row, [band])[0]) for row in fitted)
             self.fitted[name] = kind(store.grid).fit((store.field(row) for row in fitted), images, weight)
         rows = np.array([row for part in split.values() for row in part if store.has[row, column]])
-        self.last = LastRotation(store.grid, store.frames["time"][rows], _Images(store, rows, band))
+        kept = max(1, _KEPT // math.prod(store.grid.shape))
+        read = lru_cache(kept)(lambda row: store.images(row, [band])[0])
+        self.last = LastRotation(store.grid, store.frames["time"][rows], _Images(read, rows))
         # Levels differ between archives, and one image is to be put together from many.
         self.same_age = {}
         sources = store.frames["source"][rows]
         for source in np.unique(sources):
             chosen = rows[sources == source]
-            self.same_age[source] = SameAge(store.grid, store.frames["time"][chosen], _Images(store, chosen, band))
+            self.same_age[source] = SameAge(store.grid, store.frames["time"][chosen], _Images(read, chosen))
 
     def predict(self, frame, field):
         images = {name: self.scaling.inverse(baseline.predict(field)) for name, baseline in self.fitted.items()}
@@ -232,23 +329,20 @@ class _Baselines:
 
 
 class _Images:
-    """Images of a store as a sequence that reads what is asked for, and keeps what may be asked for again."""
+    """Images of some rows of a store as a sequence, of which only those asked for are read."""
 
-    #: How many images are kept. Frames are scored in the order of time, each from those of three weeks around it.
-    kept = 128
-
-    def __init__(self, store, rows, band):
+    def __init__(self, read, rows):
         self.rows = rows
-        self._read = lru_cache(self.kept)(lambda number: store.images(rows[number], [band])[0])
+        self._read = read
 
     def __len__(self):
         return len(self.rows)
 
     def __getitem__(self, number):
-        return self._read(number)
+        return self._read(int(self.rows[number]))
 
 
-def score_pair(synthetic, observed, band, store, frame, deviation=None):
+def score_pair(synthetic, observed, band, store, frame, deviation=None, *, binning=None, factor=None):
     """
     Score one image, by region.
 
@@ -265,30 +359,41 @@ def score_pair(synthetic, observed, band, store, frame, deviation=None):
         lower limit.
     deviation : `~numpy.ndarray`, optional
         Standard deviation of the synthetic image in DN/s.
+    binning : int, optional
+        Blocks of so many pixels a side are averaged first. Unless given, it is what brings the Sun's radius near the 98
+        pixels of the paper's evaluation.
+    factor : float, optional
+        What makes the standard deviation of a block's mean of the mean of its pixels' deviations, see `block_factor`.
 
     Returns
     -------
     dict of tuple
         For "disk", "central" and "limb", as far as they have pixels that are known in both, the `SCORES`: ``cc``,
-        ``cc_log`` (of logarithms), ``re``, ``ppe10``, ``ppe50``; ``structure``, for the disk, the
-        `~sunpy_mag2euv.metrics.structure_ratio`; ``within_68`` and ``within_95``, how much of the region is within the
-        intervals that should hold 68.27 and 95 per cent. What does not apply is NaN.
+        ``cc_log`` (of logarithms), ``re``, ``ppe10``, ``ppe50``; ``structure`` and ``finest``, for the disk, the
+        `~sunpy_mag2euv.metrics.structure_ratio` at 20 to 60 and at 10 to 20 Mm; ``within_68`` and ``within_95``, how
+        much of the region is within the intervals that should hold 68.27 and 95 per cent. What does not apply is NaN.
 
     Notes
     -----
-    Both images are cut at the brightness from which on observations are lower limits, and binned so that the Sun's
-    radius is near the 98 pixels of the paper's evaluation. ``within_68`` and ``within_95`` alone are of the pixels as
-    they are: how far the mean of some pixels may be off does not follow from how far each of them may be.
+    Both images are cut at the brightness from which on observations are lower limits. How far the mean of some pixels
+    may be off does not follow from how far each of them may be: without ``factor``, nothing is said of intervals unless
+    ``binning`` is 1.
     """
-    grid = store.grid
+    binning = paper_binning(store.grid.solar_radius) if binning is None else binning
+    deviation = _bin_deviation(deviation, binning, factor)
+    errors = _standard_errors(synthetic, observed, band, store, frame, deviation, binning)
+    return _scores(synthetic, observed, band, store, frame, errors, binning)
+
+
+def _scores(synthetic, observed, band, store, frame, errors, binning):
+    """What `score_pair` returns, of images as they are and errors of the binned ones."""
     (column,) = store.columns([band])
-    binning = max(1, round(grid.solar_radius / PAPER_RADIUS))
-    errors = {} if deviation is None else _standard_errors(synthetic, observed, band, store, frame, deviation)
     ceiling = store.ceilings[frame, column]
     synthetic, observed = (bin_image(np.minimum(image, ceiling), binning) for image in (synthetic, observed))
     known = np.isfinite(synthetic) & np.isfinite(observed)
     masks, radius = _regions(np.where(known, observed, np.nan), band, store, frame, binning)
-    structure = structure_ratio(synthetic, observed, radius, grid.solar_radius / binning)
+    whole = synthetic, observed, radius, store.grid.solar_radius / binning
+    structure = {"disk": (structure_ratio(*whole), structure_ratio(*whole, FINEST_SCALES))}
     scores = {}
     for region in _REGIONS:
         if masks[region].any():
@@ -299,17 +404,29 @@ def score_pair(synthetic, observed, band, store, frame, deviation=None):
                 relative_error(*pair),
                 pixel_error_share(*pair, 0.1),
                 pixel_error_share(*pair, 0.5),
-                structure if region == "disk" else np.nan,
+                *structure.get(region, (np.nan, np.nan)),
                 *coverage(errors.get(region, np.nan), _SHARES),
             )
     return scores
 
 
-def _standard_errors(synthetic, observed, band, store, frame, deviation):
-    """Errors in units of the standard deviation, by region; of the pixels as they are."""
+def _bin_deviation(deviation, binning, factor):
+    """Standard deviation of pixels → that of means over blocks; None if it is not known."""
+    if deviation is None or binning == 1:
+        return deviation
+    return None if factor is None else factor * bin_image(deviation, binning)
+
+
+def _standard_errors(synthetic, observed, band, store, frame, deviation, binning):
+    """Errors of binned images in units of their standard deviation, by region; of none if there is no deviation."""
+    if deviation is None:
+        return {}
     (column,) = store.columns([band])
-    errors = standard_errors(synthetic, deviation, observed, store.ceilings[frame, column])
-    masks, _ = _regions(np.where(np.isnan(errors), np.nan, observed), band, store, frame, 1)
+    # A block is as far off as its pixels are on average, those with a lower limit by as much as they are at least.
+    off = bin_image(standard_errors(synthetic, 1, observed, store.ceilings[frame, column]), binning)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = off / deviation
+    masks, _ = _regions(np.where(np.isnan(errors), np.nan, bin_image(observed, binning)), band, store, frame, binning)
     return {region: errors[masks[region]] for region in _REGIONS}
 
 
@@ -341,8 +458,9 @@ def summarize(images, *, region="disk", block=0.25):
     -------
     `~astropy.table.Table`
         A row for each passband and method, models first: ``images``, ``blocks``; ``cc``, ``re`` and ``ppe10``, each
-        with ``_low`` and ``_high`` (95 per cent; NaN for fewer than two blocks); ``structure`` (of the disk only),
-        ``within_68`` and ``within_95``; ``skill``, of the CC against the best of the `BASELINES` that has all images.
+        with ``_low`` and ``_high`` (95 per cent; NaN for fewer than two blocks); ``structure`` and ``finest`` (of the
+        disk only), ``within_68`` and ``within_95``; ``skill``, of the CC against the best of the `BASELINES` that has
+        all images.
     """
     rows = []
     for band in np.unique(images["passband"]):
@@ -369,12 +487,25 @@ def write_table(summary, path, title):
     Parameters
     ----------
     summary : `~astropy.table.Table`
-        As `summarize` returns it.
+        As `summarize` returns it. Where nothing is known of the finest scales, there is no column for them.
     path : path-like
     title : str
     """
-    head = ("Passband (Å)", "Method", "Images", "CC", "RE", "PPE10", "Structure", "Within 68 %, 95 %", "Skill (CC)")
-    write_list_table(head, map(_cells, summary), path, title)
+    scales = {"structure": "Structure"}
+    if np.isfinite(summary["finest"]).any():
+        scales["finest"] = "Structure, 10-20 Mm"
+    head = (
+        "Passband (Å)",
+        "Method",
+        "Images",
+        "CC",
+        "RE",
+        "PPE10",
+        *scales.values(),
+        "Within 68 %, 95 %",
+        "Skill (CC)",
+    )
+    write_list_table(head, (_cells(row, scales) for row in summary), path, title)
 
 
 def write_list_table(head, rows, path, title):
@@ -394,13 +525,13 @@ def write_list_table(head, rows, path, title):
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _cells(row):
+def _cells(row, scales):
     cells = [row["passband"], row["method"], row["images"]]
     for name, form in (("cc", ".3f"), ("re", "+.3f"), ("ppe10", ".3f")):
         mean, low, high = (f"{row[name + end]:{form}}".replace("-", "−") for end in ("", "_low", "_high"))
         # A block of two lines, since the interval would be broken at its spaces.
         cells.append(f"| {mean}\n       | {low}…{high}" if np.isfinite(row[f"{name}_low"]) else mean)
-    cells.append(f"{row['structure']:.2f}" if np.isfinite(row["structure"]) else "")
+    cells += [f"{row[name]:.2f}" if np.isfinite(row[name]) else "" for name in scales]
     within = [f"{100 * row[name]:.1f}" for name in ("within_68", "within_95") if np.isfinite(row[name])]
     cells.append(", ".join(f"{share} %" for share in within))
     return (*cells, "" if row["method"] in (*BASELINES, *REFERENCES) else f"{row['skill']:+.2f}".replace("-", "−"))

@@ -40,6 +40,9 @@ def add_score(commands):
     score.add_argument("--table", type=Path, metavar="FILE.rst", help="write the table as reStructuredText")
     score.add_argument("--images", type=Path, metavar="FILE.ecsv", help="write the scores of every image")
     score.add_argument(
+        "--binning", type=int, metavar="N", help="average N by N pixels first (default: to a solar radius near 98)"
+    )
+    score.add_argument(
         "--reliability", type=Path, metavar="FILE.ecsv", help="write how much the standard deviations' intervals hold"
     )
     score.add_argument(
@@ -85,6 +88,7 @@ def _export(arguments):
 
 
 def _score(arguments):
+    from sunpy_mag2euv.metrics.scores import check_binning
     from sunpy_mag2euv.models import load_model
     from sunpy_mag2euv.training.learning.card import score_images, summarize, write_table
     from sunpy_mag2euv.training.learning.groups import summarize_groups, write_groups
@@ -95,17 +99,22 @@ def _score(arguments):
         raise UsageError("--reliability is of the frames held out; leave out either it or --left-out")
     if arguments.by and arguments.region != "disk":
         raise UsageError("--by is of the whole disk; leave --region out")
+    if arguments.binning is not None:
+        try:
+            check_binning(arguments.binning)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
     config = read_config(arguments.config)
     reliability = Reliability()
     try:
         models = [load_model(name) for name in arguments.models]
-        # Said before hours of scoring rather than after.
-        if arguments.reliability and not any(model.architecture.get("deviations") for model in models):
-            raise ValueError("none of the models gives standard deviations; leave --reliability out")
+        if arguments.reliability:
+            _check_reliability(models, config, arguments.binning)
         if arguments.left_out:
-            images = score_left_out(models, config)
+            images = score_left_out(models, config, binning=arguments.binning)
         else:
-            images = score_images(models, config, reliability=reliability if arguments.reliability else None)
+            counted = reliability if arguments.reliability else None
+            images = score_images(models, config, reliability=counted, binning=arguments.binning)
     except (OSError, ValueError) as error:
         return failed(error)
     summary = summarize_groups(images, arguments.by) if arguments.by else summarize(images, region=arguments.region)
@@ -116,6 +125,8 @@ def _score(arguments):
     if arguments.table:
         scored = "Scores of images left out" if arguments.left_out else "Held-out scores"
         title = f"{scored}, {_REGIONS[arguments.region]}"
+        if arguments.binning is not None:
+            title += f", binning {arguments.binning}"
         if arguments.by:
             write_groups(summary, arguments.table, f"{title}, by {arguments.by}")
         else:
@@ -127,6 +138,21 @@ def _score(arguments):
         table.meta = {"description": "share of the pixels within intervals that should hold it", **images.meta}
         table.write(arguments.reliability, format="ascii.ecsv", overwrite=True)
     return 0
+
+
+def _check_reliability(models, config, binning):
+    """Say now rather than after hours of scoring if there will be nothing to count."""
+    from sunpy_mag2euv.training.data.store import Store
+    from sunpy_mag2euv.training.learning.card import has_intervals
+
+    if not any(model.gives_deviations for model in models):
+        raise ValueError("none of the models gives standard deviations; leave --reliability out")
+    grid = Store.open(config["data"]["store"]).grid
+    if not any(has_intervals(model, grid, binning) for model in models):
+        raise ValueError(
+            "none of the models gives standard deviations of the pixels as they are binned; leave --reliability out, "
+            "or try --binning 1"
+        )
 
 
 def read_config(path):

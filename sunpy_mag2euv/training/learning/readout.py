@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from sunpy_mag2euv.metrics import Climatology, LeastSquares, PowerLaw, standard_errors
+from sunpy_mag2euv.metrics.scores import check_binning, paper_binning
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.calibration import deviation_factor
-from sunpy_mag2euv.training.learning.card import BASELINES, score_pair, table_of_images
+from sunpy_mag2euv.training.learning.card import BASELINES, block_factor, score_pair, table_of_images
 
 __all__ = ["Sample", "extend", "fit", "leave_one_out", "read_sample", "score_left_out"]
 
@@ -235,7 +236,7 @@ def _errors_left_out(store, band, sample, scaling):
     return np.concatenate(errors)
 
 
-def score_left_out(models, config):
+def score_left_out(models, config, *, binning=None):
     """
     Score models' scarce passbands on images that they were not read from.
 
@@ -245,6 +246,8 @@ def score_left_out(models, config):
         With a `~sunpy_mag2euv.network.SharedUNet` that gives deviations, trained on other frames.
     config : dict
         Whose store and ``data.scarce`` are used; see `~sunpy_mag2euv.training.learning.config.load_config`.
+    binning : int, optional
+        As `~sunpy_mag2euv.training.learning.card.score_images` takes it.
 
     Returns
     -------
@@ -255,18 +258,22 @@ def score_left_out(models, config):
     Raises
     ------
     ValueError
-        If there are no scarce passbands, or a model lacks one, gives no deviations or has another grid than the store.
+        If there are no scarce passbands, a model lacks one, gives no deviations or has another grid than the store, or
+        ``binning`` is not a positive integer.
     """
+    if binning is not None:
+        check_binning(binning)
     store, bands = Store.open(config["data"]["store"]), config["data"]["scarce"]
     if not bands:
         raise ValueError("the configuration has no scarce passbands; give data.scarce")
     for model in models:
         if model.grid != store.grid:
             raise ValueError(f"the model {model.name} works on {model.grid}, the store's frames are on {store.grid}")
-        if not model.architecture.get("deviations"):
+        if not model.gives_deviations:
             raise ValueError(f"the model {model.name} gives no deviations, so that nothing can be read from it")
         if missing := [band for band in bands if band not in model.image_scalings]:
             raise ValueError(f"the model {model.name} has no passband {missing[0]}; take it out of data.scarce")
+    binning = paper_binning(store.grid.solar_radius) if binning is None else binning
     rows = []
     for band in bands:
         for model in models:
@@ -276,8 +283,9 @@ def score_left_out(models, config):
                 predicted = {model.name: (image, deviation * model.deviation_factors.get(band, 1))}
                 if model is models[0]:
                     predicted |= _baselines(store, band, scaling, sample.rows[number], others.rows)
-                rows += _score_rows(store, band, sample.rows[number], predicted)
-    return table_of_images(rows, store, models)
+                factor = block_factor(model, band, binning)
+                rows += _score_rows(store, band, sample.rows[number], predicted, binning=binning, factor=factor)
+    return table_of_images(rows, store, models, binning)
 
 
 def _baselines(store, band, scaling, row, others):
@@ -290,11 +298,11 @@ def _baselines(store, band, scaling, row, others):
     return images
 
 
-def _score_rows(store, band, row, predicted):
-    """Rows for one image."""
+def _score_rows(store, band, row, predicted, **settings):
+    """Rows for one image; ``settings`` are those of `score_pair`."""
     observed = store.images(row, [band])[0]
     return [
         (band, row, method, region, *scores)
         for method, (image, deviation) in predicted.items()
-        for region, scores in score_pair(image, observed, band, store, row, deviation).items()
+        for region, scores in score_pair(image, observed, band, store, row, deviation, **settings).items()
     ]
