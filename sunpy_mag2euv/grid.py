@@ -71,6 +71,30 @@ class Grid:
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         return replace(self, shape=shape, center=(x - columns.start, y - rows.start))
 
+    def binned(self, block):
+        """
+        The grid of which every pixel is a block of pixels of this one.
+
+        Parameters
+        ----------
+        block : int
+            Pixels in each direction.
+
+        Returns
+        -------
+        Grid
+
+        Raises
+        ------
+        ValueError
+            If the grid is no whole number of blocks.
+        """
+        if any(size % block for size in self.shape):
+            raise ValueError(f"{self.shape[0]} × {self.shape[1]} pixels are no whole number of {block} × {block} blocks")
+        rows, columns = (size // block for size in self.shape)
+        center = tuple((pixel + 0.5) / block - 0.5 for pixel in self.center)
+        return replace(self, shape=(rows, columns), solar_radius=self.solar_radius / block, center=center)
+
     @property
     def radius(self):
         """Distance of every pixel from the disk's centre, in solar radii; shape ``shape``."""

@@ -2,8 +2,8 @@
 The networks: magnetogram tensor in, image tensor out.
 
 `Generator` is the U-Net of Park et al. 2019 (ApJL 884 L23, doi:10.3847/2041-8213/ab46bb), one network per passband.
-`SharedUNet` is this package's default, one network for all passbands; `AnyToAny` is that for AIA images instead of a
-magnetogram, of which any may be missing.
+`SharedUNet` is one network for all passbands, and `TwoScaleUNet`, this package's default, two of them: one for what is
+large, and one for detail. `AnyToAny` is for AIA images instead of a magnetogram, of which any may be missing.
 """
 
 from itertools import pairwise
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["AnyToAny", "Generator", "SharedUNet", "build_network", "initialize"]
+__all__ = ["AnyToAny", "Generator", "SharedUNet", "TwoScaleUNet", "build_network", "initialize"]
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -154,15 +154,16 @@ class _ChannelNorm(nn.Module):
 
 
 class _Block(nn.Module):
-    """Residual pair of 3×3 convolutions."""
+    """Residual pair of 3×3 convolutions; dropout takes away whole channels of what it adds."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, dropout):
         super().__init__()
         self.body = nn.Sequential(
             _ChannelNorm(channels),
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.GELU(),
             nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Dropout2d(dropout),
         )
 
     def forward(self, x):
@@ -186,24 +187,27 @@ class SharedUNet(nn.Module):
         Channels at each level, from half resolution down by factors of two.
     head : int
         Channels at full resolution.
+    dropout : float
+        Probability, in training, that what a block adds to a channel is left out.
     deviations : bool
         Whether it also says how far off it may be: a second set of planes, the natural logarithm of the standard
         deviation of each passband's scaled image, between −5.5 and −0.5.
     """
 
-    #: Logarithm that is added to those of the deviations: near it trained networks end up. They are bounded as well, so
-    #: that no pixel can be all that matters in a likelihood.
+    #: Logarithm that is added to those of the deviations: near it trained networks end up.
     usual_deviation = -1.5
 
-    def __init__(self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16, deviations=False):
+    def __init__(
+        self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16, dropout=0.0, deviations=False
+    ):
         super().__init__()
         self.step = 2 ** len(widths)
         self.deviations = deviations
         self.enter = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
-        self.encoder = nn.ModuleList(_Block(width) for width in widths)
+        self.encoder = nn.ModuleList(_Block(width, dropout) for width in widths)
         self.down = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
-        self.decoder = nn.ModuleList(_Block(width) for width in widths[:-1])
+        self.decoder = nn.ModuleList(_Block(width, dropout) for width in widths[:-1])
         self.leave = nn.Sequential(_ChannelNorm(widths[0]), nn.Conv2d(widths[0], head, 1))
         self.head = nn.Sequential(nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU())
         self.read = nn.Conv2d(head + in_channels, out_channels * (1 + deviations), 3, padding=1)
@@ -218,7 +222,7 @@ class SharedUNet(nn.Module):
         if not self.deviations:
             return x
         images, deviations = x.chunk(2, dim=1)
-        return torch.cat([images, (deviations + self.usual_deviation).clamp(-5.5, -0.5)], dim=1)
+        return torch.cat([images, _bounded(deviations + self.usual_deviation)], dim=1)
 
     def features(self, x):
         """What the images are read from, by one last convolution: tensor (batch, head + in_channels, H, W)."""
@@ -236,6 +240,75 @@ class SharedUNet(nn.Module):
             x = block(_doubled(up(x)) + skips.pop())
         x = self.head(torch.cat([_doubled(self.leave(x)), seen], dim=1))
         return torch.cat([x, seen], dim=1)
+
+
+class TwoScaleUNet(nn.Module):
+    """
+    A network of two scales: coarse images of the field averaged over blocks of pixels, and the detail that they lack.
+
+    Both are a `SharedUNet`. The coarse one sees far, and knows of many days what is large; the other sees the field as
+    it is, some sixty pixels around, together with the coarse images, and says what is to be added to them. So detail
+    can be learnt from few days, and the coarse images stay what they are where it has nothing to say.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Input planes and passbands. The first planes are the coarse network's, the same in all pixels of a block; the
+        others are even in the field, so that detail does not depend on polarity.
+    coarse : dict
+        Parameters of the coarse network; it gives deviations.
+    block : int
+        Pixels in each direction of which the coarse network sees one.
+    odd : sequence of int
+        Which of the coarse network's planes change their sign with the field: its answers to both polarities are
+        averaged, in training as well.
+    widths, head, dropout
+        Of the network that adds detail, see `SharedUNet`.
+    """
+
+    #: Polarities are averaged already.
+    unpolarized = True
+
+    def __init__(
+        self, in_channels, out_channels=9, *, coarse, block=4, odd=(), widths=(48, 80, 112), head=16, dropout=0.0
+    ):
+        super().__init__()
+        self.block = block
+        self.coarse_channels = coarse["in_channels"]
+        signs = torch.ones(self.coarse_channels, 1, 1)
+        signs[list(odd)] = -1
+        self.register_buffer("signs", signs, persistent=False)
+        self.coarse = SharedUNet(out_channels=out_channels, **coarse)
+        fine_channels = in_channels - self.coarse_channels + out_channels
+        self.detail = SharedUNet(fine_channels, 2 * out_channels, widths=widths, head=head, dropout=dropout)
+        # To begin with, there is nothing to add.
+        nn.init.zeros_(self.detail.read.weight)
+        nn.init.zeros_(self.detail.read.bias)
+
+    def forward(self, x):
+        """As that of `SharedUNet` with deviations."""
+        return self.together(*self.scales(x))
+
+    @staticmethod
+    def together(coarse, detail):
+        """Both parts of the answer as one."""
+        images, deviations = (coarse + detail).chunk(2, dim=1)
+        return torch.cat([images, _bounded(deviations)], dim=1)
+
+    def scales(self, x):
+        """
+        Both parts of the answer: what the coarse network says, on the fine grid, and what is added to it.
+
+        Returns
+        -------
+        coarse, detail : `torch.Tensor`
+            Shape (batch, 2 · out_channels, H, W): images, then logarithms of their deviations.
+        """
+        planes = functional.avg_pool2d(x[:, : self.coarse_channels], self.block)
+        coarse = (self.coarse(planes) + self.coarse(planes * self.signs)) / 2
+        coarse = functional.interpolate(coarse, scale_factor=self.block, mode="bilinear", align_corners=False)
+        images, _ = coarse.chunk(2, dim=1)
+        return coarse, self.detail(torch.cat([x[:, self.coarse_channels :], images], dim=1))
 
 
 class AnyToAny(SharedUNet):
@@ -281,11 +354,21 @@ def _mixed(planes, weights):
     return functional.conv2d(planes, weights[..., None, None])
 
 
+def _bounded(logarithms):
+    """Logarithms of deviations, kept where no pixel can be all that matters in a likelihood."""
+    return logarithms.clamp(-5.5, -0.5)
+
+
 def _doubled(x):
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-_NETWORKS = {"generator": Generator, "shared-unet": SharedUNet, "any-to-any": AnyToAny}
+_NETWORKS = {
+    "generator": Generator,
+    "shared-unet": SharedUNet,
+    "two-scale": TwoScaleUNet,
+    "any-to-any": AnyToAny,
+}
 
 
 def build_network(kind, **parameters):
@@ -294,7 +377,7 @@ def build_network(kind, **parameters):
 
     Parameters
     ----------
-    kind : {"generator", "shared-unet", "any-to-any"}
+    kind : {"generator", "shared-unet", "two-scale", "any-to-any"}
     **parameters
         Those of the class.
 

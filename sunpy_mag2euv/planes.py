@@ -6,6 +6,7 @@ disk a pixel is.
 """
 
 import functools
+import re
 
 import numpy as np
 
@@ -28,8 +29,12 @@ _FIELD = {
 #: unbalanced flux, as where field lines are open; that of the strength says how active the Sun is there.
 _SMOOTHED_FIELD = {
     "signed": lambda field, average: np.arcsinh(average(field) / 2) / 3,
+    "net": lambda field, average: np.arcsinh(np.abs(average(field)) / 2) / 3,
     "absolute": lambda field, average: np.log1p(average(np.abs(field))) / 3,
 }
+
+#: What a plane's name begins with if it is of a coarser grid, each pixel of which is a block: "4x4 absolute 57 Mm".
+_BLOCK = re.compile(r"(\d+)x\1 ")
 
 #: Of every image that a network may be given: the image, 0 where it is not known, and where it is known.
 _IMAGE = {
@@ -40,7 +45,7 @@ _IMAGE = {
 _SOLAR_RADIUS_MM = 696
 
 
-def field_planes(names, field, scaling, grid):
+def field_planes(names, field, scaling, grid, *, saturation=np.inf):
     """
     Planes of a field.
 
@@ -48,12 +53,17 @@ def field_planes(names, field, scaling, grid):
     ----------
     names : sequence of str
         Out of "signed", "absolute", "mu", "radius" and "disk"; the first two also of the field averaged over its
-        surroundings, such as "absolute 57 Mm" (standard deviation of the Gaussian, in the image's plane).
+        surroundings, such as "absolute 57 Mm" (standard deviation of the Gaussian, in the image's plane), and "net",
+        the absolute value of the averaged "signed". Any of them also as it is on the coarser grid of which every pixel
+        is a block of this one's, such as "4x4 absolute 57 Mm"; all pixels of a block have its value.
     field : `~numpy.ndarray`
         Line-of-sight field in gauss, shape ``grid.shape``.
     scaling : LinearScaling
         Of the field where it is not averaged.
     grid : Grid
+    saturation : float, optional
+        In gauss; beyond it, fields are not told apart by planes of the grid's own pixels. Those of blocks are of the
+        field as it is.
 
     Returns
     -------
@@ -63,21 +73,35 @@ def field_planes(names, field, scaling, grid):
     Raises
     ------
     ValueError
-        If there is no plane of a name.
+        If there is no plane of a name, or the grid is no whole number of blocks.
     """
-    planes = []
-    for name in names:
-        kind, width = _parse_field_plane(name)
-        if width is not None:
-            sigma = width / _SOLAR_RADIUS_MM * grid.solar_radius
-            rows, columns = (_gaussian(size, sigma) for size in field.shape)
-            average = functools.partial(_averaged, rows=rows, columns=columns)
-            planes.append(_SMOOTHED_FIELD[kind](field, average))
-        elif kind in _FIELD:
-            planes.append(_FIELD[kind](scaling.forward(field)))
-        else:
-            planes.append(GEOMETRY[kind](grid))
-    return np.stack(planes).astype(np.float32)
+    planes = np.empty((len(names), *grid.shape), dtype=np.float32)
+    scales = {1: (np.clip(field, -saturation, saturation), grid)}
+    for plane, name in zip(planes, names, strict=True):
+        block, kind, width = _parse_field_plane(name)
+        if block not in scales:
+            binned = grid.binned(block)
+            scales[block] = _in_blocks(field, binned.shape).mean(axis=(1, 3)), binned
+        seen, seen_grid = scales[block]
+        _in_blocks(plane, seen_grid.shape)[...] = _field_plane(kind, width, seen, scaling, seen_grid)[:, None, :, None]
+    return planes
+
+
+def _field_plane(kind, width, field, scaling, grid):
+    """One plane; ``width`` is that of the average in Mm, or None."""
+    if width is not None:
+        sigma = width / _SOLAR_RADIUS_MM * grid.solar_radius
+        rows, columns = (_gaussian(size, sigma) for size in field.shape)
+        return _SMOOTHED_FIELD[kind](field, functools.partial(_averaged, rows=rows, columns=columns))
+    if kind in _FIELD:
+        return _FIELD[kind](scaling.forward(field))
+    return GEOMETRY[kind](grid)
+
+
+def _in_blocks(array, shape):
+    """View of an array as (rows, rows of a block, columns, columns of a block)."""
+    (rows, columns), (height, width) = shape, array.shape
+    return array.reshape(rows, height // rows, columns, width // columns)
 
 
 def check_field_planes(names):
@@ -88,7 +112,7 @@ def check_field_planes(names):
 
 def is_odd(name):
     """Whether a plane of the field changes its sign with the field."""
-    return name.startswith("signed")
+    return _parse_field_plane(name)[1] == "signed"
 
 
 def image_planes(names, images, scalings, grid):
@@ -135,18 +159,22 @@ def check_image_planes(names):
 
 
 def _parse_field_plane(name):
-    """Name of a plane → its first word, and the width of the average in Mm or None; ValueError if there is no such."""
-    kind, *scale = name.split() or [""]
-    if not scale and kind in (*_FIELD, *GEOMETRY):
-        return kind, None
+    """Name of a plane → size of the blocks, kind, and width of the average in Mm or None; ValueError if there is none."""
+    block = _BLOCK.match(name)
+    kind, *scale = (name[block.end() :] if block else name).split() or [""]
+    block = int(block[1]) if block else 1
+    if block and not scale and kind in (*_FIELD, *GEOMETRY):
+        return block, kind, None
     try:
         width, unit = scale
-        if kind in _SMOOTHED_FIELD and unit == "Mm" and 0 < float(width) < np.inf:
-            return kind, float(width)
+        if block and kind in _SMOOTHED_FIELD and unit == "Mm" and 0 < float(width) < np.inf:
+            return block, kind, float(width)
     except ValueError:
         pass
     known = ", ".join((*_FIELD, *GEOMETRY))
-    raise ValueError(f"unknown input plane {name!r}; expected one of {known}, or such as 'absolute 57 Mm'")
+    raise ValueError(
+        f"unknown input plane {name!r}; expected one of {known}, or such as 'absolute 57 Mm' or '4x4 absolute 57 Mm'"
+    )
 
 
 def _averaged(values, *, rows, columns):

@@ -472,5 +472,5 @@ def test_build_network():
     several = build_network("any-to-any", in_channels=4, out_channels=3, images=2, widths=[4, 8], head=4)
     assert isinstance(several, AnyToAny)
     assert several(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 8, 8)
-    with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet, any-to"):
+    with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet, two-scale"):
         build_network("resnet")

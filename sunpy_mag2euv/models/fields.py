@@ -21,8 +21,11 @@ class FieldModel(Model):
     unpolarized : bool
         Whether the answers to the field and to the field with all signs reversed are averaged, so that emission depends
         on polarity as little as it does on the Sun: not at all.
+    saturation : float
+        In gauss; beyond it, planes of the grid's own pixels do not tell fields apart, see
+        `~sunpy_mag2euv.planes.field_planes`.
     strongest_field : float
-        In gauss; what the fields trained on hardly ever exceed, as they are on the grid.
+        In gauss; what the fields trained on hardly ever exceed, averaged over the blocks of `block`.
 
     Notes
     -----
@@ -31,6 +34,7 @@ class FieldModel(Model):
 
     field_scaling: LinearScaling
     unpolarized: bool
+    saturation: float = float("inf")
     strongest_field: float = float("inf")
 
     def __post_init__(self):
@@ -40,6 +44,11 @@ class FieldModel(Model):
     def channels(self):
         """How many planes the network's input has."""
         return len(self.planes)
+
+    @property
+    def block(self):
+        """Pixels in each direction of the blocks that a network of two scales sees in the large; 1 for others."""
+        return self.architecture.get("block", 1)
 
     def inputs(self, field):
         """
@@ -57,7 +66,8 @@ class FieldModel(Model):
         """
         import torch
 
-        return torch.from_numpy(field_planes(self.planes, field, self.field_scaling, self.grid))
+        planes = field_planes(self.planes, field, self.field_scaling, self.grid, saturation=self.saturation)
+        return torch.from_numpy(planes)
 
     def run(self, field, device):
         """
@@ -76,19 +86,20 @@ class FieldModel(Model):
         """
         import torch
 
-        inputs = self.inputs(field)[None]
-        if self.unpolarized:
+        inputs, network = self.inputs(field)[None], self.network(device)
+        if self.unpolarized and not getattr(network, "unpolarized", False):
             # Planes are even or odd in the field.
             signs = torch.tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
             inputs = torch.cat([inputs, inputs * signs[:, None, None]])
         with torch.inference_mode():
-            return self.network(device)(inputs.to(device)).mean(dim=0)
+            return network(inputs.to(device)).mean(dim=0)
 
     def record(self):
         """Everything but the weights, as plain data for JSON."""
         return super().record() | {
             "field_scaling": self.field_scaling.to_dict(),
             "unpolarized": self.unpolarized,
+            "saturation": self.saturation,
             "strongest_field": self.strongest_field,
         }
 
@@ -98,6 +109,8 @@ class FieldModel(Model):
             record,
             field_scaling=scaling_from_dict(record["field_scaling"]),
             unpolarized=record["unpolarized"],
+            # Older weights do not say it.
+            saturation=record.get("saturation", float("inf")),
             strongest_field=record["strongest_field"],
             **kwargs,
         )

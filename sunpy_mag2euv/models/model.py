@@ -84,6 +84,12 @@ class Model:
         return tuple(get_passband(angstrom) for angstrom in self.image_scalings)
 
     @property
+    def gives_deviations(self):
+        """Whether the network says how far off it may be."""
+        # One of two scales says so of its coarse part.
+        return bool(self.architecture.get("coarse", self.architecture).get("deviations"))
+
+    @property
     def valid(self):
         """Where on the grid the model has learnt anything; boolean, shape ``grid.shape``."""
         return self.grid.radius <= self.valid_radius
