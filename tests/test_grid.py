@@ -102,6 +102,43 @@ def test_crop_keeps_world_coordinates():
     assert grid.crop(slice(0, 256), slice(0, 256)) == grid
 
 
+@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize(
+    "grid",
+    [Grid((64, 64), 26.0), Grid((48, 32), 20.0, center=(3.25, 40.5)), Grid((8, 8), 30.0, center=(-20.0, 11.0))],
+    ids=str,
+)
+def test_pixels_of_a_binned_grid_are_where_blocks_are(grid, block):
+    """Their coordinates, in solar radii from the disk's centre, are means over the blocks."""
+    binned = grid.binned(block)
+    assert binned.shape == tuple(size // block for size in grid.shape)
+
+    def coordinates(grid):
+        rows, columns = np.indices(grid.shape)
+        x, y = grid.center
+        return np.stack([columns - x, rows - y]) / grid.solar_radius
+
+    (rows, columns), offsets = binned.shape, coordinates(grid)
+    means = offsets.reshape(2, rows, block, columns, block).mean(axis=(2, 4))
+    np.testing.assert_allclose(coordinates(binned), means, atol=1e-12)
+    np.testing.assert_allclose(binned.radius, np.hypot(*means), atol=1e-12)
+    np.testing.assert_allclose(binned.mu, np.sqrt(np.clip(1 - np.hypot(*means) ** 2, 0, None)), atol=1e-7)
+    # In two steps it is the same, and in none nothing.
+    assert binned.binned(2) == grid.binned(2 * block)
+    assert grid.binned(1) == grid
+
+
+def test_the_middle_of_a_frame_stays_in_the_middle():
+    assert Grid((1024, 1024), 392.0).binned(4) == Grid((256, 256), 98.0)
+
+
+@pytest.mark.parametrize(("shape", "block"), [((64, 66), 4), ((66, 64), 4), ((64, 64), 3), ((2, 2), 4)])
+def test_grids_are_binned_to_whole_blocks_only(shape, block):
+    message = f"{shape[0]} × {shape[1]} pixels are no whole number of {block} × {block} blocks"
+    with pytest.raises(ValueError, match=message):
+        Grid(shape, 20.0).binned(block)
+
+
 def test_grid_is_a_value():
     assert Grid((256, 256), 98.0) == Grid((256, 256), 98.0, center=(127.5, 127.5))
     assert len({Grid((8, 8), 3.0), Grid((8, 8), 3.0), Grid((8, 8), 2.0)}) == 2

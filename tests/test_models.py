@@ -86,8 +86,10 @@ def test_round_trip_of_what_is_known_of_the_training(tiny_model, tmp_path):
         "training_images": {94: 3, 1700: 2048},
         "strongest_field": 1234.5,
         "deviation_factors": {171: 0.9, 193: 1.25},
+        "block_factors": {171: 0.8, 193: 0.95},
     }
     nothing = {"epochs": {}, "training_images": {}, "strongest_field": float("inf"), "deviation_factors": {}}
+    nothing["block_factors"] = {}
     for values in (known, nothing):
         save_model(dataclasses.replace(tiny_model, **values), tmp_path / "trained.safetensors")
         loaded = load_model(tmp_path / "trained.safetensors")
@@ -98,9 +100,16 @@ def test_round_trip_of_what_is_known_of_the_training(tiny_model, tmp_path):
     assert {name: getattr(model, name) for name in nothing} == nothing
 
 
-def test_older_records_do_not_say_the_epochs(write, record):
-    record.pop("epochs")
-    assert load_model(write({"sunpy_mag2euv": json.dumps(record)})).epochs == {}
+@pytest.mark.parametrize("saturation", [100.0, float("inf")])
+def test_round_trip_of_the_saturation(tiny_model, tmp_path, saturation):
+    save_model(dataclasses.replace(tiny_model, saturation=saturation), tmp_path / "saturated.safetensors")
+    assert load_model(tmp_path / "saturated.safetensors").saturation == saturation
+
+
+@pytest.mark.parametrize(("key", "nothing"), [("epochs", {}), ("block_factors", {}), ("saturation", float("inf"))])
+def test_older_records_do_not_say_everything(write, record, key, nothing):
+    record.pop(key)
+    assert getattr(load_model(write({"sunpy_mag2euv": json.dumps(record)})), key) == nothing
 
 
 def test_round_trip_keeps_the_order_of_the_output_planes(tiny_model, tiny_weights):
@@ -473,6 +482,18 @@ def test_planes_come_in_the_order_of_the_record(tiny_model, field):
     torch.testing.assert_close(one.inputs(field), torch.stack([planes[name] for name in one.planes]))
 
 
+def test_fields_saturate_as_the_model_says(tiny_model, field):
+    names = ("signed", "absolute 14 Mm", "4x4 signed", "4x4 absolute 14 Mm")
+    saturated = dataclasses.replace(tiny_model, saturation=200.0)
+    planes, clipped = planes_of(saturated, field, *names), planes_of(tiny_model, np.clip(field, -200, 200), *names)
+    plain = planes_of(tiny_model, field, *names)
+    for name in names:
+        # Blocks are seen as they are.
+        expected, other = (plain, clipped) if name.startswith("4x4") else (clipped, plain)
+        np.testing.assert_allclose(planes[name], expected[name], atol=1e-6)
+        assert np.abs(planes[name] - other[name]).max() > 1e-3
+
+
 @pytest.fixture(scope="module")
 def certain_model(tiny_model):
     """One that gives no deviations."""
@@ -560,7 +581,19 @@ def test_moments_of_a_batch_are_those_of_each(tiny_model, certain_model, output)
     assert (gradient[:, :9] > 0).all()
 
 
-@pytest.mark.parametrize("planes", [8, 10, 17, 19])
+def test_means_may_be_taken_over_other_deviations(tiny_model, output):
+    """Those of the coarse part of a network of two scales: the images are then as bright as it says."""
+    coarse = output[9:].flip(-1)
+    means, deviations = tiny_model.moments(torch.cat([output, coarse]))
+    torch.testing.assert_close(means, tiny_model.moments(torch.cat([output[:9], coarse]))[0])
+    torch.testing.assert_close(deviations, tiny_model.moments(output)[1])
+    assert not torch.allclose(means, tiny_model.moments(output)[0])
+    images, factored = tiny_model.outputs(torch.cat([output, coarse]))
+    np.testing.assert_allclose(images.value, means.detach(), rtol=1e-6)
+    assert u.allclose(factored, tiny_model.outputs(output)[1])
+
+
+@pytest.mark.parametrize("planes", [8, 10, 17, 19, 36])
 def test_outputs_need_planes_for_every_passband(tiny_model, planes):
     message = f"the model tiny needs 9 planes, or 18 with deviations; got {planes}"
     for ask, shape in ((tiny_model.outputs, (planes, 2, 2)), (tiny_model.moments, (3, planes, 2, 2))):
@@ -588,6 +621,61 @@ def test_run_does_not_know_polarity(request, name, field):
     torch.testing.assert_close(model.run(-field, device), model.run(field, device))
     for answer, mirrored in zip(*(model.outputs(model.run(sign * field, device)) for sign in (1, -1)), strict=True):
         assert (answer is None and mirrored is None) or u.allclose(answer, mirrored, rtol=1e-4, atol=1e-4 * answer.unit)
+
+
+@pytest.fixture(scope="module")
+def two_scale_model(tiny_model):
+    """One whose coarse part is the tiny model, on a grid of four times its pixels."""
+    coarse = {name: of for name, of in tiny_model.architecture.items() if name not in ("kind", "out_channels")}
+    planes = (*(f"2x2 {plane}" for plane in tiny_model.planes), "absolute", "net 14 Mm")
+    architecture = {
+        **{"kind": "two-scale", "in_channels": len(planes), "out_channels": 9, "coarse": coarse, "block": 2},
+        **{"odd": [1, 6], "widths": [4], "head": 4},
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        state = build_network(**architecture).state_dict()
+    state["detail.read.weight"] = torch.linspace(-0.3, 0.3, state["detail.read.weight"].numel()).reshape(18, -1, 3, 3)
+    state |= {f"coarse.{name}": tensor for name, tensor in tiny_model.state.items()}
+    grid = Grid((512, 512), 196.0)
+    return dataclasses.replace(tiny_model, architecture=architecture, planes=planes, grid=grid, state=state)
+
+
+def test_blocks_are_those_of_the_network(tiny_model, two_scale_model):
+    assert (tiny_model.block, two_scale_model.block) == (1, 2)
+
+
+def test_models_of_two_scales_give_deviations_if_their_coarse_part_does(tiny_model, certain_model, two_scale_model):
+    assert [model.gives_deviations for model in (tiny_model, certain_model, two_scale_model)] == [True, False, True]
+
+
+def test_models_of_two_scales_are_asked_once_about_both_polarities(two_scale_model, monkeypatch):
+    """The network averages them already."""
+    rng = np.random.default_rng(0)
+    field = np.where(two_scale_model.grid.radius < 1, rng.normal(0, 300, two_scale_model.grid.shape), 0)
+    device, asked = torch.device("cpu"), []
+    network = two_scale_model.network(device)
+    monkeypatch.setattr(network, "scales", lambda x, scales=network.scales: asked.append(len(x)) or scales(x))
+    image, mirrored = (two_scale_model.run(sign * field, device) for sign in (1, -1))
+    assert asked == [1, 1]
+    assert image.shape == (27, 512, 512)
+    torch.testing.assert_close(mirrored, image, rtol=1e-4, atol=1e-5)
+
+
+def test_models_of_two_scales_answer_as_their_coarse_part_without_detail(tiny_model, two_scale_model):
+    """It is asked about means of blocks, and its answers are what is between them."""
+    rng = np.random.default_rng(0)
+    blocks = np.where(tiny_model.grid.radius < 0.9, rng.normal(0, 300, tiny_model.grid.shape), 0)
+    device = torch.device("cpu")
+    coarse = tiny_model.run(blocks, device)
+    field = np.kron(blocks, np.ones((2, 2))) + np.kron(np.ones((256, 256)), [[50, -50], [-50, 50]])
+    nothing = {"detail.read.weight": 0 * two_scale_model.state["detail.read.weight"]}
+    state = two_scale_model.state | nothing | {"detail.read.bias": torch.zeros(18)}
+    image = dataclasses.replace(two_scale_model, state=state).run(field, device)
+    # Between the centres of four blocks, that of the first counts most.
+    near = (9 * coarse[:, :-1, :-1] + 3 * coarse[:, :-1, 1:] + 3 * coarse[:, 1:, :-1] + coarse[:, 1:, 1:]) / 16
+    torch.testing.assert_close(image[:18, 1:-1:2, 1:-1:2], near, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(image[18:], image[9:18])
 
 
 def test_the_field_is_prepared_once(tiny_model, field, monkeypatch):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sunpy_mag2euv.network import AnyToAny, Generator, SharedUNet, build_network, initialize
+from sunpy_mag2euv.network import AnyToAny, Generator, SharedUNet, TwoScaleUNet, build_network, initialize
 
 
 def parameters(network):
@@ -337,6 +337,267 @@ def test_deviations_begin_in_the_middle():
     assert ((logarithms > -5.5) & (logarithms < -0.5)).float().mean() > 0.95
 
 
+def dropping(probability):
+    torch.manual_seed(0)
+    return SharedUNet(4, 9, widths=(4, 8), head=4, dropout=probability).requires_grad_(False)
+
+
+def test_dropout_draws_in_training_only():
+    with_it, without_it = dropping(0.5), dropping(0.0)
+    torch.manual_seed(1)
+    field = torch.randn(1, 4, 32, 32)
+    assert torch.equal(with_it.eval()(field), without_it(field))
+    with_it.train()
+    assert not torch.equal(with_it(field), with_it(field))
+    # Every draw is made by the generator that runs are seeded with.
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(2)
+        drawn.append(with_it(field))
+    assert torch.equal(*drawn)
+
+
+def test_dropout_takes_whole_channels_of_what_a_block_adds():
+    network = dropping(0.5).eval()
+    block = network.encoder[0]
+    torch.manual_seed(1)
+    seen = torch.randn(50, 4, 8, 8)
+    whole = block(seen) - seen
+    block.train()
+    added = block(seen) - seen
+    left = added.abs().amax(dim=(2, 3)) > 1e-6
+    assert 0.35 < left.float().mean() < 0.65
+    # What is left makes up for what is not.
+    torch.testing.assert_close(added, 2 * whole * left[..., None, None], rtol=1e-4, atol=1e-5)
+
+
+# -- TwoScaleUNet ------------------------------------------------------------------------------------------------------
+
+#: Parameters of a small coarse network.
+COARSE = {"in_channels": 3, "widths": (4,), "head": 4, "deviations": True}
+
+#: Of its input planes, those that change their sign with the field.
+ODD = [0, 2]
+
+#: No pixel farther away than this matters to the small network: some twelve in blocks of four, and twelve of detail.
+REACH = 60
+
+
+def two_scale_unet(**parameters):
+    torch.manual_seed(0)
+    return TwoScaleUNet(5, 2, **{"coarse": COARSE, "odd": ODD, "widths": (4,), "head": 4} | parameters)
+
+
+@pytest.fixture(scope="module")
+def two_scale():
+    """A small one that adds something."""
+    network = two_scale_unet()
+    nn.init.normal_(network.detail.read.weight, 0, 0.2)
+    return network.eval().requires_grad_(False)
+
+
+def seen_at_two_scales(*shape, seed=1):
+    """Three planes of blocks and two of pixels, as models make them."""
+    torch.manual_seed(seed)
+    frames, rows, columns = shape
+    blocks = torch.randn(frames, 3, rows // 4, columns // 4)
+    return torch.cat([enlarged(blocks, "nearest"), torch.randn(frames, 2, rows, columns)], dim=1)
+
+
+def enlarged(blocks, mode="bilinear"):
+    """By way of NumPy: every pixel of a block has its value, or what it has at the pixel's centre between blocks."""
+    rows, columns = (4 * size for size in blocks.shape[-2:])
+    if mode == "nearest":
+        return torch.from_numpy(np.kron(blocks.numpy(), np.ones((4, 4), dtype=np.float32)))
+    image = blocks.numpy()
+    for axis, size in ((-2, rows), (-1, columns)):
+        centers = (np.arange(size) + 0.5) / 4 - 0.5
+        image = np.apply_along_axis(lambda line, at=centers: np.interp(at, np.arange(len(line)), line), axis, image)
+    return torch.from_numpy(image.astype(np.float32))
+
+
+def turned_around(planes):
+    """What is seen of the field with all signs reversed."""
+    signs = torch.ones(5, 1, 1)
+    signs[ODD] = -1
+    return planes * signs
+
+
+def test_two_scales_shapes(two_scale):
+    assert two_scale(torch.zeros(2, 5, 32, 48)).shape == (2, 6, 32, 48)
+    assert all(part.shape == (2, 4, 32, 48) for part in two_scale.scales(torch.zeros(2, 5, 32, 48)))
+    assert two_scale.in_the_large(torch.zeros(2, 5, 32, 48)).shape == (2, 4, 8, 12)
+    with torch.device("meta"):
+        default = TwoScaleUNet(23, coarse={"in_channels": 14, "deviations": True})
+        assert default(torch.empty(1, 23, 1024, 1024)).shape == (1, 27, 1024, 1024)
+        assert parameters(default.coarse) == parameters(SharedUNet(14, deviations=True))
+
+
+def test_to_begin_with_it_is_the_enlarged_coarse_answer():
+    """That to the field and that to the field with all signs reversed, averaged, of the network that it is made of."""
+    torch.manual_seed(2)
+    coarse = SharedUNet(out_channels=2, **COARSE).eval().requires_grad_(False)
+    network = two_scale_unet().eval().requires_grad_(False)
+    network.coarse.load_state_dict(coarse.state_dict())
+    planes = seen_at_two_scales(2, 32, 48)
+    answers = [coarse(seen[:, :3, ::4, ::4]) for seen in (planes, turned_around(planes))]
+    assert (answers[0] - answers[1]).abs().max() > 0.01
+    expected = enlarged((answers[0] + answers[1]) / 2)
+    answer = network(planes)
+    torch.testing.assert_close(answer[:, :4], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(answer[:, 4:], expected[:, 2:], rtol=1e-4, atol=1e-5)
+    of_coarse, added = network.scales(planes)
+    torch.testing.assert_close(of_coarse, expected, rtol=1e-4, atol=1e-5)
+    assert not added.any()
+
+
+def test_the_coarse_part_sees_means_of_blocks(two_scale):
+    torch.manual_seed(1)
+    planes = torch.randn(1, 5, 32, 32)
+    means = planes.reshape(1, 5, 8, 4, 8, 4).mean(dim=(3, 5))[:, :3]
+    of_blocks = torch.cat([enlarged(means, "nearest"), planes[:, 3:]], dim=1)
+    torch.testing.assert_close(two_scale(of_blocks), two_scale(planes), rtol=1e-4, atol=1e-5)
+
+
+def test_the_state_of_the_coarse_part_is_that_of_the_network_it_comes_from(two_scale):
+    coarse = SharedUNet(out_channels=2, **COARSE)
+    state = {name: tensor.shape for name, tensor in two_scale.state_dict().items()}
+    of_coarse = {name: shape for name, shape in state.items() if name.startswith("coarse.")}
+    assert of_coarse == {f"coarse.{name}": tensor.shape for name, tensor in coarse.state_dict().items()}
+    assert {name.split(".")[0] for name in state} == {"coarse", "detail"}
+
+
+def test_two_scales_do_not_know_polarity(two_scale):
+    planes = seen_at_two_scales(1, 32, 32)
+    torch.testing.assert_close(two_scale(turned_around(planes)), two_scale(planes), rtol=0, atol=1e-6)
+    # It matters which of the planes change their sign.
+    unaware = two_scale_unet(odd=[]).requires_grad_(False)
+    assert (unaware(turned_around(planes)) - unaware(planes)).abs().max() > 0.01
+
+
+def test_detail_is_added_before_deviations_are_bounded(two_scale):
+    planes = 8 * seen_at_two_scales(2, 32, 32)
+    coarse, added = two_scale.scales(planes)
+    answer, total = two_scale(planes), coarse + added
+    assert torch.equal(answer[:, :2], total[:, :2])
+    # Means are taken over what the coarse part says of its own images.
+    assert torch.equal(answer[:, 4:], coarse[:, 2:])
+    logarithms = answer[:, 2:4]
+    assert (logarithms.min(), logarithms.max()) == (-5.5, -0.5)
+    within = (total[:, 2:] > -5.5) & (total[:, 2:] < -0.5)
+    assert 0.1 < within.float().mean() < 0.9
+    assert torch.equal(logarithms[within], total[:, 2:][within])
+    assert torch.equal(two_scale.together(coarse, added), answer)
+
+
+def test_detail_is_found_from_planes_of_pixels_and_the_coarse_images(two_scale):
+    """Which is how it is learnt; how uncertain the coarse images are does not matter to it."""
+    planes = seen_at_two_scales(1, 32, 32)
+    coarse, added = two_scale.scales(planes)
+    assert torch.equal(two_scale.refine(planes[:, 3:], coarse), added)
+    other = torch.cat([coarse[:, :2], torch.randn_like(coarse[:, 2:])], dim=1)
+    assert torch.equal(two_scale.refine(planes[:, 3:], other), added)
+    for plane in range(2):
+        other = coarse.clone()
+        other[:, plane, 16, 16] += 1
+        assert not torch.equal(two_scale.refine(planes[:, 3:], other), added)
+
+
+def test_dropout_of_detail_leaves_the_coarse_part_alone():
+    network = two_scale_unet(dropout=0.5).requires_grad_(False)
+    nn.init.normal_(network.detail.read.weight)
+    planes = seen_at_two_scales(1, 32, 32)
+    (coarse, added), (coarse_again, added_again) = network.train().scales(planes), network.scales(planes)
+    assert torch.equal(coarse, coarse_again)
+    assert not torch.equal(added, added_again)
+    network.eval()
+    assert torch.equal(network(planes), network(planes))
+
+
+def test_two_scales_move_with_the_image(two_scale):
+    """By whole pixels of the coarse network's lowest level, away from the edges."""
+    planes = seen_at_two_scales(1, 128, 128)
+    steps = (8, -16)
+    moved = two_scale(planes.roll(steps, dims=(2, 3)))
+    expected = two_scale(planes).roll(steps, dims=(2, 3))
+    # What comes in on the other side has to stay out of reach, too.
+    inside = np.s_[..., REACH:-REACH, REACH:-REACH]
+    assert expected[inside].std() > 0.1
+    torch.testing.assert_close(moved[inside], expected[inside], rtol=1e-4, atol=1e-5)
+
+
+def test_two_scales_see_no_farther_than_they_reach(two_scale):
+    planes = seen_at_two_scales(1, 128, 128)
+    cut = planes.clone()
+    cut[..., 96:, :] = 0
+    change = (two_scale(cut) - two_scale(planes)).abs().amax(dim=(0, 1, 3))
+    assert change[96:].min() > 0
+    assert change[: 96 - REACH].max() == 0
+    # The coarse part sees farther than the other.
+    fine = planes.clone()
+    fine[:, 3:, 96:] = 0
+    change = (two_scale(fine) - two_scale(planes)).abs().amax(dim=(0, 1, 3))
+    assert change[96:].min() > 0
+    assert change[: 96 - 16].max() == 0
+
+
+def test_detail_sees_some_sixty_pixels_around():
+    torch.manual_seed(0)
+    detail = TwoScaleUNet(5, 2, coarse=COARSE).detail.requires_grad_(False)
+    nn.init.normal_(detail.read.weight)
+    seen = torch.randn(1, 4, 16, 256)
+    other = seen.clone()
+    other[..., 128:] += 1
+    change = (detail(other) - detail(seen)).abs().amax(dim=(0, 1, 2))
+    (first, *_) = np.flatnonzero(change)
+    assert 48 <= 128 - first <= 64
+
+
+def test_two_scales_do_not_mix_the_batch(two_scale):
+    planes = seen_at_two_scales(3, 32, 32)
+    planes[1] *= 100
+    together = two_scale(planes)
+    for index in range(3):
+        torch.testing.assert_close(two_scale(planes[index : index + 1])[0], together[index], rtol=1e-4, atol=1e-4)
+
+
+def test_every_weight_of_two_scales_is_used():
+    network = two_scale_unet()
+    planes = seen_at_two_scales(1, 32, 32)
+
+    def unused():
+        network.zero_grad()
+        network(planes).square().sum().backward()
+        return {name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()}
+
+    # What leads to detail has no say until some is read from it.
+    idle = unused()
+    assert idle
+    assert all(name.startswith("detail.") and not name.startswith("detail.read") for name in idle)
+    nn.init.normal_(network.detail.read.weight)
+    assert unused() == set()
+
+
+@pytest.mark.parametrize(
+    ("size", "widths", "message"),
+    [
+        # Nine blocks cannot be halved.
+        ((36, 32), (4,), r"multiples of 2; got \(9, 8\)"),
+        ((32, 36), (4,), r"multiples of 2; got \(8, 9\)"),
+        ((40, 32), (4, 4, 4, 4), r"multiples of 16; got \(40, 32\)"),
+        ((32, 40), (4, 4, 4, 4), r"multiples of 16; got \(32, 40\)"),
+    ],
+)
+def test_two_scales_refuse_sizes_that_do_not_fit(size, widths, message):
+    with pytest.raises(ValueError, match=message):
+        two_scale_unet(widths=widths)(torch.zeros(1, 5, *size))
+
+
+def test_pixels_beyond_the_last_block_are_not_left_out_in_silence(two_scale):
+    with pytest.raises(RuntimeError, match="32"):
+        two_scale(torch.zeros(1, 5, 34, 32))
+
+
 # -- AnyToAny ----------------------------------------------------------------------------------------------------------
 
 #: How many images the small network can be given, and how many it makes.
@@ -472,5 +733,9 @@ def test_build_network():
     several = build_network("any-to-any", in_channels=4, out_channels=3, images=2, widths=[4, 8], head=4)
     assert isinstance(several, AnyToAny)
     assert several(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 8, 8)
+    parameters = {"coarse": {**COARSE, "widths": [4]}, "block": 2, "odd": [1], "widths": [4], "head": 4}
+    two_scale = build_network("two-scale", in_channels=5, out_channels=2, **parameters)
+    assert isinstance(two_scale, TwoScaleUNet)
+    assert two_scale(torch.zeros(1, 5, 8, 8)).shape == (1, 6, 8, 8)
     with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet, two-scale"):
         build_network("resnet")

@@ -1,4 +1,4 @@
-"""The planes of images; those of fields are tested by what models make of them, in `test_models`."""
+"""The planes of images and of blocks; those of fields are tested by what models make of them, in `test_models`."""
 
 import numpy as np
 import pytest
@@ -88,17 +88,125 @@ def test_planes_of_images_that_there_are_not(plane):
 def test_planes_of_fields_are_not_those_of_images():
     with pytest.raises(ValueError, match="unknown input plane 'image'; expected one of signed, absolute, mu, radius"):
         check_field_planes(("signed", "image"))
-    names = ("signed", "absolute", "signed 57 Mm", "absolute 14.5 Mm", *GEOMETRY)
+    names = ("signed", "absolute", "signed 57 Mm", "absolute 14.5 Mm", "net 57 Mm", *GEOMETRY)
     check_field_planes(names)
-    assert [is_odd(name) for name in names] == [True, False, True, False, False, False, False]
+    expected = [True, False, True, False, False, False, False, False]
+    assert [is_odd(name) for name in names] == expected
+    # Of blocks they are what they are of pixels.
+    for block in ("2x2", "4x4", "16x16"):
+        check_field_planes([f"{block} {name}" for name in names])
+        assert [is_odd(f"{block} {name}") for name in names] == expected
 
 
 @given(arrays(np.float32, GRID.shape, elements=st.floats(-4000, 4000, width=32)))
 def test_planes_of_fields_are_even_or_odd(field):
-    names = ("signed", "absolute", "signed 57 Mm", "absolute 57 Mm", *GEOMETRY)
+    names = ("signed", "absolute", "signed 57 Mm", "absolute 57 Mm", "net 57 Mm", *GEOMETRY)
+    names += tuple(f"2x2 {name}" for name in names)
     planes, mirrored = (field_planes(names, sign * field, FIELD_SCALING, GRID) for sign in (1, -1))
     assert planes.dtype == np.float32
     for name, plane, other in zip(names, planes, mirrored, strict=True):
         np.testing.assert_allclose(other, -plane if is_odd(name) else plane, atol=1e-6)
     np.testing.assert_allclose(planes[0], FIELD_SCALING.forward(field), atol=1e-6)
     np.testing.assert_allclose(planes[1], np.abs(planes[0]), atol=1e-6)
+
+
+# -- Planes of blocks --------------------------------------------------------------------------------------------------
+
+#: Of whole blocks of four pixels, and not around its middle.
+FINE = Grid((24, 32), 9.0, center=(14.25, 12.5))
+
+NAMES = ("signed", "absolute", "signed 57 Mm", "absolute 57 Mm", "net 114 Mm", *GEOMETRY)
+
+FIELDS = arrays(np.float32, FINE.shape, elements=st.floats(-4000, 4000, width=32))
+
+
+@pytest.fixture(scope="module")
+def field():
+    """Of both polarities, everywhere, and stronger than any saturation."""
+    return np.random.default_rng(0).normal(0, 500, FINE.shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("block", [2, 4])
+@pytest.mark.parametrize("dtype", [np.float32, ">f8"])
+def test_planes_of_blocks_are_those_of_the_mean_field(field, block, dtype):
+    """On the grid of which every pixel is a block; all pixels of a block have the same."""
+    rows, columns = (size // block for size in FINE.shape)
+    mean = field.reshape(rows, block, columns, block).mean(axis=(1, 3))
+    expected = field_planes(NAMES, mean, FIELD_SCALING, Grid((rows, columns), 9.0 / block, FINE.binned(block).center))
+    planes = field_planes([f"{block}x{block} {name}" for name in NAMES], field.astype(dtype), FIELD_SCALING, FINE)
+    assert planes.dtype == np.float32
+    assert planes.shape == (len(NAMES), *FINE.shape)
+    for name, plane, coarse in zip(NAMES, planes, expected, strict=True):
+        assert np.ptp(coarse) > 0.01, name
+        np.testing.assert_allclose(plane, np.kron(coarse, np.ones((block, block))), atol=1e-5, err_msg=name)
+
+
+def test_planes_of_all_sizes_of_blocks_come_in_the_order_of_their_names(field):
+    names = ["4x4 absolute", "absolute", "2x2 signed 57 Mm", "mu", "4x4 mu", "1x1 absolute"]
+    planes = field_planes(names, field, FIELD_SCALING, FINE)
+    for name, plane in zip(names, planes, strict=True):
+        np.testing.assert_array_equal(plane, field_planes([name], field, FIELD_SCALING, FINE)[0])
+    np.testing.assert_array_equal(planes[5], planes[1])
+
+
+@given(FIELDS)
+def test_net_flux_is_that_of_the_average_whatever_its_polarity(field):
+    net, signed, absolute = field_planes(["net 57 Mm", "signed 57 Mm", "absolute 57 Mm"], field, FIELD_SCALING, FINE)
+    np.testing.assert_allclose(net, np.abs(signed), atol=1e-6)
+    mirrored = field_planes(["net 57 Mm"], -field, FIELD_SCALING, FINE)[0]
+    np.testing.assert_allclose(mirrored, net, atol=1e-6)
+    # There is no more of it than of flux.
+    assert (2 * np.sinh(3 * net) <= np.expm1(3 * absolute) * (1 + 1e-3) + 1e-2).all()
+
+
+@given(FIELDS, st.floats(1, 5000))
+def test_saturation_is_of_the_grid_s_own_pixels(field, saturation):
+    blocks = [f"4x4 {name}" for name in NAMES]
+    planes = field_planes((*NAMES, *blocks), field, FIELD_SCALING, FINE, saturation=saturation)
+    own, of_blocks = np.split(planes, 2)
+    clipped = np.clip(field, -saturation, saturation)
+    np.testing.assert_allclose(own, field_planes(NAMES, clipped, FIELD_SCALING, FINE), atol=1e-6)
+    np.testing.assert_array_equal(of_blocks, field_planes(blocks, field, FIELD_SCALING, FINE))
+
+
+def test_nothing_saturates_unless_it_is_said(field):
+    planes = field_planes(NAMES, field, FIELD_SCALING, FINE)
+    np.testing.assert_array_equal(field_planes(NAMES, field, FIELD_SCALING, FINE, saturation=np.inf), planes)
+    saturated = field_planes(NAMES, field, FIELD_SCALING, FINE, saturation=100.0)
+    changed = [not np.array_equal(*pair) for pair in zip(planes, saturated, strict=True)]
+    assert changed == [name not in GEOMETRY for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    "plane",
+    [
+        *(
+            "net",
+            "4x4 net",
+            "net 57",
+            "net 0 Mm",
+            "4x4",
+            "4x4 ",
+            "4x3 signed",
+            "0x0 signed",
+            "4 x 4 signed",
+            "x4 signed",
+        ),
+        *("4x4 wind", "4x4 mu 57 Mm", "4x4 absolute 57 km", "4x4 2x2 signed", "-4x-4 signed", "4x4signed", "image"),
+    ],
+)
+def test_planes_of_blocks_that_there_are_not(field, plane):
+    message = f"unknown input plane '{plane}'; expected one of signed, absolute, mu, radius, disk, or such as 'absolute"
+    for ask in (
+        lambda: check_field_planes(("signed", plane)),
+        lambda: is_odd(plane),
+        lambda: field_planes((plane,), field, FIELD_SCALING, FINE),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ask()
+
+
+@pytest.mark.parametrize("block", [5, 16])
+def test_grids_are_of_whole_blocks(field, block):
+    with pytest.raises(ValueError, match=f"24 × 32 pixels are no whole number of {block} × {block} blocks"):
+        field_planes(("signed", f"{block}x{block} signed"), field, FIELD_SCALING, FINE)

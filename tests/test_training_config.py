@@ -1,14 +1,16 @@
 import dataclasses
+import math
 import re
 
 import numpy as np
 import pytest
 import torch
-from training_store import BANDS, GRID, configure, make_store, manifest, write_config
+from training_store import BANDS, FINE_GRID, GRID, configure, make_coarse, make_store, manifest, write_config
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.models import ImageModel, load_model, save_model
+from sunpy_mag2euv.models import FieldModel, ImageModel, load_model, save_model
 from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.planes import is_odd
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.learning.config import PROTOCOLS, load_config, model_record, protocol_defaults, split_frames
 
@@ -36,9 +38,12 @@ def leaves(tables, inside=()):
 def test_protocols_have_the_same_keys():
     # Scalings and networks have parameters of their own.
     own = re.compile(r"model\.(network|image_scaling|field_scaling)\.")
-    keys = [{key for key, _ in leaves(protocol_defaults(name)) if not own.match(key)} for name in PROTOCOLS]
-    assert len(keys) == 4
-    assert all(others == keys[0] for others in keys)
+    keys = {name: {key for key, _ in leaves(protocol_defaults(name)) if not own.match(key)} for name in PROTOCOLS}
+    assert len(keys) == len(PROTOCOLS) == 5
+    # What its coarse part has learnt, a network of two scales takes from there.
+    keys["detail"].add("model.valid_radius")
+    assert not {"image_scaling", "field_scaling"} & protocol_defaults("detail")["model"].keys()
+    assert all(others == keys["shared"] for others in keys.values())
 
 
 def test_model_a_is_the_papers():
@@ -63,11 +68,13 @@ def test_model_a_is_the_papers():
     }.items() <= keys.items()
     assert keys["run.steps"] / keys["run.epoch"] == pytest.approx(58.5, abs=0.05)
     # Of what other protocols do to magnetograms, gradients and weights, the paper tells nothing.
-    off = ("mirror", "polarity", "gain", "noise", "clipping", "window")
+    off = ("mirror", "turns", "polarity", "gain", "noise", "clipping", "blur", "crop", "window")
     assert not any(keys[f"augmentation.{name}"] for name in off)
+    assert keys["model.saturation"] == math.inf
     assert not any(keys[f"optimizer.{name}"] for name in ("weight_decay", "warmup", "clip", "averaging"))
-    assert not any(keys[f"loss.{name}"] for name in ("surprise", "discordance", "structure", "evened"))
+    assert not any(keys[f"loss.{name}"] for name in ("surprise", "discordance", "structure", "detail", "evened"))
     assert keys["data.scarce"] == keys["data.inputs"] == []
+    assert keys["model.coarse"] == ""
 
 
 def test_model_b_is_model_a_with_an_adversary():
@@ -137,6 +144,23 @@ def test_the_translation_protocol_takes_any_images_of_the_default_models_passban
     assert settings["valid_radius"] == shared["valid_radius"]
 
 
+def test_the_detail_protocol_learns_nothing_but_detail():
+    settings, keys = protocol_defaults("detail"), dict(leaves(protocol_defaults("detail")))
+    assert settings["model"]["network"]["kind"] == "two-scale"
+    assert not any(is_odd(plane) for plane in settings["model"]["planes"])
+    assert [
+        name for name in settings["loss"] if name not in ("structure_wanted", "stride2_layers") and keys[f"loss.{name}"]
+    ] == [*("surprise", "detail", "detail_scale", "evened")]
+    # From few days: each in all orientations, and the network's weights kept small.
+    assert keys["augmentation.mirror"]
+    assert keys["augmentation.turns"]
+    assert keys["model.network.dropout"] > 0
+    # In windows that the network fits.
+    assert keys["augmentation.crop"] % (2 ** len(settings["model"]["network"]["widths"])) == 0
+    # The packaged weights' passbands, which its coarse part is made for.
+    assert keys["data.passbands"] == list(load_model().image_scalings)
+
+
 # -- Reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -169,6 +193,14 @@ def test_paths_are_relative_to_the_file(tmp_path):
     for start, expected in (("runs/first", str(tmp_path / "runs" / "first")), ("/runs/first", "/runs/first")):
         path = write_config(tmp_path / "run.toml", "model-a", data=NEEDED, run={"start": start})
         assert load_config(path)["run"]["start"] == expected
+    for coarse, expected in (
+        ("../coarse.safetensors", str(tmp_path.parent / "coarse.safetensors")),
+        ("/weights/coarse.safetensors", "/weights/coarse.safetensors"),
+        # A name is not a path.
+        ("shared-browse", "shared-browse"),
+    ):
+        path = write_config(tmp_path / "run.toml", "detail", data={"store": "store.zarr"}, model={"coarse": coarse})
+        assert load_config(path)["model"]["coarse"] == expected
 
 
 def test_another_network_keeps_nothing_of_the_default(tmp_path):
@@ -287,6 +319,116 @@ def test_no_loss_is_left_out_in_silence(tmp_path, protocol, tables, message):
         load_config(path)
     assert str(caught.value).startswith("run.toml: ")
     assert "\n" not in str(caught.value)
+
+
+#: What the protocol of detail has no default for.
+FOR_DETAIL = {"data": {"store": "/store.zarr"}, "model": {"coarse": "/coarse.safetensors"}}
+NEEDS_COARSE = "a two-scale network, and no other, needs model.coarse, the weights of its coarse part"
+NEEDS_DETAIL = "a two-scale network, and no other, learns by loss.detail; look at its weight"
+SHARED = {"kind": "shared-unet", "deviations": True}
+TWO_SCALES = {"kind": "two-scale", "block": 4, "widths": [4, 8]}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tables", "message"),
+    [
+        # Windows
+        ("detail", {"augmentation": {"crop": 0}}, "augmentation.crop must be a multiple of 8 pixels; it is 0"),
+        ("detail", {"augmentation": {"crop": -64}}, "augmentation.crop must be a multiple of 8 pixels; it is -64"),
+        ("detail", {"augmentation": {"crop": 100}}, "augmentation.crop must be a multiple of 8 pixels; it is 100"),
+        (
+            "detail",
+            {"model": {**FOR_DETAIL["model"], "network": {"block": 3, "widths": [4, 8]}}, "augmentation": {"crop": 64}},
+            "augmentation.crop must be a multiple of 12 pixels; it is 64",
+        ),
+        (
+            "model-a",
+            {"data": NEEDED, "model": {}, "augmentation": {"crop": 64}},
+            "only networks of two scales learn from windows; set augmentation.crop = 0",
+        ),
+        # Networks
+        ("detail", {"model": {}}, NEEDS_COARSE),
+        ("shared", {"data": NEEDED}, NEEDS_COARSE),
+        ("model-a", {"data": NEEDED}, NEEDS_COARSE),
+        (
+            "shared",
+            {"data": NEEDED, "model": {"network": TWO_SCALES}, "augmentation": {"crop": 64}},
+            NEEDS_COARSE,
+        ),
+        *(
+            (
+                "shared",
+                {
+                    "data": NEEDED,
+                    "model": {"network": {name: of for name, of in TWO_SCALES.items() if name != lacking}},
+                },
+                f"a two-scale network needs model.network.{lacking}",
+            )
+            for lacking in ("block", "widths")
+        ),
+        (
+            "detail",
+            {"model": {"network": SHARED}, "augmentation": {"crop": 0}},
+            "this protocol is for two-scale networks only; choose another",
+        ),
+        # Losses
+        ("detail", {"loss": {"detail": 0.0}}, NEEDS_DETAIL),
+        ("shared", {"data": NEEDED, "model": {}, "loss": {"detail": 1.0}}, NEEDS_DETAIL),
+        ("detail", {"loss": {"detail": -1.0}}, NO_LOSS),
+        ("detail", {"loss": {"detail": 0.0, "surprise": 0.0}}, NO_LOSS),
+        *(
+            (
+                "detail",
+                {"loss": {name: 1.0, "surprise": 0.0}},
+                f"a two-scale network does not learn by loss.{name}; take it out",
+            )
+            for name in ("l1", "adversarial")
+        ),
+        *(
+            ("detail", {"loss": {name: 1.0}}, f"a two-scale network does not learn by loss.{name}; take it out")
+            for name in ("discordance", "structure")
+        ),
+        ("detail", {"loss": {"surprise": 0.0}}, "deviations are learnt by loss.surprise; give it a weight"),
+        (
+            "detail",
+            {"data": {"store": "/store.zarr", "passbands": [171, 193], "scarce": [1600]}},
+            "a two-scale network has the passbands of its coarse part; leave data.scarce empty",
+        ),
+    ],
+)
+def test_what_does_not_go_together_with_detail(tmp_path, protocol, tables, message):
+    path = write_config(tmp_path / "run.toml", protocol, **{**FOR_DETAIL, **tables})
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_config(path)
+    assert str(caught.value) == f"run.toml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tables"),
+    [
+        ("detail", {}),
+        (
+            "detail",
+            {"augmentation": {"crop": 64, "polarity": True}, "model": {**FOR_DETAIL["model"], "saturation": math.inf}},
+        ),
+        ("detail", {"model": {"coarse": "shared-browse", "network": {"block": 2, "widths": [4]}}}),
+        (
+            "shared",
+            {
+                "data": {**NEEDED, "store": "/store.zarr"},
+                "model": {**FOR_DETAIL["model"], "network": TWO_SCALES},
+                "augmentation": {"crop": 64},
+                "loss": {"detail": 1.0, "discordance": 0.0},
+            },
+        ),
+        ("shared", {"data": {**NEEDED, "store": "/store.zarr"}, "model": {"saturation": 500.0}}),
+    ],
+)
+def test_what_goes_together_with_detail(tmp_path, protocol, tables):
+    tables = {**FOR_DETAIL, **tables}
+    config = load_config(write_config(tmp_path / "run.toml", protocol, **tables))
+    for key, value in leaves(tables):
+        assert dict(leaves(config))[key] == value
 
 
 #: What the protocol of translation has no default for.
@@ -448,7 +590,7 @@ def test_files_that_are_no_configuration(tmp_path):
     (tmp_path / "run.toml").write_text("protocol = ", encoding="utf-8")
     with pytest.raises(ValueError, match=r"run\.toml is not TOML: "):
         load_config(tmp_path / "run.toml")
-    message = "must name a protocol, one of model-a, model-b, shared, translation; it has"
+    message = "must name a protocol, one of model-a, model-b, shared, detail, translation; it has"
     for protocol in ("", 'protocol = "model-c"'):
         (tmp_path / "run.toml").write_text(protocol, encoding="utf-8")
         with pytest.raises(ValueError, match=message):
@@ -482,6 +624,130 @@ def test_models_of_protocols_work(tmp_path, store, protocol):
         assert planes.shape == (2, *store.grid.shape)
         assert planes.unit == "DN / s"
         assert np.isfinite(planes).all()
+
+
+@pytest.fixture(scope="module")
+def detail(tmp_path_factory):
+    """A directory with coarse weights, and a store on a grid of sixteen times their pixels."""
+    directory = tmp_path_factory.mktemp("detail")
+    make_coarse(directory / "coarse.safetensors", caveats={171: "coarse", 193: "coarse"}, epochs={171: "launch"})
+    settings = {"caveats": {193: "scarce"}, "epochs": {171: "launch"}}
+    return directory, make_store(directory / "store", frames=manifest([2096.5]), grid=FINE_GRID, **settings)
+
+
+def test_models_of_the_detail_protocol_are_of_their_coarse_part(detail):
+    """But for what is of the grid, and of the frames that detail is learnt from."""
+    directory, store = detail
+    coarse = load_model(directory / "coarse.safetensors")
+    model = model_record(configure(directory, "store", "detail"), store)
+    assert type(model) is FieldModel
+    planes = ("absolute", "signed", "mu", "absolute 57 Mm", "signed 114 Mm")
+    assert model.planes == (*(f"4x4 {plane}" for plane in planes), "absolute", "mu", "absolute 14 Mm", "net 28 Mm")
+    assert model.architecture == {
+        **{"kind": "two-scale", "block": 4, "widths": [4, 8], "head": 4, "dropout": 0.1, "in_channels": 9},
+        **{"out_channels": 2, "odd": [1, 4]},
+        "coarse": {"in_channels": 5, "widths": [4, 8], "head": 4, "dropout": 0.2, "deviations": True},
+    }
+    assert (model.name, model.grid, model.saturation) == ("detail", FINE_GRID, 100.0)
+    assert model.calibration == store.calibration
+    assert model.caveats == {171: "coarse", 193: "scarce"}
+    assert model.provenance == "detail from made up; the coarse part is coarse, from coarse frames"
+    same = ("image_scalings", "field_scaling", "epochs", "valid_radius", "strongest_field", "training_images")
+    assert all(getattr(model, name) == getattr(coarse, name) for name in same)
+    # How far it is off is another thing.
+    assert model.deviation_factors == {}
+    assert model.sha256 == ""
+    assert model.state.keys() == {f"coarse.{name}" for name in coarse.state}
+    assert all(torch.equal(model.state[f"coarse.{name}"], tensor.float()) for name, tensor in coarse.state.items())
+
+
+def test_models_of_the_detail_protocol_work(detail, tmp_path):
+    directory, store = detail
+    model = model_record(configure(directory, "store", "detail"), store)
+    torch.manual_seed(0)
+    state = build_network(**model.architecture).state_dict() | model.state
+    save_model(dataclasses.replace(model, state=state), tmp_path / "weights.safetensors")
+    loaded = load_model(tmp_path / "weights.safetensors")
+    assert loaded.record() == model.record()
+    output = loaded.run(store.field(0), torch.device("cpu"))
+    for planes in loaded.outputs(output):
+        assert planes.shape == (2, *FINE_GRID.shape)
+        assert planes.unit == "DN / s"
+        assert np.isfinite(planes).all()
+    # Until it has learnt any detail, it says in blocks, about, what its coarse part says.
+    blocks = store.field(0).reshape(32, 4, 32, 4).mean(axis=(1, 3))
+    coarse = load_model(directory / "coarse.safetensors").run(blocks, torch.device("cpu"))
+    means = output[:4].reshape(4, 32, 4, 32, 4).mean(dim=(2, 4))
+    assert np.corrcoef(means.ravel(), coarse.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("of_coarse", "tables", "message"),
+    [
+        ({}, {"data": {"passbands": [193, 171]}}, "data.passbands must be those of coarse, in their order: 171, 193"),
+        ({}, {"data": {"passbands": [171]}}, "data.passbands must be those of coarse, in their order: 171, 193"),
+        (
+            {},
+            {"model": {"network": {"block": 2, "widths": [4], "head": 4}}},
+            "which in blocks of 2 × 2 pixels is not the grid of",
+        ),
+        ({"grid": Grid((32, 32), 13.1)}, {}, "the store's frames are on Grid(shape=(128, 128), solar_radius=52.0"),
+        ({"grid": Grid((32, 32), 13.0, center=(15.0, 15.5))}, {}, "is not the grid of coarse, Grid(shape=(32, 32)"),
+        (
+            {},
+            {"model": {"network": {"block": 3, "widths": [4], "head": 4}}, "augmentation": {"crop": 12}},
+            "128 × 128 pixels are no whole",
+        ),
+        (
+            {},
+            {"augmentation": {"crop": 124}},
+            "windows of 124 pixels and a block around them do not fit into the store's frames of 128 × 128",
+        ),
+        (
+            {},
+            {"model": {"planes": ["absolute", "signed 14 Mm"]}},
+            "detail does not depend on polarity, the plane 'signed 14 Mm' does; take it out of model.planes",
+        ),
+        ({}, {"model": {"planes": ["absolute", "wind"]}}, "unknown input plane 'wind'"),
+        ({"epochs": {}}, {}, "the store's images are at another epoch of AIA's sensitivity than those of coarse"),
+        ({"epochs": {171: "2011-01-01"}}, {}, "at another epoch of AIA's sensitivity than those of coarse"),
+        ({"epochs": {171: "launch", 193: "launch"}}, {}, "at another epoch of AIA's sensitivity than those of coarse"),
+        (
+            {"saturation": 500.0},
+            {},
+            "blocks are seen as they are, but for coarse fields saturate; give another model.coarse",
+        ),
+        *(
+            (
+                {"architecture": {"kind": kind, "deviations": deviations}, "state": {"nothing": torch.zeros(1)}},
+                {},
+                "the coarse part must be a shared-unet that answers to fields and gives deviations; coarse is none",
+            )
+            for kind, deviations in (("generator", False), ("shared-unet", False), ("two-scale", True))
+        ),
+    ],
+)
+def test_coarse_parts_that_do_not_fit(detail, tmp_path, of_coarse, tables, message):
+    _, store = detail
+    make_coarse(tmp_path / "coarse.safetensors", **{"epochs": {171: "launch"}} | of_coarse)
+    config = configure(tmp_path, "store", "detail", **tables)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        model_record(config, store)
+    assert "\n" not in str(caught.value)
+
+
+def test_coarse_parts_answer_to_fields(detail, tmp_path, tiny_translator):
+    save_model(tiny_translator, tmp_path / "coarse.safetensors")
+    with pytest.raises(ValueError, match="must be a shared-unet that answers to fields"):
+        model_record(configure(tmp_path, "store", "detail"), detail[1])
+
+
+def test_coarse_parts_that_are_not_there(detail, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no weights file .*coarse\.safetensors"):
+        model_record(configure(tmp_path, "store", "detail"), detail[1])
+    unknown = {"coarse": "rough", "planes": ["absolute"]}
+    with pytest.raises(ValueError, match="no model 'rough'; choose one of "):
+        model_record(configure(tmp_path, "store", "detail", model=unknown), detail[1])
 
 
 def test_models_of_the_translation_protocol_work(tmp_path, store):

@@ -10,10 +10,22 @@ import numpy as np
 import pytest
 import torch
 from docutils.core import publish_doctree
-from training_store import BANDS, GRID, SPLIT, configure, make_images, make_store, manifest, write_config
+from training_store import (
+    BANDS,
+    FINE_GRID,
+    GRID,
+    SPLIT,
+    configure,
+    make_coarse,
+    make_images,
+    make_store,
+    manifest,
+    write_config,
+)
 
 import astropy.units as u
 from astropy.table import Table, vstack
+from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv
 from sunpy_mag2euv.cli import main
@@ -132,6 +144,52 @@ def test_the_registry_entry_is_that_of_the_file(exported):
         "passbands": list(BANDS),
         "description": model.description,
     }
+
+
+@pytest.fixture(scope="module")
+def detailed(tmp_path_factory):
+    """A configuration of two scales, and the directory of its run."""
+    directory = tmp_path_factory.mktemp("detailed")
+    make_coarse(directory / "coarse.safetensors", caveats={171: "coarse"})
+    frames = manifest([2094.1, 2094.3, 2097.2, 2097.6, 2099.5])
+    make_store(directory / "store", frames=frames, grid=FINE_GRID, caveats={193: "scarce"})
+    config = configure(directory, directory / "store", "detail", optimizer={"learning_rate": 0.01})
+    train(config, directory / "run")
+    return config, directory / "run"
+
+
+def test_exported_models_of_two_scales_know_what_their_coarse_part_knows(detailed):
+    config, directory = detailed
+    model, coarse = trained_model(directory, config), load_model(config["model"]["coarse"])
+    store = Store.open(config["data"]["store"])
+    assert (model.grid, model.training_images) == (FINE_GRID, {171: 100, 193: 101})
+    assert (model.strongest_field, model.valid_radius) == (coarse.strongest_field, coarse.valid_radius)
+    assert model.caveats == {171: "coarse", 193: "scarce"}
+    assert all(torch.equal(model.state[f"coarse.{name}"].half(), tensor) for name, tensor in coarse.state.items())
+    assert model.state["detail.read.weight"].any()
+    # How far it is off is found on its own grid, for its own images.
+    unsure = dataclasses.replace(model, deviation_factors={})
+    assert model.deviation_factors == find_factors(unsure, store, [2, 3])
+    assert model.deviation_factors.keys() == set(BANDS)
+    assert model.deviation_factors != coarse.deviation_factors
+
+
+def test_exported_weights_of_two_scales_can_be_used_at_once(detailed, tmp_path, make_magnetogram):
+    config, directory = detailed
+    model = export(directory, tmp_path / "detail.safetensors")
+    assert model.record() == {
+        **trained_model(directory, config).record(),
+        # Of what is written, in half precision.
+        "deviation_factors": model.record()["deviation_factors"],
+    }
+    with pytest.warns(SunpyUserWarning, match="193 Å: scarce"):
+        image = sunpy_mag2euv.generate(make_magnetogram(size=128), passband=193, model=tmp_path / "detail.safetensors")
+    assert image.data.shape == FINE_GRID.shape
+    assert image.unit == "DN / s"
+    assert np.isfinite(image.data).any()
+    entry = tomllib.loads((tmp_path / "detail.toml").read_text(encoding="utf-8"))["detail"]
+    assert entry["passbands"] == list(BANDS)
+    assert len(cells(tmp_path / "detail.rst")) > len(BANDS)
 
 
 def cells(path):

@@ -100,13 +100,16 @@ def test_one_grid_with_the_same_disk(store):
 
 
 def test_fields_are_in_gauss_where_they_are_known(store):
-    for row, (archive, _, _) in enumerate(EXPECTED):
+    for row, (archive, day, _) in enumerate(EXPECTED):
         field, expected = store.field(row), field_of(NUMBERS[row])
         assert field.dtype == np.float32
         assert (field[~DISK] == 0).all()
         binned = bin_image(field, 4)
         if archive == "full_set_1024":
-            np.testing.assert_allclose(binned[INNER], expected[INNER], atol=1e-3)
+            whole = np.kron(expected, np.ones((4, 4), dtype=np.float32))
+            whole = fine._in_place(whole, *fine._OFF[np.datetime64(day)])
+            np.testing.assert_allclose(binned[INNER], bin_image(whole, 4)[INNER], atol=1e-3)
+            assert np.corrcoef(binned.ravel(), expected.ravel())[0, 1] > 0.8
         elif archive == "mdi_512":
             assert np.corrcoef(binned.ravel(), expected.ravel())[0, 1] > 0.97
         else:
@@ -116,6 +119,22 @@ def test_fields_are_in_gauss_where_they_are_known(store):
             patch[rows.start - 1 : rows.stop + 1, columns.start - 1 : columns.stop + 1] = True
             assert (field[~patch] == 0).all()
             assert (field[patch] != 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("day", list(fine._OFF))
+def test_fields_are_brought_to_where_the_images_have_them(day):
+    """What is off by so much at the centre, and by so much more toward the limb, is there no longer."""
+    offset, growth = map(np.array, fine._OFF[day])
+    center = np.array(fine.GRID.center)[::-1]
+    rows, columns = np.indices(fine.GRID.shape)
+    for north, west in ((0, 0), (0.6, 0.2), (-0.3, 0.7)):
+        place = center + fine.GRID.solar_radius * np.array([north, west])
+        row, column = place + offset + growth @ [north, west]
+        spot = 500 * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 2 / 3**2)
+        moved = fine._in_place(spot, offset, growth)
+        found = [(axis * moved).sum() / moved.sum() for axis in (rows, columns)]
+        np.testing.assert_allclose(found, place, atol=0.01)
+        assert np.hypot(*(place - [row, column])) > 0.05
 
 
 def test_fields_are_interpolated_between_pixels(store):

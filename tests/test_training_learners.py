@@ -6,15 +6,22 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
-from training_store import configure, make_field, make_images, make_store, manifest
+from training_store import FINE_GRID, configure, make_coarse, make_field, make_images, make_store, manifest
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.training.data.sampling import Frames
+from sunpy_mag2euv.training.data.windows import WindowDraws, answer
 from sunpy_mag2euv.training.learning import learners
 from sunpy_mag2euv.training.learning.config import model_record
-from sunpy_mag2euv.training.learning.learners import Adversarial, Regression
-from sunpy_mag2euv.training.learning.losses import absolute_error, discordance, structure_error, surprise
+from sunpy_mag2euv.training.learning.learners import Adversarial, Refinement, Regression, learner_for
+from sunpy_mag2euv.training.learning.losses import (
+    absolute_error,
+    detail_error,
+    discordance,
+    structure_error,
+    surprise,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated"),
@@ -97,7 +104,7 @@ def test_the_losses_are_those_of_the_paper(make_learner):
     """What is logged of the first step, computed from the two networks' first weights."""
     learner, frames = make_learner()
     learner.train()
-    example = {name: tensor[None] for name, tensor in frames[0].items()}
+    example = batch_of(frames)
     known = torch.isfinite(example["targets"])
     with torch.no_grad():
         predicted = learner.network(example["inputs"])
@@ -381,3 +388,170 @@ def test_networks_with_deviations_train_and_are_watched(make_shared):
         known = learner.disk & target.isfinite()
         expected = np.corrcoef(image[known], target[known])[0, 1]
         assert trainer.callback_metrics[f"cc_{band:04}"].item() == pytest.approx(expected, abs=1e-4)
+
+
+# -- Detail ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory):
+    """A configuration, its model, the store and windows of three frames: the last is of larger pixels."""
+    directory = tmp_path_factory.mktemp("refined")
+    make_coarse(directory / "coarse.safetensors")
+    frames = manifest([2100.1, 2100.3, 2100.5])
+    frames["binning"] = [1, 1, 2]
+    store = make_store(directory / "store", frames=frames, grid=FINE_GRID)
+    field = make_field(1, FINE_GRID)
+    store.write(1, field, {193: make_images(field, grid=FINE_GRID)[193]}, ceilings={193: 300.0})
+    tables = {"network": {"widths": [4, 8], "head": 4, "dropout": 0.0}}
+    optimizer = {"learning_rate": 0.01, "warmup": 0, "averaging": 0.0}
+    config = configure(directory, store, "detail", model=tables, optimizer=optimizer, run={"steps": 50})
+    model = model_record(config, store)
+    answers = answer(store, range(3), model, config["loss"]["detail_scale"])
+
+    def windows(row, count=4):
+        draws = {"draws": {}, "evenness": 0, "seed": 0, "numbers": range(count)}
+        return WindowDraws(answers, store, [row], model, augmentation=config["augmentation"], **draws)
+
+    return config, model, store, windows
+
+
+@pytest.fixture
+def refine(refined):
+    """A function that makes a learner, whose terms are handed out as they are."""
+
+    def refine(**loss):
+        config, model, *_ = refined
+        config = {**config, "loss": {**config["loss"], **loss}}
+        learner = Refinement(config, model, torch.tensor([0.5, 2.0]))
+        # Something is read from every feature.
+        torch.nn.init.normal_(learner.network.detail.read.weight, 0, 0.1)
+        learner._total = lambda terms, batch: terms
+        return learner
+
+    return refine
+
+
+def of_images(gradient):
+    """The part of what is read that is added to the images, and the part that is added to their deviations."""
+    return gradient.unflatten(0, (2, 2))
+
+
+def test_learners_are_those_that_protocols_ask_for(refined, make_learner, make_shared):
+    config, model, *_ = refined
+    assert type(learner_for(config, model, torch.ones(2))) is Refinement
+    for learner, kind in ((make_learner()[0], Adversarial), (make_shared(l1=1.0)[0], Regression)):
+        assert type(learner_for(learner.config, learner.model, torch.ones(2))) is kind
+
+
+def test_detail_is_learnt_beside_a_coarse_part_that_knows_already(refined):
+    config, model, *_ = refined
+    learner = Refinement(config, model, torch.ones(2))
+    state = learner.network.state_dict()
+    assert model.state.keys() == {name for name in state if name.startswith("coarse.")}
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state.items())
+    # Seeds decide on the rest.
+    again = Refinement(config, model, torch.ones(2)).network.state_dict()
+    other = Refinement({**config, "run": {**config["run"], "seed": 1}}, model, torch.ones(2)).network.state_dict()
+    assert all(torch.equal(again[name], state[name]) for name in state)
+    assert all(torch.equal(other[name], state[name]) for name in model.state)
+    assert not torch.equal(other["detail.enter.weight"], state["detail.enter.weight"])
+    assert not state["detail.read.weight"].any()
+
+
+def test_the_loss_of_detail_is_the_weighted_sum_of_its_terms(refined, refine):
+    *_, windows = refined
+    learner = refine(detail=2.0, surprise=0.5)
+    batch = batch_of(windows(0))
+    terms = learner.training_step(batch)
+    with torch.no_grad():
+        added = learner.network.refine(batch["planes"], batch["coarse"])
+    images, logarithms = batch["coarse"][:, :2] + added[:, :2], batch["coarse"][:, 2:] + added[:, 2:]
+    known = batch["targets"], batch["weight"], batch["ceiling"]
+    expected = {
+        "detail": detail_error(
+            added[:, :2], batch["missing"], batch["weight"], torch.ones(4, dtype=int), torch.tensor([0.5, 2.0])
+        ),
+        "surprise": surprise(images, logarithms.clamp(-5.5, -0.5), *known),
+    }
+    assert {name: term.item() for name, term in terms.items()} == pytest.approx(
+        {name: term.item() for name, term in expected.items()}, rel=1e-5
+    )
+    del learner._total
+    losses = Losses()
+    fit(learner, windows(0, 1), 1, losses)
+    logged = losses.all[0]
+    assert logged.keys() == {"loss", "detail", "surprise"}
+    assert logged["loss"] == pytest.approx(2 * logged["detail"] + 0.5 * logged["surprise"], rel=1e-5)
+
+
+def test_without_a_weight_there_is_no_surprise(refined, refine):
+    *_, windows = refined
+    assert refine(surprise=0.0).training_step(batch_of(windows(0))).keys() == {"detail"}
+
+
+def test_deviations_do_not_move_the_images(refined, refine):
+    """Each of the two is learnt by a term of its own; and the coarse part by none."""
+    *_, windows = refined
+    for row in (0, 1):
+        for term, images, deviations in (("detail", True, False), ("surprise", False, True)):
+            learner = refine()
+            learner.training_step(batch_of(windows(row)))[term].backward()
+            read = learner.network.detail.read
+            for gradient in (read.weight.grad, read.bias.grad):
+                of_image, of_deviation = of_images(gradient)
+                # The second frame has no image of the first passband.
+                assert [bool(part.any()) for part in of_image] == [images and row == 0, images]
+                assert [bool(part.any()) for part in of_deviation] == [deviations and row == 0, deviations]
+            for name, weight in learner.network.detail.named_parameters():
+                assert weight.grad.isfinite().all(), name
+                assert weight.grad.any(), name
+            assert all(weight.grad is None for weight in learner.network.coarse.parameters())
+
+
+def test_frames_of_larger_pixels_have_no_part_in_surprise(refined, refine):
+    *_, windows = refined
+    learner = refine()
+    large = batch_of(windows(2))
+    assert large["binning"].tolist() == [2] * 4
+    terms = learner.training_step(large)
+    assert terms["surprise"].item() == 0
+    assert terms["detail"].item() > 0
+    both = batch_of(torch.utils.data.ConcatDataset([windows(0), windows(2)]))
+    assert both["binning"].tolist() == [1] * 4 + [2] * 4
+    term = learner.training_step(both)["surprise"]
+    # Half of the frames have something to say.
+    assert term.item() == pytest.approx(learner.training_step(batch_of(windows(0)))["surprise"].item() / 2, rel=1e-5)
+    both["targets"][4:] += 1
+    assert learner.training_step(both)["surprise"].item() == term.item()
+    both["targets"][:4] += 1
+    assert learner.training_step(both)["surprise"].item() > term.item()
+
+
+def test_detail_of_larger_pixels_is_that_of_their_means(refined, refine):
+    *_, windows = refined
+    learner, batch = refine(), batch_of(windows(2))
+    added = learner.network.refine(batch["planes"], batch["coarse"])[:, :2]
+    missing = batch["missing"].unflatten(2, (16, 2)).unflatten(4, (16, 2)).mean(dim=(3, 5))
+    means = added.unflatten(2, (16, 2)).unflatten(4, (16, 2)).mean(dim=(3, 5))
+    weight, spread = torch.ones(4, 16, 16), torch.tensor([0.5, 2.0])
+    expected = detail_error(means, missing, weight, torch.ones(4, dtype=int), spread).item()
+    assert learner.training_step(batch)["detail"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_steps_change_the_detail_and_leave_the_coarse_part_alone(refined):
+    config, model, store, windows = refined
+    learner = Refinement(config, model, torch.tensor([0.5, 2.0]))
+    before = {name: tensor.clone() for name, tensor in learner.network.state_dict().items()}
+    losses = Losses()
+    trainer = fit(
+        learner, windows(0, 1), 15, losses, watched=torch.utils.data.Subset(Frames(store, [0, 1], model), [0])
+    )
+    for name, tensor in learner.network.state_dict().items():
+        assert torch.equal(tensor, before[name]) == name.startswith("coarse."), name
+    optimized = {id(weight) for group in trainer.optimizers[0].param_groups for weight in group["params"]}
+    assert optimized == {id(weight) for weight in learner.network.detail.parameters()}
+    assert losses.all[-1]["detail"] < 0.9 * losses.all[0]["detail"]
+    assert losses.all[-1]["surprise"] < losses.all[0]["surprise"]
+    # Watched is the whole frame, with its coarse part.
+    assert -1 <= trainer.callback_metrics["cc_0193"].item() <= 1

@@ -11,7 +11,14 @@ from scipy.stats import norm
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import structure_ratio
 from sunpy_mag2euv.metrics.spectrum import spectrum_window, wave_numbers
-from sunpy_mag2euv.training.learning.losses import absolute_error, discordance, structure_error, surprise
+from sunpy_mag2euv.training.learning.losses import (
+    absolute_error,
+    as_seen,
+    detail_error,
+    discordance,
+    structure_error,
+    surprise,
+)
 
 NAN, INF = math.nan, math.inf
 
@@ -549,3 +556,90 @@ def test_only_proportions_of_weights_count(loss, pairs):
     assert loss(images, observed, 7 * weight, ceiling).item() == pytest.approx(
         loss(images, observed, weight, ceiling).item(), rel=1e-12
     )
+
+
+# -- Detail ------------------------------------------------------------------------------------------------------------
+
+
+def test_images_are_seen_as_means_of_blocks():
+    first = np.arange(32.0).reshape(2, 4, 4)
+    images = torch.from_numpy(np.stack([first, first, 10 * first]))
+    seen = as_seen(images, torch.tensor([1, 2, 4]))
+    assert torch.equal(seen[0], images[0])
+    np.testing.assert_allclose(seen[1, 0], np.kron([[2.5, 4.5], [10.5, 12.5]], np.ones((2, 2))))
+    np.testing.assert_allclose(seen[1, 1], np.kron([[18.5, 20.5], [26.5, 28.5]], np.ones((2, 2))))
+    np.testing.assert_allclose(seen[2], np.broadcast_to([[[75.0]], [[235.0]]], (2, 4, 4)))
+    # Whoever sees them so once sees nothing else afterwards.
+    torch.testing.assert_close(as_seen(seen, torch.tensor([1, 2, 4])), seen)
+
+
+def test_blocks_of_which_some_is_not_known_are_not():
+    images = torch.zeros(1, 1, 4, 4)
+    images[0, 0, 1, 2] = NAN
+    seen = as_seen(images, torch.tensor([2]))
+    np.testing.assert_array_equal(seen[0, 0].isnan(), np.kron([[0, 1], [0, 0]], np.ones((2, 2))))
+
+
+def detail(added, missing, *, weight=None, binning=1, spread=None):
+    """Of frames given as nested lists (frame, passband, row, column)."""
+    added, missing = (torch.tensor(values, dtype=torch.float64) for values in (added, missing))
+    frames, bands, *shape = missing.shape
+    weight = torch.ones(frames, *shape) if weight is None else torch.tensor(weight)
+    binning = torch.tensor([binning] * frames if np.isscalar(binning) else binning)
+    spread = torch.ones(bands) if spread is None else torch.tensor(spread)
+    return detail_error(added, missing, weight, binning, spread).item()
+
+
+def test_detail_error_is_the_mean_square_of_what_is_known():
+    added, missing = [[[[1.0, 2.0], [0.0, 0.0]]]], [[[[0.0, -1.0], [NAN, 2.0]]]]
+    assert detail(added, missing) == pytest.approx((1 + 9 + 4) / 3)
+    assert detail(missing, missing) == 0
+    # Pixels count by their weight, which is not lost to the others where nothing is known.
+    weight = [[[3.0, 1.0], [5.0, 0.0]]]
+    assert detail(added, missing, weight=weight) == pytest.approx((3 * 1 + 9) / 4)
+
+
+def test_detail_of_passbands_counts_alike_in_units_of_their_spread():
+    added = [[[[1.0, 1.0]], [[3.0, 5.0]], [[7.0, 7.0]]], [[[2.0, 2.0]], [[1.0, 1.0]], [[7.0, 7.0]]]]
+    missing = [[[[0.0, NAN]], [[0.0, 0.0]], [[NAN, NAN]]], [[[NAN, NAN]], [[0.0, 0.0]], [[NAN, NAN]]]]
+    expected = [[1 / 0.25, (9 + 25) / 2 / 4], [1 / 4]]
+    assert detail(added, missing, spread=[0.5, 2.0, 1.0]) == pytest.approx(np.mean([np.mean(of) for of in expected]))
+    # A frame of which nothing is known teaches nothing, but counts.
+    nothing = np.full((1, 3, 1, 2), NAN).tolist()
+    assert detail(added[:1], nothing) == 0
+    assert detail([*added[:1], added[0]], [*missing[:1], *nothing]) == pytest.approx((1 + 17) / 2 / 2)
+
+
+def test_means_over_blocks_are_compared_where_there_is_no_more():
+    """The error is then that of images whose pixels are the blocks."""
+    rng = np.random.default_rng(0)
+    added, blocks = rng.normal(0, 1, (2, 3, 8, 8)), rng.normal(0, 1, (2, 3, 4, 4))
+    blocks[0, 1, 2, 3] = NAN
+    missing = np.kron(blocks, np.ones((2, 2)))
+    weight = rng.uniform(0.5, 2, (2, 4, 4))
+    means = added.reshape(2, 3, 4, 2, 4, 2).mean(axis=(3, 5))
+    spread = [0.5, 1.0, 2.0]
+    expected = detail(means.tolist(), blocks.tolist(), weight=weight.tolist(), spread=spread)
+    weight = np.kron(weight, np.ones((2, 2))).tolist()
+    error = detail(added.tolist(), missing.tolist(), weight=weight, binning=2, spread=spread)
+    assert error == pytest.approx(expected)
+    # Pixel by pixel, detail that nobody has observed would be an error.
+    assert detail(added.tolist(), missing.tolist(), weight=weight, spread=spread) > 1.2 * expected
+    # Each frame is seen in its own way.
+    both = [detail(added[[number]].tolist(), missing[[number]].tolist(), binning=1 + number) for number in range(2)]
+    assert detail(added.tolist(), missing.tolist(), binning=[1, 2]) == pytest.approx(np.mean(both))
+
+
+@pytest.mark.parametrize("binning", [1, 2])
+def test_unknown_detail_has_no_gradient(binning):
+    added = torch.randn(1, 2, 4, 4, requires_grad=True)
+    missing = torch.randn(1, 2, 4, 4)
+    missing[0, 0, :2, :2] = NAN
+    missing[0, 1] = NAN
+    detail_error(added, missing, torch.ones(1, 4, 4), torch.tensor([binning]), torch.ones(2)).backward()
+    assert added.grad.isfinite().all()
+    assert torch.equal(added.grad != 0, missing.isfinite())
+    if binning == 2:
+        # What is to be learnt is the same for all pixels of a block.
+        blocks = added.grad.reshape(1, 2, 2, 2, 2, 2)
+        torch.testing.assert_close(blocks, blocks.mean(dim=(3, 5), keepdim=True).expand_as(blocks))

@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from training_store import configure, make_field, make_images, make_store
+from training_store import FINE_GRID, configure, make_coarse, make_field, make_images, make_store, manifest
 
 from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.models import load_model
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning import learners
 from sunpy_mag2euv.training.learning.run import CHECKPOINT, CONFIGURATION, read_weights, set_up, train
@@ -206,6 +207,64 @@ def test_a_killed_adversarial_run_goes_on_as_if_it_had_not_been(large_store, tmp
         of_whole = logged(tmp_path / "whole", name)
         assert list(of_whole) == list(range(5))
         assert logged(tmp_path / "parts", name) == of_whole
+
+
+# -- Detail ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def detail(tmp_path_factory):
+    """A configuration, and the directory of its run: detail from three frames, with dropout."""
+    directory = tmp_path_factory.mktemp("detail")
+    make_coarse(directory / "coarse.safetensors")
+    frames = manifest([2094.1, 2094.3, 2094.5, 2097.2, 2099.5])
+    frames["binning"] = [1, 2, 1, 1, 1]
+    make_store(directory / "store", frames=frames, grid=FINE_GRID)
+    optimizer = {"warmup": 2, "averaging": 0.9, "learning_rate": 0.01}
+    config = configure(directory, directory / "store", "detail", run=RUN, optimizer=optimizer)
+    train(config, directory / "run")
+    return config, directory / "run"
+
+
+def test_runs_of_two_scales_change_nothing_but_the_detail(detail):
+    config, directory = detail
+    coarse = load_model(config["model"]["coarse"]).state
+    begun = set_up(config, directory).learner.network.state_dict()
+    trained = read_weights(directory)
+    assert trained.keys() == begun.keys()
+    assert {name for name in trained if name.startswith("coarse.")} == {f"coarse.{name}" for name in coarse}
+    current = torch.load(directory / CHECKPOINT, weights_only=True)["current_model_state"]
+    for name, tensor in coarse.items():
+        assert torch.equal(current[f"network.coarse.{name}"], tensor.float())
+        # Averages of one number are rounded, but not so much that it can be seen in weights files.
+        torch.testing.assert_close(trained[f"coarse.{name}"], tensor.float(), rtol=1e-6, atol=0)
+        assert torch.equal(trained[f"coarse.{name}"].half(), tensor)
+    # Features get their first gradients when something is read from them.
+    for name in ("detail.read.weight", "detail.enter.weight", "detail.encoder.1.body.1.weight"):
+        assert not torch.equal(trained[name], begun[name])
+    for name in ("loss", "detail", "surprise"):
+        assert list(logged(directory, name)) == list(range(RUN["steps"]))
+    assert list(logged(directory, "cc_0193")) == [1, 3, 5]
+    assert len(list(directory.glob("samples/*.png"))) == 3
+
+
+def test_a_killed_run_of_two_scales_goes_on_as_if_it_had_not_been(detail, tmp_path, killed):
+    config, directory = detail
+    assert config["model"]["network"]["dropout"] > 0
+    killed(config, tmp_path / "run", at=3)
+    assert list(logged(tmp_path / "run")) == [0, 1, 2]
+    train(config, tmp_path / "run")
+    assert_same(directory, tmp_path / "run")
+    for name in ("loss", "detail", "surprise"):
+        assert logged(tmp_path / "run", name) == logged(directory, name)
+
+
+def test_a_run_of_two_scales_starts_with_the_detail_of_another(detail, tmp_path):
+    config, directory = detail
+    start = set_up({**config, "run": {**config["run"], "start": str(directory)}}, tmp_path / "run").learner.network
+    trained = read_weights(directory)
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in start.state_dict().items())
+    assert not any(weight.requires_grad for weight in start.coarse.parameters())
 
 
 # -- From another run --------------------------------------------------------------------------------------------------

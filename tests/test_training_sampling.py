@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from training_store import (
     GRID,
     TRAINED,
@@ -20,13 +21,14 @@ from astropy.table import Table
 from astropy.time import Time
 
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling
-from sunpy_mag2euv.training.data.sampling import Draws, Frames, ImageDraws, ImageFrames, Sampling, frames_as_they_are
+from sunpy_mag2euv.training.data.loading import Sampling
+from sunpy_mag2euv.training.data.sampling import Draws, Frames, ImageDraws, ImageFrames, frames_as_they_are
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import model_record
 
 NOTHING = {
-    **{"shift": 0, "mirror": False, "polarity": False, "gain": 0.0, "noise": 0.0, "clipping": 0.0, "window": 0.0},
-    "few": 3,
+    **{"shift": 0, "mirror": False, "turns": False, "polarity": False, "gain": 0.0, "noise": 0.0, "clipping": 0.0},
+    **{"blur": 0.0, "window": 0.0, "few": 3},
 }
 
 #: For the range of the field to be known, in gauss.
@@ -70,7 +72,8 @@ def draw(store, model):
 
 def same(one, other, rounding=0):
     return one.keys() == other.keys() and all(
-        torch.allclose(one[name], other[name], rtol=0, atol=rounding, equal_nan=True) for name in one
+        torch.allclose(*map(torch.as_tensor, (one[name], other[name])), rtol=0, atol=rounding, equal_nan=True)
+        for name in one
     )
 
 
@@ -83,7 +86,8 @@ def test_frames_are_what_the_store_has_in_scaled_values(store, model):
         expected = LogScaling(0, 2**14 - 1, offset=1).forward(store.images(row))
         np.testing.assert_allclose(example["targets"], expected, atol=1e-6)
         np.testing.assert_array_equal(example["weight"], store.weight(row))
-        assert {tensor.dtype for tensor in example.values()} == {torch.float32}
+        assert example["binning"] == 1
+        assert {tensor.dtype for name, tensor in example.items() if name != "binning"} == {torch.float32}
     assert torch.isnan(frames[1]["targets"][0]).all()
     assert torch.isinf(frames[0]["ceiling"]).all()
     assert torch.isinf(frames[1]["ceiling"][0])
@@ -115,6 +119,28 @@ def whence(example):
     return *np.divmod(number, GRID.shape[1]), number >= 0
 
 
+def test_examples_say_how_many_pixels_have_one_value(tmp_path, model):
+    frames = manifest()[:3]
+    frames["binning"] = [1, 4, 2]
+    store = make_store(tmp_path / "store", frames=frames)
+    assert [Frames(store, [2, 0, 1], model)[number]["binning"] for number in range(3)] == [2, 1, 4]
+
+
+def test_fields_are_drawn_in_any_of_eight_orientations(draw, store, model):
+    """If quarter turns and mirror images are asked for; in four, if only turns are."""
+    frame = Frames(store, [0], model)[0]
+    field, targets = frame["inputs"][0].numpy(), frame["targets"].numpy()
+    for mirror, expected in ((False, 4), (True, 8)):
+        ways = set()
+        for example in draw(60, rows=[0], turns=True, mirror=mirror):
+            rows, columns, inside = whence(example)
+            assert inside.all()
+            np.testing.assert_allclose(example["inputs"][0], field[rows, columns], atol=1e-6)
+            np.testing.assert_array_equal(example["targets"], targets[:, rows, columns])
+            ways.add((rows[1, 0] - rows[0, 0], columns[1, 0] - columns[0, 0], rows[0, 1] - rows[0, 0], columns[0, 0]))
+        assert len(ways) == expected
+
+
 @pytest.mark.parametrize(
     "variation", [{"mirror": True}, {"polarity": True}, {"shift": 2}, {"mirror": True, "polarity": True, "shift": 2}]
 )
@@ -124,7 +150,7 @@ def test_field_targets_and_weight_are_varied_alike(draw, store, model, variation
     mirrors, signs, shifts = set(), set(), set()
     for example in draw(60, rows=[0], **variation):
         rows, columns, inside = whence(example)
-        example = {name: tensor.numpy() for name, tensor in example.items()}
+        example = {name: np.asarray(tensor) for name, tensor in example.items()}
         sign = np.sign((example["inputs"][0] * field[rows, columns])[inside].sum())
         np.testing.assert_allclose(example["inputs"][0][inside], sign * field[rows, columns][inside], atol=1e-6)
         np.testing.assert_array_equal(example["targets"][:, inside], targets[:, rows, columns][:, inside])
@@ -169,6 +195,15 @@ def test_fields_get_the_noise_gain_and_clipping_of_other_magnetograms(draw, stor
         factors.append(np.median((other / np.where(disk, field, np.nan))[disk]))
         np.testing.assert_allclose(other, factors[-1] * field, atol=0.01)
     assert np.std(np.log(factors)) == pytest.approx(0.1, abs=0.04)
+    # Half of the fields are less sharp, by a pixel at most, and have the flux that they had.
+    blurred = [other for other in fields(blur=1.0) if not np.allclose(other, field, atol=0.01)]
+    assert 6 < len(blurred) < 20
+    peaks = [np.abs(other).max() / np.abs(field).max() for other in blurred]
+    assert np.ptp(peaks) > 0.1
+    most = np.abs(gaussian_filter(field, 1.0)).max() / np.abs(field).max()
+    assert most - 0.01 < min(peaks) < max(peaks) <= 1
+    for other in blurred:
+        assert other.sum() == pytest.approx(field.sum(), abs=0.05 * float(np.abs(field).sum()))
     limits = [np.abs(other).max() for other in fields(clipping=1.0)]
     assert min(limits) > 140
     assert max(limits) <= min(1000, np.abs(field).max()) + 1
@@ -359,7 +394,8 @@ def test_a_fixed_half_of_a_set_is_given_and_the_rest_is_to_be_made(sets, any_to_
         assert_images(given | asked, images)
         assert sorted(frames.given(row)) == sorted(given)
         assert frames.asked(row) == sorted(asked)
-        assert {tensor.dtype for tensor in example.values()} == {torch.float32}
+        assert example["binning"] == 1
+        assert {tensor.dtype for name, tensor in example.items() if name != "binning"} == {torch.float32}
         np.testing.assert_array_equal(example["weight"], sets.weight(row))
         assert same(example, ImageFrames(sets, [row], any_to_any)[0])
         halves.append(tuple(sorted(given)))

@@ -101,6 +101,15 @@ def test_saturated_pixels_are_not_for_networks(written):
     assert np.isnan(written.unsaturated(1, BANDS)[171]).all()
 
 
+def test_every_pixel_has_a_value_of_its_own_unless_the_manifest_says_otherwise(written, tmp_path, frames):
+    np.testing.assert_array_equal(written.binning, [1, 1, 1])
+    frames["binning"] = [1, 4, 2]
+    Store.create(tmp_path / "binned", GRID, frames, BANDS, **FACTS)
+    binning = Store.open(tmp_path / "binned").binning
+    np.testing.assert_array_equal(binning, [1, 4, 2])
+    assert np.issubdtype(binning.dtype, np.integer)
+
+
 def test_weights_go_by_source(written, weight):
     np.testing.assert_array_equal(written.weight(1), weight)
     for row in (0, 2):

@@ -2,18 +2,26 @@
 
 import functools
 import json
+import math
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from astropy.table import Table
 from astropy.time import Time
 
 from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.models import FieldModel, save_model
+from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.scaling import AsinhScaling, LogScaling
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import load_config
 
 GRID = Grid((32, 32), 13.0)
+
+#: One whose blocks of 4 × 4 pixels are the pixels of `GRID`.
+FINE_GRID = Grid((128, 128), 52.0)
 
 BANDS = (171, 193)
 
@@ -71,6 +79,51 @@ def make_store(path, *, frames=None, bands=BANDS, grid=GRID, only=None, fields=T
     return store
 
 
+def make_coarse(path, **attributes):
+    """
+    Weights of a model on `GRID`, for the coarse part of networks of two scales; it has learnt nothing, but varies.
+
+    Parameters
+    ----------
+    path : path-like
+        To be written.
+    **attributes : dict
+        Of the model, others than usual.
+    """
+    planes = attributes.get("planes", ("absolute", "signed", "mu", "absolute 57 Mm", "signed 114 Mm"))
+    bands = list(attributes.get("image_scalings", BANDS))
+    architecture = {
+        "kind": "shared-unet",
+        "in_channels": len(planes),
+        "out_channels": len(bands),
+        "widths": [4, 8],
+        "head": 4,
+        "dropout": 0.2,
+        "deviations": True,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = build_network(**architecture).state_dict()
+    usual = {
+        "name": "coarse",
+        "description": "Both passbands, untrained",
+        "architecture": architecture,
+        "grid": GRID,
+        "planes": planes,
+        "image_scalings": dict(zip(bands, (LogScaling(1, 5000), LogScaling(2, 9000)), strict=True)),
+        "field_scaling": AsinhScaling(-3000, 3000, knee=10),
+        "unpolarized": True,
+        "valid_radius": 1.2,
+        "calibration": dict.fromkeys(bands, "coarse"),
+        "provenance": "coarse frames",
+        "training_images": {band: 100 + number for number, band in enumerate(bands)},
+        "strongest_field": 1500.0,
+        "deviation_factors": dict.fromkeys(bands, 2.0),
+        "state": state,
+    }
+    save_model(FieldModel(**usual | attributes), path)
+
+
 class QuickStore(Store):
     """One that reads every image once, for those who ask often."""
 
@@ -102,6 +155,16 @@ _SMALL = {
     "shared": {"model": {"network": {"widths": [4, 8], "head": 4}}, "run": {"batch": 2}},
     "model-a": {"model": {"network": {"levels": 5, "width": 4}}, "augmentation": {"shift": 2}},
     "model-b": {"model": {"network": {"levels": 5, "width": 4}}, "augmentation": {"shift": 2}},
+    # Beside the configuration, there are weights by `make_coarse`.
+    "detail": {
+        "model": {
+            "coarse": "coarse.safetensors",
+            "planes": ["absolute", "mu", "absolute 14 Mm", "net 28 Mm"],
+            "network": {"widths": [4, 8], "head": 4},
+        },
+        "augmentation": {"crop": 32},
+        "run": {"batch": 2},
+    },
     "translation": {
         "data": {"inputs": list(BANDS)},
         "model": {"network": {"widths": [4, 8], "head": 4}},
@@ -144,4 +207,5 @@ def write_config(path, protocol, **tables):
 def _toml(value):
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
-    return json.dumps(value)
+    # The only number whose name in TOML is not that in JSON.
+    return "inf" if value == math.inf else json.dumps(value)
