@@ -7,15 +7,14 @@ and several processes draw together what one would draw with a batch as large as
 
 import functools
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import Dataset
 
 from sunpy_mag2euv.models import ImageModel
 
-__all__ = ["Draws", "Frames", "ImageDraws", "ImageFrames", "Sampling", "frames_as_they_are"]
+__all__ = ["Draws", "Frames", "ImageDraws", "ImageFrames", "frames_as_they_are"]
 
 
 class Frames(Dataset):
@@ -64,7 +63,8 @@ class Frames(Dataset):
         Tensors by name, of what the model is given and of the images to learn.
 
         ``inputs`` (planes, H, W); ``targets`` (passbands, H, W), NaN where there is no data; ``weight`` (H, W);
-        ``ceiling`` (passbands,), scaled values from which targets are lower limits, infinite where there are none.
+        ``ceiling`` (passbands,), scaled values from which targets are lower limits, infinite where there are none;
+        ``binning``, how many pixels in each direction have one value in the targets.
         """
         ceilings = self.store.ceilings[row, self.columns]
         scalings = self.model.image_scalings.values()
@@ -78,6 +78,7 @@ class Frames(Dataset):
             "targets": torch.from_numpy(np.stack(targets).astype(np.float32)),
             "weight": torch.from_numpy(np.ascontiguousarray(weight, dtype=np.float32)),
             "ceiling": torch.tensor(scaled, dtype=torch.float32),
+            "binning": int(self.store.binning[row]),
         }
 
 
@@ -126,25 +127,39 @@ class Draws(Frames):
         return self._example(row, *self._varied(field, self._images(row), self.store.weight(row), rng))
 
     def _varied(self, field, images, weight, rng):
-        """A mirror image, another polarity, the noise, gain and clipping of other magnetograms, another pointing."""
-        vary = self.augmentation
-        if vary["mirror"]:
-            for axis in (-1, -2):
-                if rng.random() < 0.5:
-                    field, images, weight = (np.flip(array, axis) for array in (field, images, weight))
-        if vary["polarity"] and rng.random() < 0.5:
-            field = -field
-        field = field * np.exp(rng.normal(0, vary["gain"])) + _noise(field.shape, rng.uniform(0, vary["noise"]), rng)
-        if rng.random() < vary["clipping"]:
-            limit = rng.uniform(140, 1000)
-            field = np.clip(field, -limit, limit)
-        field = np.where(self.disk, field, 0)
-        if vary["shift"]:
-            rows, columns = rng.integers(-vary["shift"], vary["shift"] + 1, 2)
+        """Another orientation and pointing, and a field as another magnetograph might have seen it."""
+        field, images, weight = self._turned((field, images, weight), rng)
+        field = np.where(self.disk, self._as_of_another(field, rng), 0)
+        if shift := self.augmentation["shift"]:
+            rows, columns = rng.integers(-shift, shift + 1, 2)
             field = _shifted(field, rows, columns, 0)
             images = _shifted(images, rows, columns, np.nan)
             weight = _shifted(weight, rows, columns, 0)
         return field, images, weight
+
+    def _turned(self, arrays, rng):
+        """The same quarter turn and mirror image of some arrays."""
+        if self.augmentation["turns"]:
+            turns = rng.integers(4)
+            arrays = [np.rot90(array, turns, axes=(-2, -1)) for array in arrays]
+        if self.augmentation["mirror"]:
+            for axis in (-1, -2):
+                if rng.random() < 0.5:
+                    arrays = [np.flip(array, axis) for array in arrays]
+        return arrays
+
+    def _as_of_another(self, field, rng):
+        """Another polarity, and the sharpness, gain, noise and clipping of other magnetographs."""
+        vary = self.augmentation
+        if vary["polarity"] and rng.random() < 0.5:
+            field = -field
+        if vary["blur"] and rng.random() < 0.5:
+            field = gaussian_filter(field, rng.uniform(0, vary["blur"]))
+        field = field * np.exp(rng.normal(0, vary["gain"])) + _noise(field.shape, rng.uniform(0, vary["noise"]), rng)
+        if rng.random() < vary["clipping"]:
+            limit = rng.uniform(140, 1000)
+            field = np.clip(field, -limit, limit)
+        return field
 
 
 class ImageFrames(Frames):
@@ -273,54 +288,3 @@ def _shifted(array, rows, columns, fill):
     start = np.s_[..., max(-rows, 0) : height + min(-rows, 0), max(-columns, 0) : width + min(-columns, 0)]
     shifted[to] = array[start]
     return shifted
-
-
-class Sampling(pl.LightningDataModule):
-    """
-    What a run is shown, for Lightning.
-
-    Parameters
-    ----------
-    store : Store
-    train, watched : sequence of int
-        Rows to learn from, and those that are only looked at.
-    model : Model
-    config : dict
-        Of the run.
-    """
-
-    def __init__(self, store, train, watched, model, config):
-        super().__init__()
-        self.store = store
-        self.train = train
-        self.watched = watched
-        self.model = model
-        self.config = config
-
-    def train_dataloader(self):
-        """One epoch's draws; Lightning asks anew for each."""
-        run = self.config["run"]
-        batch = run["batch"]
-        together = batch * self.trainer.world_size
-        first = self.trainer.current_epoch * run["epoch"]
-        # The last epoch may be a short one.
-        last = min(first + run["epoch"], run["steps"])
-        dataset = (ImageDraws if isinstance(self.model, ImageModel) else Draws)(
-            self.store,
-            self.train,
-            self.model,
-            augmentation=self.config["augmentation"],
-            draws=self.config["data"]["draws"],
-            evenness=self.config["data"]["evenness"],
-            seed=run["seed"],
-            numbers=range(first * together, last * together),
-        )
-        sampler = None
-        if self.trainer.world_size > 1:
-            # Lightning's own would shuffle: every step has to be shared out as one process would take it.
-            sampler = DistributedSampler(dataset, self.trainer.world_size, self.trainer.global_rank, shuffle=False)
-        return DataLoader(dataset, batch, sampler=sampler, num_workers=run["workers"])
-
-    def val_dataloader(self):
-        """The watched frames, one by one."""
-        return DataLoader(frames_as_they_are(self.store, self.watched, self.model), 1)

@@ -283,6 +283,13 @@ class Store:
         return [self.passbands.index(band) for band in (self.passbands if passbands is None else passbands)]
 
     @property
+    def binning(self):
+        """How many pixels, in each direction, have one value in a frame's images; integers, shape (frames,)."""
+        if "binning" in self.frames.colnames:
+            return np.array(self.frames["binning"])
+        return np.ones(len(self.frames), dtype=int)
+
+    @property
     def has(self):
         """Whether a frame has an image of a passband; boolean, shape (frames, passbands)."""
         return np.isfinite(self._times) & self.done[:, None]

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sunpy_mag2euv.metrics import standard_errors
+from sunpy_mag2euv.metrics import bin_image, standard_errors
 from sunpy_mag2euv.training.data.sampling import frames_as_they_are
 
-__all__ = ["deviation_factor", "find_factors"]
+__all__ = ["deviation_factor", "factors_of", "find_errors", "find_factors"]
 
 #: Frames that are looked at, at most, spread evenly over those that there are: neighbours show the same Sun.
 _FRAMES = 24
@@ -59,10 +59,54 @@ def find_factors(model, store, rows):
     dict of float
         By passband, for those passbands that any of the frames has.
     """
+    return factors_of(find_errors(model, store, rows))
+
+
+def factors_of(*found):
+    """
+    The factors that make standard deviations hold what they say of some errors.
+
+    Parameters
+    ----------
+    *found : dict of `~numpy.ndarray`
+        As `find_errors` returns them.
+
+    Returns
+    -------
+    dict of float
+        By passband.
+    """
+    bands = sorted({band for errors in found for band in errors})
+    return {
+        band: deviation_factor(np.concatenate([errors[band] for errors in found if band in errors])) for band in bands
+    }
+
+
+def find_errors(model, store, rows, block=1):
+    """
+    How far a model is off, in units of the standard deviations that its network gives.
+
+    Parameters
+    ----------
+    model : Model
+        Whose network gives deviations; factors that it has already are left out of account.
+    store : Store
+    rows : sequence of int
+        Of the store's manifest.
+    block : int
+        Pixels in each direction whose means are compared, in units of the mean of their standard deviations.
+
+    Returns
+    -------
+    dict of `~numpy.ndarray`
+        By passband, for those passbands that any of the frames has, the errors of all pixels, or blocks, on the disk.
+    """
     bands = list(model.image_scalings)
     columns = dict(zip(bands, store.columns(bands), strict=True))
     errors = {band: [] for band in bands}
     has, frames = store.has, frames_as_they_are(store, rows, model)
+    # The disk: off the limb there is no field, and no two archives end at the same distance.
+    disk = store.grid.binned(block).radius < 1
     chosen = set()
     for band in bands:
         found = [row for row in rows if has[row, columns[band]]]
@@ -71,8 +115,11 @@ def find_factors(model, store, rows):
         output = model.run(frames.given(row), torch.device("cpu"))
         images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in model.estimate(output))
         for band in frames.asked(row):
-            observed, ceiling = store.images(row, [band])[0], store.ceilings[row, columns[band]]
-            off = standard_errors(images[band], deviations[band], observed, ceiling)
-            # The disk: off the limb there is no field, and no two archives end at the same distance.
-            errors[band].append(off[store.grid.radius < 1])
-    return {band: deviation_factor(np.concatenate(found)) for band, found in errors.items() if found}
+            ceiling = store.ceilings[row, columns[band]]
+            # Means of lower limits are cut as the limits are.
+            observed, image = store.images(row, [band])[0], images[band]
+            if block > 1:
+                observed, image = np.minimum(observed, ceiling), np.minimum(image, ceiling)
+            planes = (bin_image(plane, block) for plane in (image, deviations[band], observed))
+            errors[band].append(standard_errors(*planes, ceiling)[disk])
+    return {band: np.concatenate(found) for band, found in errors.items() if found}

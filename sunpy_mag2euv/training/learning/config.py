@@ -8,21 +8,23 @@ configuration names one and says what it changes.
 import copy
 import dataclasses
 import difflib
+import math
 import tomllib
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from sunpy_mag2euv.models import FieldModel, ImageModel
+from sunpy_mag2euv.models import FieldModel, ImageModel, load_model
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.planes import is_odd
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.data import splits
 
 __all__ = ["PROTOCOLS", "check_inputs", "load_config", "model_record", "protocol_defaults", "split_frames"]
 
 #: Names that ``protocol = "..."`` may have.
-PROTOCOLS = ("model-a", "model-b", "shared", "translation")
+PROTOCOLS = ("model-a", "model-b", "shared", "detail", "translation")
 
 #: Tables in which keys that the protocol does not have are somebody else's to check.
 _OPEN = {"trainer", "draws", "network", "image_scaling", "field_scaling"}
@@ -66,9 +68,9 @@ def load_config(path):
     config = protocol_defaults(protocol)
     _lay_over(config, given, path.name)
     _check(config, path.name)
-    for table, key in (("data", "store"), ("run", "start")):
-        if given_path := config[table][key]:
-            # Absolute paths stay what they are.
+    for table, key in (("data", "store"), ("run", "start"), ("model", "coarse")):
+        # Absolute paths stay what they are; a model may be known by its name.
+        if (given_path := config[table][key]) and (key != "coarse" or Path(given_path).suffix):
             config[table][key] = str((path.parent / given_path).resolve())
     return {"protocol": protocol, **config}
 
@@ -136,6 +138,19 @@ def _check(config, where):
         raise ValueError(f"{where}: passband {twice[0]} is both in data.passbands and in data.scarce; take out one")
     if augmentation["shift"] and (fixed := {"mu", "radius", "disk"} & set(config["model"]["planes"])):
         raise ValueError(f"{where}: the plane {min(fixed)} cannot be shifted; set augmentation.shift = 0")
+    network = config["model"]["network"]
+    if two_scales := network["kind"] == "two-scale":
+        if lacking := [name for name in ("block", "widths") if name not in network]:
+            raise ValueError(f"{where}: a two-scale network needs model.network.{lacking[0]}")
+        whole = math.lcm(network["block"], 2 ** len(network["widths"]))
+        if augmentation["crop"] < 1 or augmentation["crop"] % whole:
+            raise ValueError(
+                f"{where}: augmentation.crop must be a multiple of {whole} pixels; it is {augmentation['crop']}"
+            )
+    elif "image_scaling" not in config["model"]:
+        raise ValueError(f"{where}: this protocol is for two-scale networks only; choose another")
+    if augmentation["crop"] and not two_scales:
+        raise ValueError(f"{where}: only networks of two scales learn from windows; set augmentation.crop = 0")
     check_inputs(config, where)
     _check_losses(config, where)
     for name in ("steps", "batch", "epoch"):
@@ -210,16 +225,26 @@ def check_inputs(config, where):
 def _check_losses(config, where):
     """Whether the network is asked for what it learns, and learns what it is asked for."""
     loss, network = config["loss"], config["model"]["network"]
-    weights = {name: loss[name] for name in ("l1", "surprise", "discordance", "structure", "adversarial")}
+    weights = {name: loss[name] for name in ("l1", "surprise", "discordance", "structure", "detail", "adversarial")}
     if min(weights.values()) < 0 or not any(weights.values()):
         raise ValueError(f"{where}: of the losses, at least one must have a weight, and none a negative one")
     if loss["adversarial"] and (others := [name for name in ("surprise", "discordance", "structure") if loss[name]]):
         raise ValueError(
             f"{where}: with loss.adversarial, of the other losses only loss.l1 is used; take out loss.{others[0]}"
         )
-    if loss["structure_wanted"] <= 0:
-        raise ValueError(f"{where}: loss.structure_wanted must be positive; it is {loss['structure_wanted']}")
-    deviations = network.get("deviations", False)
+    for table, key in (("loss", "structure_wanted"), ("loss", "detail_scale"), ("model", "saturation")):
+        if config[table][key] <= 0:
+            raise ValueError(f"{where}: {table}.{key} must be positive; it is {config[table][key]}")
+    two_scales = network["kind"] == "two-scale"
+    if two_scales != bool(config["model"]["coarse"]):
+        raise ValueError(
+            f"{where}: a two-scale network, and no other, needs model.coarse, the weights of its coarse part"
+        )
+    if two_scales != bool(loss["detail"]):
+        raise ValueError(f"{where}: a two-scale network, and no other, learns by loss.detail; look at its weight")
+    if two_scales and (others := [name for name in ("l1", "discordance", "structure", "adversarial") if loss[name]]):
+        raise ValueError(f"{where}: a two-scale network does not learn by loss.{others[0]}; take it out")
+    deviations = two_scales or network.get("deviations", False)
     if deviations and network["kind"] == "generator":
         raise ValueError(f"{where}: a generator gives no deviations; take out model.network.deviations")
     if loss["surprise"] and not deviations:
@@ -231,7 +256,9 @@ def _check_losses(config, where):
     data = config["data"]
     if data["scarce"] and not deviations:
         raise ValueError(f"{where}: data.scarce needs a network that gives deviations; leave it empty")
-    scaling = config["model"]["image_scaling"]
+    if two_scales and data["scarce"]:
+        raise ValueError(f"{where}: a two-scale network has the passbands of its coarse part; leave data.scarce empty")
+    scaling = config["model"].get("image_scaling")
     for band in data["scarce"]:
         if str(band) not in scaling:
             raise ValueError(f"{where}: passband {band} has no scaling; give model.image_scaling.{band}")
@@ -255,8 +282,11 @@ def model_record(config, store):
 
     Raises
     ------
+    FileNotFoundError
+        If there are no weights for the coarse part of a network of two scales.
     ValueError
-        If the store lacks a passband, or any image of a scarce one, or a scaling cannot be made.
+        If the store lacks a passband, or any image of a scarce one, a scaling cannot be made, or the coarse part does
+        not fit the store.
     """
     bands, settings = config["data"]["passbands"], config["model"]
     scarce = config["data"]["scarce"]
@@ -266,6 +296,8 @@ def model_record(config, store):
     # Said before hours of training rather than after.
     if missing := [band for band in scarce if not store.has[:, store.columns([band])].any()]:
         raise ValueError(f"the store has no image of passband {missing[0]}; take it out of data.scarce")
+    if settings["coarse"]:
+        return _two_scale_record(config, store)
     scaling = settings["image_scaling"]
     scalings = {band: scaling if "kind" in scaling else scaling.get(str(band)) for band in (*bands, *inputs)}
     if missing := [band for band in scalings if scalings[band] is None]:
@@ -295,11 +327,69 @@ def model_record(config, store):
             references=(_PARK2019,),
             field_scaling=scaling_from_dict(settings["field_scaling"]),
             unpolarized=settings["unpolarized"],
+            saturation=settings["saturation"],
         )
     channels = {"in_channels": model.channels, "out_channels": len(bands)}
     if settings["network"]["kind"] == "any-to-any":
         channels["images"] = len(inputs)
     return dataclasses.replace(model, architecture={**settings["network"], **channels})
+
+
+def _two_scale_record(config, store):
+    """As `model_record`, for a network whose coarse part is a model of its own; its weights are the state."""
+    settings, bands = config["model"], config["data"]["passbands"]
+    coarse, block = load_model(settings["coarse"]), settings["network"]["block"]
+    kind = coarse.architecture["kind"]
+    if not isinstance(coarse, FieldModel) or kind != "shared-unet" or not coarse.gives_deviations:
+        raise ValueError(
+            f"the coarse part must be a shared-unet that answers to fields and gives deviations; {coarse.name} is none"
+        )
+    if math.isfinite(coarse.saturation):
+        raise ValueError(
+            f"blocks are seen as they are, but for {coarse.name} fields saturate; give another model.coarse"
+        )
+    if bands != list(coarse.image_scalings):
+        raise ValueError(
+            f"data.passbands must be those of {coarse.name}, in their order: "
+            + ", ".join(map(str, coarse.image_scalings))
+        )
+    if store.grid.binned(block) != coarse.grid:
+        raise ValueError(
+            f"the store's frames are on {store.grid}, which in blocks of {block} × {block} pixels is not the grid of "
+            f"{coarse.name}, {coarse.grid}"
+        )
+    if (crop := config["augmentation"]["crop"]) + 2 * block > min(store.grid.shape):
+        raise ValueError(
+            f"windows of {crop} pixels and a block around them do not fit into the store's frames of "
+            f"{store.grid.shape[0]} × {store.grid.shape[1]}; lower augmentation.crop"
+        )
+    if odd := [plane for plane in settings["planes"] if is_odd(plane)]:
+        raise ValueError(f"detail does not depend on polarity, the plane {odd[0]!r} does; take it out of model.planes")
+    if any(store.epochs.get(band) != coarse.epochs.get(band) for band in bands):
+        raise ValueError(f"the store's images are at another epoch of AIA's sensitivity than those of {coarse.name}")
+    planes = (*(f"{block}x{block} {plane}" for plane in coarse.planes), *settings["planes"])
+    architecture = {
+        **settings["network"],
+        "in_channels": len(planes),
+        "out_channels": len(bands),
+        "coarse": {name: of for name, of in coarse.architecture.items() if name not in ("kind", "out_channels")},
+        "odd": [number for number, plane in enumerate(coarse.planes) if is_odd(plane)],
+    }
+    return dataclasses.replace(
+        coarse,
+        name=settings["name"],
+        description=settings["description"],
+        architecture=architecture,
+        grid=store.grid,
+        planes=planes,
+        calibration={band: store.calibration[band] for band in bands},
+        provenance=f"detail from {store.provenance}; the coarse part is {coarse.name}, from {coarse.provenance}",
+        caveats={**coarse.caveats, **{band: store.caveats[band] for band in bands if band in store.caveats}},
+        saturation=settings["saturation"],
+        deviation_factors={},
+        sha256="",
+        state={f"coarse.{name}": tensor.float() for name, tensor in coarse.state.items()},
+    )
 
 
 def split_frames(config, store):

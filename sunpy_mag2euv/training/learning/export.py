@@ -99,19 +99,21 @@ def trained_model(directory, config, split=None):
     split = usable_split(config, store) if split is None else split
     bands, inputs = config["data"]["passbands"], config["data"]["inputs"]
     has = store.has[:, store.columns(bands)]
-    model = dataclasses.replace(
-        model_record(config, store),
-        state=read_weights(directory),
-        training_images={band: int(count) for band, count in zip(bands, has[split["train"]].sum(0), strict=True)},
-    )
-    if inputs:
-        model = dataclasses.replace(model, levels=disk_levels(store, split["train"], inputs))
-    else:
-        model = dataclasses.replace(model, strongest_field=strongest_field(store, split["train"]))
-    if not model.architecture.get("deviations"):
+    model = dataclasses.replace(model_record(config, store), state=read_weights(directory))
+    # What a network of two scales knows of, its coarse part has learnt.
+    if not config["model"]["coarse"]:
+        counts = zip(bands, has[split["train"]].sum(0), strict=True)
+        model = dataclasses.replace(model, training_images={band: int(count) for band, count in counts})
+        if inputs:
+            model = dataclasses.replace(model, levels=disk_levels(store, split["train"], inputs))
+        else:
+            model = dataclasses.replace(model, strongest_field=strongest_field(store, split["train"]))
+    if not model.gives_deviations:
         return model
     watched = np.concatenate([split["validation"], split["gap"]])
     model = dataclasses.replace(model, deviation_factors=find_factors(model, store, watched))
+    if not config["data"]["scarce"]:
+        return model
     scalings = config["model"]["image_scaling"]
     return extend(model, store, {band: scaling_from_dict(scalings[str(band)]) for band in config["data"]["scarce"]})
 

@@ -1,4 +1,7 @@
-"""How a network learns: one Lightning module for Model A and the packaged default, one for Model B."""
+"""
+How a network learns: one Lightning module for Model A and the coarse packaged weights, one for Model B, and one for
+the detail of networks of two scales.
+"""
 
 import math
 
@@ -9,9 +12,38 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from sunpy_mag2euv.metrics.spectrum import fine_scales
 from sunpy_mag2euv.network import build_network, initialize
 from sunpy_mag2euv.training.learning.discriminator import Discriminator
-from sunpy_mag2euv.training.learning.losses import absolute_error, discordance, structure_error, surprise
+from sunpy_mag2euv.training.learning.losses import (
+    absolute_error,
+    detail_error,
+    discordance,
+    structure_error,
+    surprise,
+)
 
-__all__ = ["Adversarial", "Regression"]
+__all__ = ["Adversarial", "Refinement", "Regression", "learner_for"]
+
+
+def learner_for(config, model, spread):
+    """
+    The learner that a configuration asks for.
+
+    Parameters
+    ----------
+    config : dict
+        As `~sunpy_mag2euv.training.learning.config.load_config` returns it.
+    model : Model
+    spread : `torch.Tensor`
+        See `~sunpy_mag2euv.training.learning.losses.absolute_error`.
+
+    Returns
+    -------
+    `lightning.pytorch.LightningModule`
+    """
+    if config["loss"]["adversarial"]:
+        return Adversarial(config, model, spread)
+    if config["model"]["network"]["kind"] == "two-scale":
+        return Refinement(config, model, spread)
+    return Regression(config, model, spread)
 
 
 class _Learner(pl.LightningModule):
@@ -33,7 +65,7 @@ class _Learner(pl.LightningModule):
         settings = self.config["optimizer"]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings["name"]]
         return kind(
-            network.parameters(),
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
             lr=settings["learning_rate"],
             betas=tuple(settings["betas"]),
             weight_decay=settings["weight_decay"],
@@ -104,10 +136,13 @@ class Regression(_Learner):
     def training_step(self, batch):
         """The loss of a batch, for Lightning."""
         # In full precision, whatever the network works in: the losses take squares and exponentials.
-        terms = self._terms(self.network(batch["inputs"]).float(), batch)
+        return self._total(self._terms(self.network(batch["inputs"]).float(), batch), batch)
+
+    def _total(self, terms, batch):
+        """The weighted sum of the terms, which are logged."""
         loss = sum(self.config["loss"][name] * term for name, term in terms.items())
         logged = {"loss": loss, **(terms if len(terms) > 1 else {})}
-        self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=len(batch["inputs"]))
+        self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=len(batch["weight"]))
         return loss
 
     def _terms(self, output, batch):
@@ -119,17 +154,54 @@ class Regression(_Learner):
             known = (batch[name] for name in ("targets", "weight", "ceiling"))
             terms["surprise"] = surprise(*output.chunk(2, dim=1), *known)
         if settings["discordance"] or settings["structure"]:
-            images, _ = self.model.moments(output)
-            observed, _ = self.model.moments(batch["targets"])
-            ceiling = batch["ceiling"][..., None, None]
-            top = self.model.moments(ceiling)[0].where(ceiling.isfinite(), ceiling)[..., 0, 0]
-            if settings["discordance"]:
-                weight = batch["weight"] * self.disk
-                terms["discordance"] = discordance(images, observed, weight, top)
-            if settings["structure"]:
-                grid, wanted = self.model.grid, settings["structure_wanted"]
-                terms["structure"] = structure_error(images, observed, top, grid, wanted)
+            terms |= self._terms_of_intensity(output, batch)
         return terms
+
+    def _terms_of_intensity(self, output, batch):
+        """Those that compare images in DN/s."""
+        settings, terms = self.config["loss"], {}
+        images, _ = self.model.moments(output)
+        observed, _ = self.model.moments(batch["targets"])
+        ceiling = batch["ceiling"][..., None, None]
+        top = self.model.moments(ceiling)[0].where(ceiling.isfinite(), ceiling)[..., 0, 0]
+        if settings["discordance"]:
+            terms["discordance"] = discordance(images, observed, batch["weight"] * self.disk, top)
+        if settings["structure"]:
+            terms["structure"] = structure_error(images, observed, top, self.model.grid, settings["structure_wanted"])
+        return terms
+
+
+class Refinement(Regression):
+    """
+    Learning the detail of a network of two scales, whose coarse part is left as it is.
+
+    Detail is learnt by its squared error: what cannot be known of it then comes out as its mean, which is nothing. The
+    deviations are learnt from how far the images are off, but the images not from the deviations, which would let a
+    network learn most where it happens to know its few days by heart.
+
+    Parameters
+    ----------
+    config, model, spread
+        As of `Regression`; the model's state holds the weights of the coarse part.
+    """
+
+    def __init__(self, config, model, spread):
+        super().__init__(config, model, spread)
+        self.network.load_state_dict(model.state, strict=False)
+        self.network.coarse.requires_grad_(False)
+
+    def training_step(self, batch):
+        """The loss of a batch of windows, for Lightning."""
+        settings, binning = self.config["loss"], batch["binning"]
+        detail = self.network.refine(batch["planes"], batch["coarse"]).float()
+        images, logarithms, _ = self.network.together(batch["coarse"], detail).chunk(3, dim=1)
+        added, _ = detail.chunk(2, dim=1)
+        terms = {"detail": detail_error(added, batch["missing"], batch["weight"], binning, self.spread)}
+        if settings["surprise"]:
+            # How far pixels are off does not follow from how far their means are.
+            weight = batch["weight"] * (binning == 1)[:, None, None]
+            terms["surprise"] = surprise(images.detach(), logarithms, batch["targets"], weight, batch["ceiling"])
+        return self._total(terms, batch)
 
 
 class Adversarial(_Learner):

@@ -8,10 +8,11 @@ the mean over frames comes last, processes that average their gradients learn wh
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, spectrum_window, wave_numbers
 
-__all__ = ["absolute_error", "discordance", "structure_error", "surprise"]
+__all__ = ["absolute_error", "as_seen", "detail_error", "discordance", "structure_error", "surprise"]
 
 #: Ends and middle of the fine scales in Mm, from large to small.
 _SCALES = tuple(np.geomspace(*sorted(FINE_SCALES.to_value("Mm"), reverse=True), 3))
@@ -150,6 +151,58 @@ def structure_error(images, observed, ceiling, grid, wanted):
             powers.append(torch.fft.ifft2(torch.fft.fft2(passed.square()) * around).real.clamp(min=_FAINTEST))
         error = error + _over_pixels((powers[0].log() - powers[1].log() - np.log(wanted)).square(), inside)
     return _mean(error / len(parts), inside)
+
+
+def detail_error(detail, missing, weight, binning, spread):
+    """
+    Mean square error of what is added to images as detail.
+
+    Parameters
+    ----------
+    detail : `torch.Tensor`
+        Shape (batch, passbands, H, W).
+    missing : `torch.Tensor`
+        What it should be, of the same shape, NaN where that is not known.
+    weight : `torch.Tensor`
+        Of the pixels, shape (batch, H, W).
+    binning : `torch.Tensor`
+        As of `as_seen`: both are compared at that resolution.
+    spread : `torch.Tensor`
+        Shape (passbands,), the unit of each passband's errors.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Scalar.
+    """
+    off = as_seen(missing - detail, binning)
+    known = torch.isfinite(off)
+    share = torch.where(known, weight[:, None], 0)
+    error = torch.where(known, off, 0).square() / spread[:, None, None].square()
+    return _mean(_over_pixels(error, share), share)
+
+
+def as_seen(images, binning):
+    """
+    Images with the resolution of those that they are compared with.
+
+    Parameters
+    ----------
+    images : `torch.Tensor`
+        Shape (batch, passbands, H, W).
+    binning : `torch.Tensor`
+        Shape (batch,), integers: how many pixels in each direction have one value.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Of the same shape, with the mean of each block in all of its pixels.
+    """
+    seen = []
+    for image, block in zip(images, binning.tolist(), strict=True):
+        blocks = functional.avg_pool2d(image[None], block)
+        seen.append(functional.interpolate(blocks, scale_factor=block, mode="nearest")[0] if block > 1 else image)
+    return torch.stack(seen)
 
 
 def _parts(grid):

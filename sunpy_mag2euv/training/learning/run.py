@@ -17,10 +17,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from sunpy_mag2euv.network import build_network
-from sunpy_mag2euv.training.data.sampling import Sampling, frames_as_they_are
+from sunpy_mag2euv.training.data.loading import Sampling
+from sunpy_mag2euv.training.data.sampling import frames_as_they_are
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import model_record
-from sunpy_mag2euv.training.learning.learners import Adversarial, Regression
+from sunpy_mag2euv.training.learning.learners import learner_for
 from sunpy_mag2euv.training.learning.problems import usable_split
 
 __all__ = [
@@ -129,7 +130,7 @@ def set_up(config, directory, split=None):
     watched = watched[:: max(1, len(watched) // _WATCHED)][:_WATCHED]
 
     spread = _spread(store, split["train"], model) if config["loss"]["evened"] else torch.ones(len(bands))
-    learner = (Adversarial if config["loss"]["adversarial"] else Regression)(config, model, spread)
+    learner = learner_for(config, model, spread)
     if config["run"]["start"]:
         _start_from(Path(config["run"]["start"]), learner.network)
     trainer = _trainer(config, directory, watched.size > 0, frames_as_they_are(store, watched[:1], model))
@@ -265,7 +266,6 @@ def _trainer(config, directory, watches, sample):
         "limit_val_batches": 1.0 if watches else 0,
         # Draws are numbered from the run's first, so every epoch has others.
         "reload_dataloaders_every_n_epochs": 1,
-        "deterministic": "warn",
     }
     if taken := sorted(settings.keys() & config["trainer"].keys()):
         raise ValueError(f"trainer.{taken[0]} follows from the other tables; take it out of [trainer]")
