@@ -1,5 +1,6 @@
 """The pixel grid that a model works on: one record for resampling, for the header and for the geometry inputs."""
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -90,7 +91,9 @@ class Grid:
             If the grid is no whole number of blocks.
         """
         if any(size % block for size in self.shape):
-            raise ValueError(f"{self.shape[0]} × {self.shape[1]} pixels are no whole number of {block} × {block} blocks")
+            raise ValueError(
+                f"{self.shape[0]} × {self.shape[1]} pixels are no whole number of {block} × {block} blocks"
+            )
         rows, columns = (size // block for size in self.shape)
         center = tuple((pixel + 0.5) / block - 0.5 for pixel in self.center)
         return replace(self, shape=(rows, columns), solar_radius=self.solar_radius / block, center=center)
@@ -98,9 +101,7 @@ class Grid:
     @property
     def radius(self):
         """Distance of every pixel from the disk's centre, in solar radii; shape ``shape``."""
-        x, y = self.center
-        rows, columns = np.ogrid[: self.shape[0], : self.shape[1]]
-        return np.hypot(columns - x, rows - y) / self.solar_radius
+        return _radius(self)
 
     @property
     def mu(self):
@@ -134,3 +135,14 @@ class Grid:
             scale=u.Quantity([scale, scale]),
             **kwargs,
         )
+
+
+@functools.lru_cache(maxsize=8)
+def _radius(grid):
+    """See `Grid.radius`; asked for many times for every image."""
+    x, y = grid.center
+    rows, columns = np.ogrid[: grid.shape[0], : grid.shape[1]]
+    radius = np.hypot(columns - x, rows - y) / grid.solar_radius
+    # All who ask get the same.
+    radius.flags.writeable = False
+    return radius

@@ -286,14 +286,19 @@ class TwoScaleUNet(nn.Module):
         nn.init.zeros_(self.detail.read.bias)
 
     def forward(self, x):
-        """As that of `SharedUNet` with deviations."""
+        """
+        As that of `SharedUNet` with deviations, and a third set of planes: the logarithms of the coarse deviations.
+
+        Means are to be taken over these: detail is what the coarse deviations are about, in part, and would count twice
+        in means over the others.
+        """
         return self.together(*self.scales(x))
 
     @staticmethod
     def together(coarse, detail):
-        """Both parts of the answer as one."""
+        """Both parts of the answer as one, see `forward`."""
         images, deviations = (coarse + detail).chunk(2, dim=1)
-        return torch.cat([images, _bounded(deviations)], dim=1)
+        return torch.cat([images, _bounded(deviations), coarse.chunk(2, dim=1)[1]], dim=1)
 
     def scales(self, x):
         """
@@ -304,11 +309,22 @@ class TwoScaleUNet(nn.Module):
         coarse, detail : `torch.Tensor`
             Shape (batch, 2 · out_channels, H, W): images, then logarithms of their deviations.
         """
+        coarse = self.enlarged(self.in_the_large(x))
+        return coarse, self.refine(x[:, self.coarse_channels :], coarse)
+
+    def in_the_large(self, x):
+        """What the coarse network says of all planes; shape (batch, 2 · out_channels, H / block, W / block)."""
         planes = functional.avg_pool2d(x[:, : self.coarse_channels], self.block)
-        coarse = (self.coarse(planes) + self.coarse(planes * self.signs)) / 2
-        coarse = functional.interpolate(coarse, scale_factor=self.block, mode="bilinear", align_corners=False)
+        return (self.coarse(planes) + self.coarse(planes * self.signs)) / 2
+
+    def enlarged(self, coarse):
+        """What the coarse network says, on the fine grid."""
+        return functional.interpolate(coarse, scale_factor=self.block, mode="bilinear", align_corners=False)
+
+    def refine(self, planes, coarse):
+        """What is to be added to the enlarged coarse answer, given the other planes."""
         images, _ = coarse.chunk(2, dim=1)
-        return coarse, self.detail(torch.cat([x[:, self.coarse_channels :], images], dim=1))
+        return self.detail(torch.cat([planes, images], dim=1))
 
 
 class AnyToAny(SharedUNet):

@@ -10,7 +10,15 @@ import re
 
 import numpy as np
 
-__all__ = ["GEOMETRY", "check_field_planes", "check_image_planes", "field_planes", "image_planes", "is_odd"]
+__all__ = [
+    "GEOMETRY",
+    "block_means",
+    "check_field_planes",
+    "check_image_planes",
+    "field_planes",
+    "image_planes",
+    "is_odd",
+]
 
 #: Where a pixel is.
 GEOMETRY = {
@@ -81,7 +89,7 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
         block, kind, width = _parse_field_plane(name)
         if block not in scales:
             binned = grid.binned(block)
-            scales[block] = _in_blocks(field, binned.shape).mean(axis=(1, 3)), binned
+            scales[block] = block_means(field, block), binned
         seen, seen_grid = scales[block]
         _in_blocks(plane, seen_grid.shape)[...] = _field_plane(kind, width, seen, scaling, seen_grid)[:, None, :, None]
     return planes
@@ -96,6 +104,26 @@ def _field_plane(kind, width, field, scaling, grid):
     if kind in _FIELD:
         return _FIELD[kind](scaling.forward(field))
     return GEOMETRY[kind](grid)
+
+
+def block_means(values, block):
+    """
+    The mean over each block of pixels.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        Shape (H, W), whole numbers of blocks.
+    block : int
+        Pixels in each direction.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Shape (H / block, W / block).
+    """
+    rows, columns = values.shape
+    return _in_blocks(values, (rows // block, columns // block)).mean(axis=(1, 3))
 
 
 def _in_blocks(array, shape):
@@ -159,7 +187,7 @@ def check_image_planes(names):
 
 
 def _parse_field_plane(name):
-    """Name of a plane → size of the blocks, kind, and width of the average in Mm or None; ValueError if there is none."""
+    """Name of a plane → size of its blocks, kind, and width of the average in Mm or None; ValueError if it is none."""
     block = _BLOCK.match(name)
     kind, *scale = (name[block.end() :] if block else name).split() or [""]
     block = int(block[1]) if block else 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.planes import block_means
 from sunpy_mag2euv.sensitivity import Correction
 
 __all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_images", "disk_level"]
@@ -112,7 +113,8 @@ class FieldValidity(Validity):
     strong : float
         Share of the disk's known pixels in which the field is stronger than ``strongest_field``.
     strongest_field : float
-        In gauss on HMI's scale; what the fields trained on hardly ever exceed, infinite if the model does not say.
+        In gauss on HMI's scale; what the fields trained on hardly ever exceed, infinite if the model does not say. Of
+        models of two scales, averaged over `~sunpy_mag2euv.models.FieldModel.block` pixels in each direction.
     off_limb : float
         Share of the image's pixels with values that lie off the limb, where there is no field to answer to.
     on_hmi_scale : bool
@@ -280,13 +282,15 @@ def assess(field, model, passband):
     >>> from sunpy_mag2euv.sample import sample_magnetogram
     >>> from sunpy_mag2euv.validity import assess
     >>> model = mag2euv.load_model()
-    >>> field = prepare(sample_magnetogram(size=256), model.grid)
+    >>> field = prepare(sample_magnetogram(size=1024), model.grid)
     >>> assess(field, model, get_passband(193)).header()["validity"]
     'good'
     """
     disk = model.grid.radius < 1
+    # A model of two scales tells strong fields apart in blocks only.
+    values, known = (block_means(plane, model.block) for plane in (field.values, field.known & disk))
     return FieldValidity(
-        strong=_share(np.abs(field.values) > model.strongest_field, disk & field.known),
+        strong=_share(np.abs(values) > model.strongest_field, known == 1),
         strongest_field=model.strongest_field,
         off_limb=_share(~disk, field.known & model.valid),
         on_hmi_scale=field.on_hmi_scale,

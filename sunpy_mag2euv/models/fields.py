@@ -92,7 +92,7 @@ class FieldModel(Model):
             signs = torch.tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
             inputs = torch.cat([inputs, inputs * signs[:, None, None]])
         with torch.inference_mode():
-            return network(inputs.to(device)).mean(dim=0)
+            return network(inputs.to(device, memory_format=torch.channels_last)).mean(dim=0)
 
     def record(self):
         """Everything but the weights, as plain data for JSON."""
