@@ -5,10 +5,10 @@ import pytest
 import torch
 from training_store import BANDS, GRID, ROTATIONS, TRAINED, WATCHED, QuickStore, configure, make_images, make_store
 
-from sunpy_mag2euv.metrics import coverage, standard_errors
+from sunpy_mag2euv.metrics import bin_image, coverage, standard_errors
 from sunpy_mag2euv.models import FieldModel, ImageModel
 from sunpy_mag2euv.training.data.store import Store
-from sunpy_mag2euv.training.learning.calibration import deviation_factor, find_factors
+from sunpy_mag2euv.training.learning.calibration import deviation_factor, factors_of, find_errors, find_factors
 from sunpy_mag2euv.training.learning.config import model_record
 
 #: In DN/s: how far off the images of `guesser` are, and how far off it says that they are.
@@ -141,6 +141,72 @@ def test_not_every_frame_of_many_is_looked_at(guesser, store):
     assert len(guesser.asked) <= len(TRAINED)
     (first, *_) = guesser.asked
     np.testing.assert_array_equal(first, store.field(0))
+
+
+# -- Blocks of pixels --------------------------------------------------------------------------------------------------
+
+
+def guessed(guesser, store, row):
+    """Image and deviation by passband of what a guesser makes of its first field."""
+    output = dataclasses.replace(guesser).run(store.field(row), torch.device("cpu"))
+    images, deviations = guesser.estimate(output)
+    return {band: (images[number].numpy(), deviations[number].numpy()) for number, band in enumerate(BANDS)}
+
+
+@pytest.mark.parametrize("block", [1, 2, 4])
+def test_errors_of_blocks_are_those_of_means(guesser, store, block):
+    errors = find_errors(guesser, store, WATCHED[1:], block)
+    assert list(errors) == list(BANDS)
+    disk = GRID.binned(block).radius < 1
+    for band, (image, deviation) in guessed(guesser, store, WATCHED[1]).items():
+        observed, image, deviation = (
+            bin_image(plane, block) for plane in (store.images(WATCHED[1], [band])[0], image, deviation)
+        )
+        np.testing.assert_allclose(errors[band], ((observed - image) / deviation)[disk], rtol=1e-3, atol=1e-4)
+
+
+def test_errors_are_of_pixels_unless_blocks_are_asked_for(guesser, store):
+    errors = find_errors(dataclasses.replace(guesser), store, WATCHED)
+    pixels = find_errors(dataclasses.replace(guesser), store, WATCHED, 1)
+    factors = find_factors(dataclasses.replace(guesser), store, WATCHED)
+    assert errors.keys() == pixels.keys() == factors.keys()
+    for band, frames in ((171, 2), (193, 1)):
+        np.testing.assert_array_equal(errors[band], pixels[band])
+        assert errors[band].shape == (frames * np.count_nonzero(GRID.radius < 1),)
+        assert factors[band] == deviation_factor(errors[band])
+
+
+def test_errors_that_know_nothing_of_each_other_average_out(guesser, store):
+    """Those of sixteen pixels leave a quarter."""
+    factors = [factors_of(find_errors(dataclasses.replace(guesser), store, WATCHED, block)) for block in (1, 4)]
+    for band in BANDS:
+        assert factors[1][band] == pytest.approx(factors[0][band] / 4, rel=0.3)
+
+
+def test_blocks_are_off_by_what_their_pixels_are_off(guesser, store):
+    """Those with a lower limit by as much as they are at least, the others by what they are."""
+    limited, row = Store(store._group), WATCHED[1]
+    limited.ceilings[row, limited.columns([171])] = ceiling = 40.0
+    errors = find_errors(guesser, limited, [row], 4)[171]
+    observed, (image, deviation) = store.images(row, [171])[0], guessed(guesser, store, row)[171]
+    limits = observed >= ceiling
+    assert 0.05 < limits.mean() < 0.95
+    # A guess above the ceiling matters where something darker was seen, and there only.
+    assert (image > ceiling)[limits].any()
+    assert (image > ceiling)[~limits].any()
+    off = np.where(limits, ceiling - np.minimum(image, ceiling), observed - image)
+    expected = bin_image(off, 4) / bin_image(deviation, 4)
+    np.testing.assert_allclose(errors, expected[GRID.binned(4).radius < 1], rtol=1e-3, atol=1e-4)
+
+
+def test_factors_of_errors_found_apart_are_of_all_of_them(errors):
+    one, other = {193: errors[:1000], 94: errors[:10]}, {193: 5 * errors[1000:1500], 171: 2 * errors}
+    factors = factors_of(one, other)
+    assert list(factors) == [94, 171, 193]
+    assert factors[193] == deviation_factor(np.concatenate([one[193], other[193]]))
+    assert (factors[94], factors[171]) == (deviation_factor(one[94]), deviation_factor(other[171]))
+    assert factors_of(one) == {94: deviation_factor(one[94]), 193: deviation_factor(one[193])}
+    assert factors_of() == factors_of({}, {}) == {}
 
 
 # -- Models that answer to images --------------------------------------------------------------------------------------

@@ -129,6 +129,50 @@ def test_no_field_is_too_strong_for_a_model_that_does_not_say(field, model):
     assert not {"strong", "maxfield"} & set(validity.header())
 
 
+@pytest.fixture(scope="module")
+def two_scales(model):
+    """The model as if its network saw blocks of 4 × 4 pixels in the large."""
+    return dataclasses.replace(model, architecture={**model.architecture, "block": 4})
+
+
+def test_strong_fields_are_those_of_blocks_for_models_of_two_scales(field, model, two_scales):
+    blocks = np.count_nonzero(model.grid.binned(4).radius < 0.9), np.count_nonzero(model.grid.radius < 1) / 16
+    values = np.zeros(model.grid.shape)
+    # A block of its own, and two pixels that make another one as strong on average.
+    values[120:124, 100:104] = 1501
+    values[120, 120:122] = -8 * 1501
+    # Single pixels are not what the model knows of, nor are fields of both signs that balance.
+    values[130:134, 130] = 5000
+    values[140:144, 140:142], values[140:144, 142:144] = 6000, -6000
+    share = assess(field(values), two_scales, PASSBANDS[193]).strong
+    assert 2 / blocks[1] < share < 2 / blocks[0]
+    pixels = assess(field(values), model, PASSBANDS[193]).strong
+    assert pixels == (16 + 2 + 4 + 16) / np.count_nonzero(model.grid.radius < 1)
+    # Such a block at the limit itself is not above it.
+    values[120:124, 100:104] = 1500
+    assert assess(field(values), two_scales, PASSBANDS[193]).strong == share / 2
+
+
+def test_blocks_count_where_all_of_them_is_known_and_on_the_disk(field, model, two_scales):
+    radius = model.grid.radius
+    values = np.where(radius < 1, 9000, 0)
+    inside = np.all(np.reshape(radius < 1, (64, 4, 64, 4)), axis=(1, 3))
+    assert assess(field(values), two_scales, PASSBANDS[193]).strong == 1
+    # What is strong next to the limb only is in no block that counts.
+    edge = ~np.kron(inside, np.ones((4, 4), dtype=bool))
+    assert (edge & (radius < 1)).any()
+    assert assess(field(values * edge), two_scales, PASSBANDS[193]).strong == 0
+    # Of the blocks in the middle, one pixel is not known.
+    values = np.zeros(model.grid.shape)
+    values[120:124, 100:116] = 9000
+    known = np.ones(model.grid.shape, dtype=bool)
+    assert assess(field(values, known), two_scales, PASSBANDS[193]).strong == 4 / np.count_nonzero(inside)
+    known[121, 101] = known[122, 109] = False
+    assert assess(field(values, known), two_scales, PASSBANDS[193]).strong == 2 / (np.count_nonzero(inside) - 2)
+    # The share of the image off the limb is one of pixels all the same.
+    assert assess(field(), two_scales, PASSBANDS[193]).off_limb == assess(field(), model, PASSBANDS[193]).off_limb
+
+
 def test_off_limb_pixels_are_counted_where_the_image_has_values(field, model):
     radius = model.grid.radius
     known = np.ones(model.grid.shape, dtype=bool)

@@ -16,7 +16,7 @@ from sunpy_mag2euv.models import FieldModel, save_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.scaling import AsinhScaling, LogScaling
 from sunpy_mag2euv.training.data.store import Store
-from sunpy_mag2euv.training.learning.config import load_config
+from sunpy_mag2euv.training.learning.config import load_config, model_record
 
 GRID = Grid((32, 32), 13.0)
 
@@ -193,6 +193,41 @@ def configure(directory, store, protocol="shared", **tables):
         for table, values in more.items():
             given[table] = given.get(table, {}) | values
     return load_config(write_config(Path(directory) / "run.toml", protocol, **given))
+
+
+def make_run(directory, config, seed=0):
+    """
+    The directory of a run, without any training.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+        To be made.
+    config : dict
+        As `configure` returns it.
+    seed : int
+        Of the weights, which have learnt nothing but vary, those of detail included.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The directory.
+    """
+    # Few tests need Lightning, which takes seconds to import.
+    from sunpy_mag2euv.training.learning.run import CHECKPOINT, CONFIGURATION
+
+    record = model_record(config, Store.open(config["data"]["store"]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        state = build_network(**record.architecture).state_dict() | record.state
+        # To begin with, there would be none.
+        for name in ("detail.read.weight", "detail.read.bias"):
+            if name in state:
+                state[name] = 0.1 * torch.randn(state[name].shape)
+    directory.mkdir()
+    (directory / CONFIGURATION).write_text(json.dumps(config), encoding="utf-8")
+    torch.save({"state_dict": {f"network.{name}": tensor for name, tensor in state.items()}}, directory / CHECKPOINT)
+    return directory
 
 
 def write_config(path, protocol, **tables):

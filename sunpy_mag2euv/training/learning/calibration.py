@@ -115,11 +115,7 @@ def find_errors(model, store, rows, block=1):
         output = model.run(frames.given(row), torch.device("cpu"))
         images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in model.estimate(output))
         for band in frames.asked(row):
-            ceiling = store.ceilings[row, columns[band]]
-            # Means of lower limits are cut as the limits are.
-            observed, image = store.images(row, [band])[0], images[band]
-            if block > 1:
-                observed, image = np.minimum(observed, ceiling), np.minimum(image, ceiling)
-            planes = (bin_image(plane, block) for plane in (image, deviations[band], observed))
-            errors[band].append(standard_errors(*planes, ceiling)[disk])
+            # A block is as far off as its pixels are on average, and those with a lower limit are by what is certain.
+            off = standard_errors(images[band], 1, store.images(row, [band])[0], store.ceilings[row, columns[band]])
+            errors[band].append((bin_image(off, block) / bin_image(deviations[band], block))[disk])
     return {band: np.concatenate(found) for band, found in errors.items() if found}

@@ -11,6 +11,7 @@ know of a day, ``... join FOLD FOLD RUN WEIGHTS`` the weights of the run that le
 """
 
 import argparse
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -80,8 +81,16 @@ def without(model, store, day, scarce=SCARCE):
     Returns
     -------
     Model
+
+    Raises
+    ------
+    ValueError
+        If the store has no frame of that day.
     """
     days = np.array([str(time)[:10] for time in store.frames["time"].isot])
+    if day not in days:
+        raise ValueError(f"the store has no frame of the day {day!r}; give one such as {days[0]}")
+    store = copy.copy(store)
     store.done = store.done & (days != day)
     scalings = {band: model.image_scalings[band] for band in scarce}
     return extend(part(model, [band for band in model.image_scalings if band not in scarce]), store, scalings)
