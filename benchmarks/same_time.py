@@ -1,10 +1,11 @@
 """
 Correlation with images whose field was observed at the same time, which training did not have.
 
-``python benchmarks/same_time.py DIRECTORY [MODEL]``, with the directory of the archives. Prints, for each passband and
-archive, the mean CC in DN/s on the whole disk and within half a solar radius of its centre. Charts of the field are as
-old as 6.8 days at the limb, these fields are not: the difference to the scores in the model card is what age costs, and
-what it costs that snapshots are noisier and finer than the charts that the model knows.
+``python benchmarks/same_time.py DIRECTORY [MODEL]``, with the directory of the archives, and a model of 256² pixels if
+it is not to be shared-browse. Prints, for each passband and archive, the mean CC in DN/s on the whole disk and within
+half a solar radius of its centre. Charts of the field are as old as 6.8 days at the limb, these fields are not: the
+difference to the scores in the model card is what age costs, and what it costs that snapshots are noisier and finer
+than the charts that the model knows.
 """
 
 import sys
@@ -21,7 +22,7 @@ ARCHIVES = ("browse_pairs/same_time_2023", "detail_pairs/full_set_1024", "detail
 
 
 def main(directory, name=None):
-    model = load_model(name)
+    model = load_model(name or "shared-browse")
     regions = [GRID.radius < limit for limit in (1, 0.5)]
     print("archive          passband images  disk centre")
     for archive in ARCHIVES:

@@ -3,7 +3,7 @@ Solar magnetograms to the ultraviolet images that SDO/AIA would have taken.
 
 >>> import sunpy_mag2euv as mag2euv
 >>> from sunpy_mag2euv.sample import sample_magnetogram
->>> synthetic = mag2euv.generate(sample_magnetogram(size=256), passband=193)
+>>> synthetic = mag2euv.generate(sample_magnetogram(size=1024), passband=193)
 >>> synthetic.instrument
 'AIA SYNTHETIC'
 """

@@ -63,7 +63,8 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
         Out of "signed", "absolute", "mu", "radius" and "disk"; the first two also of the field averaged over its
         surroundings, such as "absolute 57 Mm" (standard deviation of the Gaussian, in the image's plane), and "net",
         the absolute value of the averaged "signed". Any of them also as it is on the coarser grid of which every pixel
-        is a block of this one's, such as "4x4 absolute 57 Mm"; all pixels of a block have its value.
+        is a block of this one's, such as "4x4 absolute 57 Mm"; all pixels of a block have its value. "4x4 disk" is the
+        share of a block that is on the disk.
     field : `~numpy.ndarray`
         Line-of-sight field in gauss, shape ``grid.shape``.
     scaling : LinearScaling
@@ -91,7 +92,12 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
             binned = grid.binned(block)
             scales[block] = block_means(field, block), binned
         seen, seen_grid = scales[block]
-        _in_blocks(plane, seen_grid.shape)[...] = _field_plane(kind, width, seen, scaling, seen_grid)[:, None, :, None]
+        if kind == "disk":
+            # How much of a block is on it: otherwise the limb would be as rough as blocks are large.
+            values = block_means(grid.radius < 1, block)
+        else:
+            values = _field_plane(kind, width, seen, scaling, seen_grid)
+        _in_blocks(plane, seen_grid.shape)[...] = values[:, None, :, None]
     return planes
 
 

@@ -107,7 +107,7 @@ def sample_aia_maps(passbands, seed=0):
     Returns
     -------
     list of `~sunpy.map.sources.AIAMap`
-        In DN/s, 256 pixels a side, at the epoch of AIA's sensitivity that the weights learnt from. ``INSTRUME`` and
+        In DN/s, 1024 pixels a side, at the epoch of AIA's sensitivity that the weights learnt from. ``INSTRUME`` and
         ``HISTORY`` say that they are not observations.
 
     Examples

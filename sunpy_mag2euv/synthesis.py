@@ -57,9 +57,9 @@ def generate(magnetogram, passband, *, model=None, device=None):
     --------
     >>> import sunpy_mag2euv as mag2euv
     >>> from sunpy_mag2euv.sample import sample_magnetogram
-    >>> synthetic = mag2euv.generate(sample_magnetogram(size=256), passband=193)
+    >>> synthetic = mag2euv.generate(sample_magnetogram(size=1024), passband=193)
     >>> synthetic.wavelength, synthetic.unit, synthetic.data.shape
-    (<Quantity 193. Angstrom>, Unit("DN / s"), (256, 256))
+    (<Quantity 193. Angstrom>, Unit("DN / s"), (1024, 1024))
     """
     if is_single(passband):
         return _generate([passband], magnetogram, model, device)[0]
@@ -94,9 +94,9 @@ def generate_cube(magnetogram, passbands=None, *, model=None, device=None):
     --------
     >>> import sunpy_mag2euv as mag2euv
     >>> from sunpy_mag2euv.sample import sample_magnetogram
-    >>> cube = mag2euv.generate_cube(sample_magnetogram(size=256), [171, 193, 304])
+    >>> cube = mag2euv.generate_cube(sample_magnetogram(size=1024), [171, 193, 304])
     >>> cube.data.shape, cube.array_axis_physical_types[0]
-    ((3, 256, 256), ('em.wl',))
+    ((3, 1024, 1024), ('em.wl',))
     """
     if passbands is not None and is_single(passbands):
         raise TypeError(f"passbands must be a sequence, such as [171, 193]; got {passbands!r}. For one, use generate")

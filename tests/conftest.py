@@ -28,7 +28,7 @@ TINY_PLANES = ("absolute", "signed", "mu", "radius", "disk", "absolute 14 Mm", "
 @pytest.fixture(scope="session")
 def tiny_model():
     """The packaged model's record, in which 211 Å alone is scarce, with a small network that has learnt nothing."""
-    packaged = load_model()
+    packaged = load_model("shared-browse")
     architecture = {
         "kind": "shared-unet",
         "in_channels": len(TINY_PLANES),
@@ -55,7 +55,7 @@ def tiny_model():
 @pytest.fixture(scope="session")
 def tiny_translator():
     """Any of the nine passbands to all of them, with a small network that has learnt nothing; 211 Å is scarce."""
-    packaged = load_model()
+    packaged = load_model("shared-browse")
     architecture = {
         "kind": "shared-unet",
         "in_channels": 9 + 9 + 3,

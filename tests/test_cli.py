@@ -228,11 +228,11 @@ def test_models(capsys, monkeypatch, tmp_path):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0].split() == ["name", "packaged", "passbands", "(Å)"]
-    assert re.fullmatch(r"shared-browse +no +94 131 171 193 211 304 335 1600 1700", lines[1])
+    assert re.fullmatch(r"detail-browse +no +94 131 171 193 211 304 335 1600 1700", lines[1])
 
-    (tmp_path / "shared-browse.safetensors").touch()
+    (tmp_path / "detail-browse.safetensors").touch()
     assert main(["models"]) == 0
-    assert re.match("shared-browse +yes +94", capsys.readouterr().out.splitlines()[1])
+    assert re.match("detail-browse +yes +94", capsys.readouterr().out.splitlines()[1])
 
 
 def test_models_to_translate_with(capsys, monkeypatch):

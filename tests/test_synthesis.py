@@ -486,7 +486,7 @@ class TestBadInput:
 
     def test_unknown_model(self, magnetogram):
         for verb, passband in ((mag2euv.generate, 193), (mag2euv.generate_cube, [193])):
-            with pytest.raises(ValueError, match="there is no model 'pix2pix'; choose one of shared-browse"):
+            with pytest.raises(ValueError, match="there is no model 'pix2pix'; choose one of detail-browse"):
                 verb(magnetogram, passband, model="pix2pix")
             with pytest.raises(FileNotFoundError, match="there is no weights file"):
                 verb(magnetogram, passband, model="absent.safetensors")

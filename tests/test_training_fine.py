@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from browse_archives import FINE_FRAMES, FRAMES, PATCHES, as_command, field_of, link_archives, sun, write_archives
 from browse_archives import write_fine as write_fine_archives
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, gaussian_filter
 
 from sunpy_mag2euv.metrics import bin_image
 from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.problems import find_problems
 from sunpy_mag2euv.training.recipe import browse, fine
-from sunpy_mag2euv.training.recipe.archives import FINE, SATURATION, STRETCHES, archive_paths
+from sunpy_mag2euv.training.recipe.archives import FINE, SATURATION, STRETCHES, archive_paths, decode
 
 DISK = fine.GRID.radius < 1
 
@@ -344,3 +344,29 @@ def test_there_is_no_dark_ring_around_mdi_s_disk(real):
     rim = DISK & (fine.GRID.radius > 0.98)
     for row in rows_of(real, "mdi_512"):
         assert abs(real.field(row)[rim].mean()) < 3
+
+
+def offset(strength, image):
+    """Pixels, to the north and to the west, by which an image is off where the field is, to a twentieth of a pixel."""
+    window = np.hanning(len(strength))[:, None] * np.hanning(len(strength))
+    first, second = (np.fft.fft2((plane - plane.mean()) * window) for plane in (strength, image))
+    shifts = np.arange(-2, 2.01, 0.05)
+    waves = np.exp(2j * np.pi * np.outer(shifts, np.fft.fftfreq(len(strength))))
+    found = (waves @ (second * first.conj()) @ waves.T).real
+    return shifts[list(np.unravel_index(found.argmax(), found.shape))]
+
+
+@pytest.mark.parametrize("row", [0, 1])
+def test_fields_of_full_sets_are_where_the_images_are(test_data, row):
+    """In the photosphere: 1700 Å is brightest where the field is strongest."""
+    with np.load(test_data / "detail_pairs" / "full_set_1024.npz") as data:
+        time, field = data["time"][row].astype("datetime64[s]"), data["magnetogram"][row]
+        image = decode(data["aia_1700"][row : row + 1], 1700, fine.GRID)[0]
+    field = fine._on_grid(fine._Frame(time, "full_set_1024", field, {}, {}))
+    strength = gaussian_filter(np.log1p(np.clip(np.abs(field), 0, 100) / 10), 1)
+    bright = np.log(np.maximum(np.nan_to_num(image), 1))
+    bright -= gaussian_filter(bright, 12)
+    corners = [(448, 448), (300, 420), (620, 480), (460, 250), (460, 650)]
+    offsets = [offset(*(plane[r : r + 128, c : c + 128] for plane in (strength, bright))) for r, c in corners]
+    assert np.abs(np.median(offsets, axis=0)).max() <= 0.15
+    assert np.abs(offsets).max() <= 0.4

@@ -703,7 +703,7 @@ def test_the_wrong_kind_of_model(refused, pair, tiny_model, tiny_translator, mak
 
 
 def test_unknown_model(refused, pair):
-    refused(pair, "pix2pix", "there is no model 'pix2pix'; choose one of shared-browse")
+    refused(pair, "pix2pix", "there is no model 'pix2pix'; choose one of detail-browse")
     refused(pair, "absent.safetensors", "there is no weights file", error=FileNotFoundError)
 
 

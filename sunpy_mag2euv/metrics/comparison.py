@@ -107,7 +107,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     --------
     >>> import sunpy_mag2euv as mag2euv
     >>> from sunpy_mag2euv.sample import sample_magnetogram
-    >>> synthetic = mag2euv.generate(sample_magnetogram(size=256), passband=193)
+    >>> synthetic = mag2euv.generate(sample_magnetogram(size=1024), passband=193)
     >>> table = mag2euv.compare(synthetic, synthetic)
     >>> table["region", "cc", "re"][0]
     <Row index=0>

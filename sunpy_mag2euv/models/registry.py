@@ -17,7 +17,7 @@ from sunpy_mag2euv.models.files import digest, read
 __all__ = ["DEFAULT_MODEL", "DEFAULT_TRANSLATOR", "available_models", "load_model"]
 
 #: The model that is used unless another is asked for: to generate, and to translate.
-DEFAULT_MODEL = "shared-browse"
+DEFAULT_MODEL = "detail-browse"
 DEFAULT_TRANSLATOR = "any-browse"
 
 
