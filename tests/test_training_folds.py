@@ -1,6 +1,7 @@
 """Days that are left out in turn: coarse weights without them, factors and scores of runs that have not seen them."""
 
 import dataclasses
+import itertools
 import json
 import tomllib
 
@@ -34,6 +35,7 @@ from sunpy_mag2euv.training.learning.readout import extend
 from sunpy_mag2euv.training.learning.run import read_weights
 from sunpy_mag2euv.training.recipe import folds as recipe
 from sunpy_mag2euv.training.recipe.folds import SCARCE, Fold, calibrated, join, part, score, without, write_scores
+from sunpy_mag2euv.training.recipe.sharp import strengthened
 
 CPU = torch.device("cpu")
 
@@ -191,6 +193,21 @@ def _paper_radius():
         yield
 
 
+def made_up_strengths(folds):
+    """Others for each fold, and for both: pixels are too large here to find any."""
+    days = sum(1 + fold.watched[0] for fold in folds)
+    return {171: 1 + days / 4, 193: 2.5 - days / 4}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _strengths():
+    with pytest.MonkeyPatch.context() as patch:
+        # Commands take it from there.
+        for module in ("folds", "sharp"):
+            patch.setattr(f"sunpy_mag2euv.training.recipe.{module}.find_strengths", made_up_strengths)
+        yield
+
+
 @pytest.fixture(scope="module")
 def fine_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("folds") / "store"
@@ -256,6 +273,22 @@ def test_errors_of_folds_as_by_hand(folds, fine_store):
         )
 
 
+def test_folds_can_be_strengthened(folds, fine_store):
+    """The errors are those of what has become of the model, the rest is as it was."""
+    fold, store = folds[1], Store.open(fine_store)
+    strengths = {171: 1.0, 193: 2.0}
+    found = fold.strengthened(strengths)
+    assert found.config is fold.config
+    assert found.watched is fold.watched
+    expected = strengthened(fold.model, strengths)
+    assert found.model.record() == fold.model.record()
+    assert all(torch.equal(found.model.state[name], tensor) for name, tensor in expected.state.items())
+    for errors, before, block in ((found.pixels, fold.pixels, 1), (found.blocks, fold.blocks, BLOCK)):
+        np.testing.assert_array_equal(errors[193], find_errors(expected, store, fold.watched, block)[193])
+        np.testing.assert_allclose(errors[171], before[171], rtol=1e-4, atol=1e-4)
+        assert not np.allclose(errors[193], before[193], rtol=0.1)
+
+
 def made_up(seed, **sizes):
     """A fold of errors alone, by passband as many of pixels and of blocks as is said, of some size."""
     rng = np.random.default_rng(seed)
@@ -306,11 +339,34 @@ def test_joined_weights_are_of_the_run_on_all_days_and_factors_of_folds(folds, d
     assert dataclasses.replace(model, deviation_factors={}, block_factors={}).record() == record.record()
 
 
+def test_joined_weights_with_stronger_detail(folds, directories):
+    plain, model = join(folds, directories[2]), join(folds, directories[2], sharp=True)
+    assert model.name == f"{plain.name}-sharp"
+    assert model.description == f"As {plain.name}, with detail as strong as in observed images"
+    strengths = made_up_strengths(folds)
+    assert strengths == {171: 1.75, 193: 1.75}
+    for name, tensor in read_weights(directories[2]).items():
+        expected = tensor.clone()
+        if name.startswith("detail.read."):
+            # Images come before the deviations, which are left alone.
+            expected[: len(BANDS)] *= 1.75
+        assert torch.equal(model.state[name], expected)
+        assert torch.equal(plain.state[name], tensor)
+    # Factors are of what has as much detail.
+    expected = calibrated(plain, [fold.strengthened(strengths) for fold in folds])
+    assert model.deviation_factors == expected.deviation_factors
+    assert model.block_factors == expected.block_factors
+    for band in BANDS:
+        assert model.deviation_factors[band] != pytest.approx(plain.deviation_factors[band], rel=1e-3)
+    same = {name: getattr(plain, name) for name in ("name", "description", "deviation_factors", "block_factors")}
+    assert dataclasses.replace(model, **same).record() == plain.record()
+
+
 # -- Scores ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=[1, BLOCK])
-def scored(request, folds, _paper_radius):
+def scored(request, folds, _paper_radius, _strengths):
     """How many pixels a side are binned, and the scores."""
     return request.param, score(folds, request.param)
 
@@ -330,23 +386,26 @@ def test_scores_have_both_scales_and_the_baselines(scored, folds):
     binning, table = scored
     assert table.meta["binning"] == binning
     disk = table[table["region"] == "disk"]
-    methods = {"detail", "coarse, enlarged", *BASELINES[:3]}
+    methods = {"detail", "sharp", "coarse, enlarged", *BASELINES[:3]}
     for band in BANDS:
         for method in methods:
             chosen = disk[(disk["passband"] == band) & (disk["method"] == method)]
             assert sorted(chosen["frame"]) == ["toy 0", "toy 1", "toy 2"]
     # Neither day has an image one rotation before, nor others from which it could be put together.
     assert len(disk) == len(methods) * len(BANDS) * len(ROTATIONS)
-    # Deviations are the fine model's alone.
-    assert (np.isfinite(disk["within_68"]) == (disk["method"] == "detail")).all()
+    # Deviations are the fine models' alone.
+    assert (np.isfinite(disk["within_68"]) == np.isin(disk["method"], ["detail", "sharp"])).all()
 
 
 def test_each_fold_is_scored_by_its_own_networks(scored, folds):
     binning, table = scored
     expected = []
-    for fold in folds:
-        coarse = dataclasses.replace(load_model(fold.config["model"]["coarse"]), name="coarse")
-        models = [dataclasses.replace(fold.model, name="detail"), coarse]
+    for fold, other in zip(folds, folds[::-1], strict=True):
+        # How strong detail is, is found on the day of the other one.
+        sharp = strengthened(fold.model, made_up_strengths([other]))
+        models = [fold.model, sharp, load_model(fold.config["model"]["coarse"])]
+        names = ("detail", "sharp", "coarse")
+        models = [dataclasses.replace(model, name=name) for name, model in zip(names, models, strict=True)]
         expected.append(score_images(models, fold.scoring, binning=binning))
     expected = vstack(expected, metadata_conflicts="silent")
     assert len(table) == len(expected)
@@ -355,15 +414,20 @@ def test_each_fold_is_scored_by_its_own_networks(scored, folds):
         np.testing.assert_array_equal(table[name], expected[name])
 
 
-def test_intervals_are_tested_with_the_factors_of_the_other_fold(scored, folds):
+@pytest.mark.parametrize("method", ["detail", "sharp"])
+def test_intervals_are_tested_with_the_factors_of_the_other_fold(scored, folds, method):
     binning, table = scored
     own = "pixels" if binning == 1 else "blocks"
-    for fold, other in zip(folds, folds[::-1], strict=True):
+    for pair in zip(folds, folds[::-1], strict=True):
+        fold, other = pair
+        if method == "sharp":
+            strengths = made_up_strengths([other])
+            fold, other = (one.strengthened(strengths) for one in pair)
         factors = factors_of(getattr(other, own))
         frames = [f"toy {row}" for row in fold.watched]
         for band in BANDS:
             chosen = table[
-                (table["passband"] == band) & (table["method"] == "detail") & (table["region"] == "disk")
+                (table["passband"] == band) & (table["method"] == method) & (table["region"] == "disk")
                 & np.isin(table["frame"], frames)
             ]  # fmt: skip
             # All frames have as many pixels.
@@ -389,7 +453,7 @@ def test_intervals_hold_what_they_say_on_days_that_they_were_found_on(folds, bin
 
 
 @pytest.fixture(scope="module")
-def tables(directories, tmp_path_factory, _paper_radius):
+def tables(directories, tmp_path_factory, _paper_radius, _strengths):
     """The folder that the command has written tables to."""
     folder = tmp_path_factory.mktemp("tables")
     as_command(recipe, "score", *directories[:2], folder)
@@ -406,29 +470,29 @@ def test_tables_are_of_the_scores(tables, scored, tmp_path):
     write_table(summarize(table), tmp_path / "table", title)
     text = (tables / f"scores_detail{name}.inc").read_text(encoding="utf-8")
     assert text == (tmp_path / "table").read_text(encoding="utf-8")
-    for method in ("detail", "coarse, enlarged", *BASELINES[:3]):
+    for method in ("detail", "sharp", "coarse, enlarged", *BASELINES[:3]):
         assert text.count(f"     - {method}\n") == len(BANDS)
 
 
 def test_reliability_is_of_both_sizes_on_days_left_out(tables, scored):
     binning, table = scored
     reliability = Table.read(tables / "reliability_detail.ecsv")
-    assert set(reliability["model"]) == {"detail"}
+    assert set(reliability["model"]) == {"detail", "sharp"}
     assert set(reliability["binning"]) == {1, BLOCK}
-    for band in BANDS:
+    for band, method in itertools.product(BANDS, ("detail", "sharp")):
         (found,) = reliability[
-            (reliability["passband"] == band) & (reliability["binning"] == binning)
+            (reliability["model"] == method) & (reliability["passband"] == band) & (reliability["binning"] == binning)
             & (reliability["region"] == "disk") & (reliability["share"] == 0.95)
         ]  # fmt: skip
         assert found["pixels"] == len(ROTATIONS) * np.count_nonzero(FINE_GRID.binned(binning).radius < 1)
-        chosen = table[(table["passband"] == band) & (table["method"] == "detail") & (table["region"] == "disk")]
+        chosen = table[(table["passband"] == band) & (table["method"] == method) & (table["region"] == "disk")]
         assert found["coverage"] == pytest.approx(np.mean(chosen["within_95"]))
 
 
 def test_tables_are_written_anew(folds, tmp_path, monkeypatch):
     """With the scores of what is asked for, of which there is one kind here."""
     asked = []
-    images = score(folds[:1], 1)
+    images = score(folds, 1)
     monkeypatch.setattr(recipe, "score", lambda *arguments: asked.append(arguments) or images)
     for _ in range(2):
         write_scores(folds, tmp_path)
@@ -472,10 +536,12 @@ def test_coarse_weights_as_a_command(coarse, coarse_store, day, tmp_path, capsys
     assert not (tmp_path / "other.safetensors").exists()
 
 
-def test_joined_weights_as_a_command(folds, directories, tmp_path, capsys):
-    as_command(recipe, "join", *directories, tmp_path / "joined.safetensors")
+@pytest.mark.parametrize("sharp", [False, True])
+def test_joined_weights_as_a_command(folds, directories, tmp_path, capsys, sharp):
+    as_command(recipe, "join", *directories, tmp_path / "joined.safetensors", *(["--sharp"] if sharp else []))
     model = entry_of(capsys.readouterr().out, tmp_path / "joined.safetensors")
-    expected = join(folds, directories[2])
+    expected = join(folds, directories[2], sharp)
+    assert model.name.endswith("-sharp") == sharp
     assert model.record() == expected.record()
     assert model.block_factors.keys() == model.deviation_factors.keys() == set(BANDS)
     assert all(torch.equal(tensor, expected.state[name].half()) for name, tensor in model.state.items())

@@ -29,6 +29,7 @@ from sunpy_mag2euv.training.learning.problems import usable_split
 from sunpy_mag2euv.training.learning.readout import extend
 from sunpy_mag2euv.training.learning.reliability import Reliability
 from sunpy_mag2euv.training.learning.run import CONFIGURATION
+from sunpy_mag2euv.training.recipe.sharp import find_strengths, strengthened
 
 __all__ = ["SCARCE", "Fold", "calibrated", "join", "main", "part", "score", "without", "write_scores"]
 
@@ -96,7 +97,7 @@ def without(model, store, day, scarce=SCARCE):
     return extend(part(model, [band for band in model.image_scalings if band not in scarce]), store, scalings)
 
 
-def join(folds, directory):
+def join(folds, directory, sharp=False):
     """
     The model of a run that learns from all days, calibrated by runs that each leave one out.
 
@@ -105,12 +106,23 @@ def join(folds, directory):
     folds : sequence of Fold
     directory : path-like
         Of the run that leaves none out.
+    sharp : bool, optional
+        Whether detail is made stronger, see `~sunpy_mag2euv.training.recipe.sharp.find_strengths`.
 
     Returns
     -------
     FieldModel
     """
-    return calibrated(trained_model(Path(directory), _config(directory)), folds)
+    model = trained_model(Path(directory), _config(directory))
+    if not sharp:
+        return calibrated(model, folds)
+    strengths = find_strengths(folds)
+    stronger = dataclasses.replace(
+        strengthened(model, strengths),
+        name=f"{model.name}-sharp",
+        description=f"As {model.name}, with detail as strong as in observed images",
+    )
+    return calibrated(stronger, [fold.strengthened(strengths) for fold in folds])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,11 +151,18 @@ class Fold:
     def read(cls, directory):
         """The fold in a run's directory."""
         config = _config(directory)
+        split = usable_split(config, Store.open(config["data"]["store"]))
+        return cls.of(config, trained_model(Path(directory), config, split), split["validation"])
+
+    @classmethod
+    def of(cls, config, model, watched):
+        """The fold of a model, which is asked about the frames of the day."""
         store = Store.open(config["data"]["store"])
-        split = usable_split(config, store)
-        model = trained_model(Path(directory), config, split)
-        errors = (find_errors(model, store, split["validation"], block) for block in (1, model.block))
-        return cls(config, model, split["validation"], *errors)
+        return cls(config, model, watched, *(find_errors(model, store, watched, block) for block in (1, model.block)))
+
+    def strengthened(self, strengths):
+        """The fold of the same model with stronger detail, see `~sunpy_mag2euv.training.recipe.sharp.strengthened`."""
+        return self.of(self.config, strengthened(self.model, strengths), self.watched)
 
     @property
     def scoring(self):
@@ -179,7 +198,8 @@ def score(folds, binning, reliability=None):
     """
     Score each fold on the day that it left out, beside its coarse part and baselines that know the other day.
 
-    Intervals are tested with the factors of the other folds, which were found on other days.
+    Intervals are tested with the factors of the other folds, which were found on other days, as were the strengths of
+    the detail of "sharp".
 
     Parameters
     ----------
@@ -194,9 +214,18 @@ def score(folds, binning, reliability=None):
     """
     tables = []
     for fold in folds:
-        model = calibrated(fold.model, [other for other in folds if other is not fold])
-        coarse = load_model(fold.config["model"]["coarse"])
-        named = [dataclasses.replace(model, name="detail"), dataclasses.replace(coarse, name="coarse")]
+        others = [other for other in folds if other is not fold]
+        strengths = find_strengths(others)
+        named = [
+            dataclasses.replace(model, name=name)
+            for name, model in {
+                "detail": calibrated(fold.model, others),
+                "sharp": calibrated(
+                    strengthened(fold.model, strengths), [other.strengthened(strengths) for other in others]
+                ),
+                "coarse": load_model(fold.config["model"]["coarse"]),
+            }.items()
+        ]
         tables.append(score_images(named, fold.scoring, binning=binning, reliability=reliability))
     # Each has models of its own.
     return vstack(tables, metadata_conflicts="silent")
@@ -238,7 +267,8 @@ def main():
     joined.add_argument("folds", nargs=2, metavar="fold", help="directories of the runs that leave a day out")
     joined.add_argument("run", help="directory of the run on all days")
     joined.add_argument("weights", help="to write; its entry for the registry is printed")
-    joined.set_defaults(model=lambda given: join([Fold.read(fold) for fold in given.folds], given.run))
+    joined.add_argument("--sharp", action="store_true", help="with stronger detail")
+    joined.set_defaults(model=lambda given: join([Fold.read(fold) for fold in given.folds], given.run, given.sharp))
     scored = commands.add_parser("score", help="each fold on the day that it left out")
     scored.add_argument("folds", nargs=2, metavar="fold")
     scored.add_argument("tables", type=Path, help="folder for the tables to write")
