@@ -9,7 +9,7 @@ import sunpy.map
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
-from sunpy_mag2euv.metrics import correlation
+from sunpy_mag2euv.metrics import bin_image, correlation
 from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, load_model
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sample import sample_aia_maps
@@ -51,7 +51,7 @@ def test_made_up_images(made_up):
     assert image.meta["instrume"] == "AIA_SYNTHETIC"
     assert image.meta["validity"] == "good"
     disk = load_model(DEFAULT_TRANSLATOR).grid.radius < 1
-    assert correlation(image.data[disk], made_up[193].data[disk]) > 0.7
+    assert correlation(image.data[disk], bin_image(made_up[193].data, 4)[disk]) > 0.7
     assert np.all(image.uncertainty.array[disk] > 0)
 
 
@@ -67,7 +67,7 @@ def test_what_is_outside_a_cutout_does_not_matter_much(made_up):
     whole = mag2euv.translate(given, 193)
     window = np.s_[70:170, 60:180]
     cutouts = [
-        image.submap([60, 70] * image.reference_pixel.x.unit, top_right=[179, 169] * image.reference_pixel.x.unit)
+        image.submap([240, 280] * image.reference_pixel.x.unit, top_right=[719, 679] * image.reference_pixel.x.unit)
         for image in given
     ]
     part = mag2euv.translate(cutouts, 193)
