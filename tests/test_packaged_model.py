@@ -78,6 +78,20 @@ def test_levels_are_those_of_a_sun(images):
         assert scaling.low < np.median(image.data[disk]) < scaling.inverse(0.6), image.wavelength
 
 
+def test_the_sharp_model_has_the_same_detail_but_stronger(magnetogram, images):
+    model, sharp = mag2euv.load_model(), mag2euv.load_model("detail-browse-sharp")
+    field = prepare(magnetogram, model.grid).values
+    network, stronger = (each.network(torch.device("cpu")) for each in (model, sharp))
+    with torch.inference_mode():
+        coarse, detail = network.scales(model.inputs(field)[None])
+        same, more = stronger.scales(sharp.inputs(field)[None])
+    torch.testing.assert_close(same, coarse, rtol=1e-3, atol=1e-3)
+    count, disk = len(model.image_scalings), torch.from_numpy(model.grid.radius < 0.9)
+    for band, weak, strong in zip(model.image_scalings, detail[0, :count], more[0, :count], strict=True):
+        assert correlation(strong[disk].numpy(), weak[disk].numpy()) > 0.999, band
+        assert 0.99 < float(strong[disk].std() / weak[disk].std()) < 3, band
+
+
 def test_uncertainty_is_larger_off_the_limb(magnetogram, images):
     """In parts of the intensity, compared with the quiet disk: there is no field to answer to."""
     grid = mag2euv.load_model().grid
