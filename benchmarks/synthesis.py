@@ -71,7 +71,7 @@ def main():
     print(f"nine passbands, {model.name:25} {default:8.3f} s  (1024² pixels)")
     print(f"nine passbands, {quick.name:25} {quickly:8.3f} s  (256² pixels)")
     print(f"nine passbands, nine networks of P19      {nine:8.3f} s  (1024² pixels)")
-    print(f"ratio of the two networks                 {nine / default:8.1f}")
+    print(f"ratio of P19 to the default model         {nine / default:8.1f}")
     print(f"ratio with the preparation counted in     {(nine + preparing) / (default + preparing):8.1f}")
 
 

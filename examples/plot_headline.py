@@ -50,7 +50,7 @@ axes.set_facecolor("black")
 axes.coords.grid(False)
 
 ###############################################################################
-# All nine passbands come from one pass through one network. Three of them rest on five to eight images each, and say so
+# All nine passbands come from one network at once. Three of them rest on five to eight images each, and say so
 # in a warning, which is turned off here since you have just read it. They are worth a look and no more.
 
 with warnings.catch_warnings():

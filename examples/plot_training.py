@@ -3,7 +3,7 @@
 Train a network of your own
 ===========================
 
-From frames to a table of scores, in miniature. There is no archive at hand here, so the packaged network plays the Sun:
+From frames to a table of scores, in miniature. There is no archive at hand here, so a packaged network plays the Sun:
 a small network learns 193 Å from what it makes of made-up magnetograms. With observations it is the same, but that
 :doc:`/training_data` tells where the frames come from, and that it takes longer.
 """
@@ -47,7 +47,7 @@ store = Store.create(
 )
 for seed in range(count):
     magnetogram = sample_magnetogram(seed, size=256)
-    image = mag2euv.generate(magnetogram, passband=193)
+    image = mag2euv.generate(magnetogram, passband=193, model="shared-browse")
     store.write(seed, prepare(magnetogram, store.grid).values, {193: bin_image(image.data, 4)})
 
 # %%
@@ -105,7 +105,7 @@ plt.show()
 # The weights are used like any others. Here they see a Sun that was not among the frames.
 magnetogram = sample_magnetogram(seed=100, size=256)
 pupil = mag2euv.generate(magnetogram, passband=193, model=model)
-teacher = mag2euv.generate(magnetogram, passband=193)
+teacher = mag2euv.generate(magnetogram, passband=193, model="shared-browse")
 figure = plt.figure(figsize=(10, 5))
 for number, image in enumerate((teacher, pupil), start=1):
     axes = figure.add_subplot(1, 2, number, projection=image)

@@ -54,8 +54,8 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
         that ``synthetic`` refers to.
     binning : int, optional
         Blocks of so many pixels a side are averaged in both images before they are scored. Unless given, it is what
-        brings the solar radius next to 98 pixels, on which Park et al. 2019 compute their scores: 1 for the 256² images
-        of the default model, 4 for theirs of 1024².
+        brings the solar radius next to 98 pixels, on which Park et al. 2019 compute their scores: 4 for images of
+        1024², such as theirs and the default model's, and 1 for those of 256².
     max_time_difference : `~astropy.units.Quantity`, optional
         Between the two images. In the default, which is the cadence of HMI's magnetograms, the Sun turns by 0.1°: one
         pixel at the disk's centre in images of 1024².
