@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["AnyToAny", "Generator", "SharedUNet", "TwoScaleUNet", "build_network", "initialize"]
+__all__ = ["AnyToAny", "Generator", "SharedUNet", "TwoScaleUNet", "build_network", "enlarged", "initialize"]
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -309,17 +309,13 @@ class TwoScaleUNet(nn.Module):
         coarse, detail : `torch.Tensor`
             Shape (batch, 2 · out_channels, H, W): images, then logarithms of their deviations.
         """
-        coarse = self.enlarged(self.in_the_large(x))
+        coarse = enlarged(self.in_the_large(x), self.block)
         return coarse, self.refine(x[:, self.coarse_channels :], coarse)
 
     def in_the_large(self, x):
         """What the coarse network says of all planes; shape (batch, 2 · out_channels, H / block, W / block)."""
         planes = functional.avg_pool2d(x[:, : self.coarse_channels], self.block)
         return (self.coarse(planes) + self.coarse(planes * self.signs)) / 2
-
-    def enlarged(self, coarse):
-        """What the coarse network says, on the fine grid."""
-        return functional.interpolate(coarse, scale_factor=self.block, mode="bilinear", align_corners=False)
 
     def refine(self, planes, coarse):
         """What is to be added to the enlarged coarse answer, given the other planes."""
@@ -370,13 +366,32 @@ def _mixed(planes, weights):
     return functional.conv2d(planes, weights[..., None, None])
 
 
+def enlarged(images, block):
+    """
+    Coarse images on the fine grid of which every coarse pixel is a block, linear in between.
+
+    Parameters
+    ----------
+    images : `torch.Tensor`
+        Shape (batch, planes, H, W).
+    block : int
+        Pixels in each direction.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Shape (batch, planes, block · H, block · W).
+    """
+    return functional.interpolate(images, scale_factor=block, mode="bilinear", align_corners=False)
+
+
 def _bounded(logarithms):
     """Logarithms of deviations, kept where no pixel can be all that matters in a likelihood."""
     return logarithms.clamp(-5.5, -0.5)
 
 
 def _doubled(x):
-    return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    return enlarged(x, 2)
 
 
 _NETWORKS = {

@@ -595,7 +595,7 @@ def test_means_may_be_taken_over_other_deviations(tiny_model, output):
 
 @pytest.mark.parametrize("planes", [8, 10, 17, 19, 36])
 def test_outputs_need_planes_for_every_passband(tiny_model, planes):
-    message = f"the model tiny needs 9 planes, or 18 with deviations; got {planes}"
+    message = f"the model tiny needs 9 planes, 18 with deviations, or 27 with others for means; got {planes}"
     for ask, shape in ((tiny_model.outputs, (planes, 2, 2)), (tiny_model.moments, (3, planes, 2, 2))):
         with pytest.raises(ValueError, match=message):
             ask(torch.zeros(shape))

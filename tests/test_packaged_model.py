@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import binary_erosion, maximum_filter
+from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
 
 import astropy.units as u
 import sunpy.map
@@ -302,3 +302,19 @@ def test_a_coarse_magnetogram_is_marked(test_data):
     image = mag2euv.generate(sunpy.map.Map(test_data / "inputs" / FILES[0]), 171)
     assert image.meta["coarse"] < 1
     assert image.meta["validity"] == "good"
+
+
+def test_noise_makes_no_structure(test_data):
+    """It takes detail away, rather than making points of its own."""
+    model, rng = mag2euv.load_model(), np.random.default_rng(0)
+    field = prepare(sunpy.map.Map(test_data / "inputs" / FILES[0]), model.grid).values
+    noisy = np.where(model.grid.radius < 1, field + rng.normal(0, 10, field.shape), 0).astype(np.float32)
+    images = [model.outputs(model.run(each, torch.device("cpu")))[0].value for each in (field, noisy)]
+    quiet = model.grid.radius < 0.6
+    for band in (171, 193, 304, 1600):
+        fine = []
+        for image in images:
+            values = np.log(np.maximum(image[list(model.image_scalings).index(band)], 0.1))
+            fine.append((gaussian_filter(values, 1) - gaussian_filter(values, 12))[quiet])
+        assert fine[1].std() < fine[0].std(), band
+        assert correlation(fine[1], fine[0]) > 0.75, band

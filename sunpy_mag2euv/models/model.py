@@ -127,7 +127,8 @@ class Model:
         count = len(self.image_scalings)
         if scaled.shape[-3] not in (count, 2 * count, 3 * count):
             raise ValueError(
-                f"the model {self.name} needs {count} planes, or {2 * count} with deviations; got {scaled.shape[-3]}"
+                f"the model {self.name} needs {count} planes, {2 * count} with deviations, or {3 * count} with others "
+                f"for means; got {scaled.shape[-3]}"
             )
         images, *logarithms = scaled.split(count, dim=-3)
         if not logarithms:

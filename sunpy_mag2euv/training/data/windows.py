@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
 
-from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.network import build_network, enlarged
 from sunpy_mag2euv.planes import field_planes
 from sunpy_mag2euv.training.data.sampling import Draws, frames_as_they_are
 
@@ -115,10 +115,10 @@ def answer(store, rows, model, scale):
     for row, frame in zip(rows, tqdm(frames_as_they_are(store, rows, model), desc="coarse", leave=False), strict=True):
         with torch.inference_mode():
             coarse = network.in_the_large(frame["inputs"][None])
-            enlarged = network.enlarged(coarse)[0, :count].numpy()
+            images = enlarged(coarse, model.block)[0, :count].numpy()
         targets, weight = frame["targets"].numpy(), frame["weight"].numpy()
         missing = np.full(targets.shape, np.nan, dtype=np.float16)
-        for number, (target, image, ceiling) in enumerate(zip(targets, enlarged, frame["ceiling"], strict=True)):
+        for number, (target, image, ceiling) in enumerate(zip(targets, images, frame["ceiling"], strict=True)):
             if np.isfinite(target).any():
                 # How bright saturated pixels are is not known, and of detail it would matter most.
                 known = np.where(target < ceiling.item(), target, np.float32(np.nan))
@@ -152,7 +152,6 @@ class WindowDraws(Draws):
         super().__init__(*frames, **settings)
         self.answers = answers
         self.planes = self.model.planes[self.model.architecture["coarse"]["in_channels"] :]
-        self.network = build_network(**self.model.architecture)
 
     def _draw(self, row, rng):
         """
@@ -202,4 +201,4 @@ class WindowDraws(Draws):
         block = self.model.block
         rows, columns = (slice(edge.start // block - 1, edge.stop // block + 1) for edge in window)
         part = torch.from_numpy(coarse[:, rows, columns].astype(np.float32))[None]
-        return self.network.enlarged(part)[0, :, block:-block, block:-block].numpy()
+        return enlarged(part, block)[0, :, block:-block, block:-block].numpy()
