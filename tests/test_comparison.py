@@ -18,8 +18,8 @@ from sunpy.util.exceptions import SunpyUserWarning
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.intensity import SATURATION, intensity
 from sunpy_mag2euv.metrics import REGIONS
-from sunpy_mag2euv.metrics.regridding import regrid
 from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.regridding import regrid
 from sunpy_mag2euv.sensitivity import Sensitivity
 
 SCORES = ("cc", "re", "ppe10", "ppe50", "cc_log", "rmse", "ssim")

@@ -23,10 +23,10 @@ from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.metrics.regridding import solar_coordinates
 from sunpy_mag2euv.models import DEFAULT_TRANSLATOR, ImageModel, load_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
+from sunpy_mag2euv.regridding import solar_coordinates
 from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.translation import bring_to_epochs, prepare_images
 from sunpy_mag2euv.validity import disk_level

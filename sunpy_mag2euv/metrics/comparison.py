@@ -11,7 +11,6 @@ from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.intensity import check_image, check_map, check_together, intensity
 from sunpy_mag2euv.metrics.regions import find_regions, stonyhurst_longitude
-from sunpy_mag2euv.metrics.regridding import regrid, solar_coordinates, solar_radius
 from sunpy_mag2euv.metrics.scores import (
     bin_image,
     check_binning,
@@ -24,6 +23,7 @@ from sunpy_mag2euv.metrics.scores import (
 )
 from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, structure_ratio
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.regridding import regrid, solar_coordinates, solar_radius
 from sunpy_mag2euv.sensitivity import (
     ADVICE,
     AS_TAKEN,
