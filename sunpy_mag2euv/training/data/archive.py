@@ -19,7 +19,8 @@ from astropy.table import Table
 from astropy.time import Time
 from sunpy.time import parse_time
 
-from sunpy_mag2euv.training.data.pairs import observation_time, quality_reason, quality_word, read_header
+from sunpy_mag2euv.quality import quality_word
+from sunpy_mag2euv.training.data.pairs import observation_time, quality_reason, read_header
 
 __all__ = ["SERIES", "TABLE", "download", "slots"]
 

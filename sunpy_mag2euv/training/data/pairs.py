@@ -22,8 +22,9 @@ from sunpy.time import parse_time
 
 from sunpy_mag2euv.aia import INSTRUMENT
 from sunpy_mag2euv.intensity import unit_in_header, unit_written
+from sunpy_mag2euv.quality import quality_word
 
-__all__ = ["match", "observation_time", "problem_table", "quality_reason", "quality_word", "read_header"]
+__all__ = ["match", "observation_time", "problem_table", "quality_reason", "read_header"]
 
 _FITS = re.compile(r".+\.(fits?|fts)(\.(gz|bz2|fz))?", re.IGNORECASE)
 
@@ -200,35 +201,6 @@ def observation_time(header):
         return parse_time(text, scale=scale).utc
     except ValueError:
         raise ValueError(f"must have a time in T_OBS; it has {text or 'none'}") from None
-
-
-def quality_word(value):
-    """
-    The 32 bits of a ``QUALITY`` keyword, whichever way it is written.
-
-    Parameters
-    ----------
-    value : int, float, str or None
-        Archives write the word signed (bit 31 makes it negative), unsigned, or as hexadecimal text.
-
-    Returns
-    -------
-    int or None
-        0…2³² - 1; None if there is no word.
-
-    Examples
-    --------
-    >>> from sunpy_mag2euv.training.data.pairs import quality_word
-    >>> quality_word("0x00000400"), quality_word(-2147483648) == 2**31
-    (1024, True)
-    """
-    try:
-        number = float(value) if not isinstance(value, str) else int(value.strip(), 0)
-        if number != int(number) or not -(2**31) <= number < 2**32:
-            return None
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return int(number) & 0xFFFFFFFF
 
 
 def quality_reason(value):
