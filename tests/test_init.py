@@ -7,7 +7,7 @@ import sunpy_mag2euv as mag2euv
 
 
 def test_public_names():
-    for name in ("generate", "generate_cube", "compare", "available_models", "load_model", "translate"):
+    for name in ("generate", "generate_cube", "compare", "available_models", "load_model", "reproject", "translate"):
         assert name in mag2euv.__all__
         assert callable(getattr(mag2euv, name))
     assert mag2euv.__version__[0].isdigit()
