@@ -142,6 +142,18 @@ def _skimage(synthetic, observed):
     return metrics.structural_similarity(*pair, data_range=14.0, full=True)
 
 
+@pytest.mark.parametrize("factor", [np.int64(3), np.uint8(3), np.array(3)], ids=repr)
+def test_factors_of_any_integer(factor):
+    image = np.arange(1000.0 * 7).reshape(1000, 7)
+    np.testing.assert_array_equal(bin_image(image, factor), bin_image(image, 3))
+
+
+@pytest.mark.parametrize("factor", [5, 40000, 10**30])
+def test_blocks_larger_than_the_image_take_no_memory(factor):
+    np.testing.assert_array_equal(bin_image(np.ones((4, 4)), factor), [[np.nan]])
+    assert bin_image(np.ones((0, 4)), factor).shape == (0, 1)
+
+
 def test_structural_similarity_is_that_of_skimage(pair):
     mean, similarity = _skimage(*pair)
     assert structural_similarity(*pair) == pytest.approx(mean, abs=1e-12)

@@ -59,7 +59,7 @@ def check_binning(factor):
         valid = operator.index(factor) >= 1
     except TypeError:
         valid = False
-    if not valid:
+    if not valid or isinstance(factor, bool):
         raise ValueError(f"the binning must be an integer of at least 1, such as 4; got {factor!r}")
 
 
@@ -103,9 +103,15 @@ def bin_image(image, factor):
     if image.ndim != 2:
         raise ValueError(f"the image must have two dimensions; this one has {image.ndim}")
     check_binning(factor)
-    rows, columns = image.shape
-    image = np.pad(image, ((0, -rows % factor), (0, -columns % factor)), constant_values=np.nan)
-    return image.reshape(-(-rows // factor), factor, -(-columns // factor), factor).mean(axis=(1, 3))
+    # One of few bits would overflow below.
+    factor = operator.index(factor)
+    rows, columns = (size // factor for size in image.shape)
+    # Blocks that stick out are never made, so that memory is bounded by the image, whatever the factor.
+    binned = np.full([-(-size // factor) for size in image.shape], np.nan)
+    if rows and columns:
+        inner = image[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
+        binned[:rows, :columns] = inner.mean(axis=(1, 3))
+    return binned
 
 
 def correlation(synthetic, observed, *, log=False):
