@@ -5,6 +5,7 @@ A header is built from the grid and from the observer and time of what the image
 nothing of a magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak into it.
 """
 
+import math
 import textwrap
 from importlib.metadata import version
 
@@ -15,7 +16,7 @@ import sunpy.map
 from astropy.nddata import StdDevUncertainty
 from sunpy.map.sources import AIAMap
 
-__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "is_observation", "level_of", "make_cube", "make_map"]
+__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "is_aia", "is_observation", "level_of", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
@@ -23,6 +24,22 @@ INSTRUMENT = "AIA_SYNTHETIC"
 #: Keyword that says which epoch of AIA's sensitivity the DN/s of an image refer to, "launch" or a date, see
 #: `sunpy_mag2euv.sensitivity`.
 EPOCH_KEYWORD = "degepoch"
+
+
+def is_aia(header):
+    """
+    Tell images in AIA's own numbers, observed or synthetic, from those of other instruments.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a FITS file or a Map, whose keywords may be asked for in capitals.
+
+    Returns
+    -------
+    bool
+    """
+    return str(header.get("INSTRUME") or "").startswith("AIA")
 
 
 def is_observation(header):
@@ -38,8 +55,7 @@ def is_observation(header):
     -------
     bool
     """
-    instrument = str(header.get("INSTRUME") or "")
-    return instrument.startswith("AIA") and not instrument.startswith(INSTRUMENT)
+    return is_aia(header) and not str(header["INSTRUME"]).startswith(INSTRUMENT)
 
 
 def level_of(header):
@@ -56,10 +72,12 @@ def level_of(header):
     float or None
         None if the header does not say it, or no number.
     """
+    said = header.get("LVL_NUM")
     try:
-        return float(header.get("LVL_NUM"))
+        level = float(said)
     except (TypeError, ValueError):
         return None
+    return level if math.isfinite(level) and not isinstance(said, bool) else None
 
 
 def make_map(image, deviation, grid, passband, sources, model, validity, corrections=None):

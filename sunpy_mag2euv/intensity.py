@@ -4,26 +4,31 @@ Intensity: AIA-like Maps → DN/s, and what has to be true of Maps that are look
 Scores and translations need the same of an image, so both ask here.
 """
 
+import math
+import numbers
 import re
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 import astropy.units as u
-import sunpy.map
 
-from sunpy_mag2euv.aia import is_observation, level_of
+from sunpy_mag2euv.aia import is_aia, is_observation, level_of
+from sunpy_mag2euv.headers import check_geometry, describe
+from sunpy_mag2euv.maps import check_pixels, known_pixels
 from sunpy_mag2euv.passbands import get_passband
-from sunpy_mag2euv.preparation import check_helioprojective
 from sunpy_mag2euv.sensitivity import divided_out, epoch_of
 
 __all__ = [
     "LEVELS",
     "SATURATION",
+    "Reading",
     "check_image",
-    "check_map",
+    "check_light",
     "check_together",
     "intensity",
+    "read_intensity",
     "unit_in_header",
     "unit_of",
     "unit_written",
@@ -35,13 +40,88 @@ LEVELS = (1, 1.5)
 #: AIA's analogue-to-digital converters have 14 bits; from here on a pixel holds more than it says.
 SATURATION = (2**14 - 1) * u.DN
 
+#: The longest that AIA exposes: whatever was done to an image, nothing saturates at less than `SATURATION` in it.
+_LONGEST = 3 * u.s
+
+#: So many pixels at the very maximum, each beside another one, are no Sun but the end of a scale.
+_PLATEAU = 4
+
+#: Below this, DN are none that were recorded: the dark level that is subtracted is a hundred or two, the noise a few,
+#: and interpolation beside a saturated pixel overshoots by a fifth of the step. Files say so of pixels that are missing
+#: (BLANK is -32768 or -2147483648), and not all readers know.
+_LOWEST = -SATURATION / 4
+
+#: When the shutter opened and closed at four places, in ms. The mean of the differences is what EXPTIME was at first,
+#: to 1e-7, and stays where EXPTIME is set to 1 as the image is divided by it.
+_SHUTTER = [(f"AIMSHO{place}", f"AIMSHC{place}") for place in ("BC", "BE", "TC", "TE")]
+
+#: So many pixels are not all the same by chance, not even where there are few counts.
+_SAME = 16
+
 #: By how much the directions from which the Sun is seen may differ: SOHO's, Earth's and SDO's do by less.
 _SAME_OBSERVER = 1 * u.deg
 
 
+@dataclass(frozen=True)
+class Reading:
+    """
+    What an image holds.
+
+    Attributes
+    ----------
+    values : `~numpy.ndarray`
+        In DN/s, NaN where the image is not finite or masked, and where one of the following is true.
+    saturated : `~numpy.ndarray`
+        Boolean: pixels that are brighter than they say.
+    impossible : `~numpy.ndarray`
+        Boolean: pixels whose numbers cannot have been recorded.
+    """
+
+    values: np.ndarray
+    saturated: np.ndarray
+    impossible: np.ndarray
+
+
+def read_intensity(image):
+    """
+    Read an image in DN/s.
+
+    Saturated are pixels of `SATURATION` and more as they were taken: by the exposure time in the header, or where that
+    was set to 1 as the image was divided by it, by the times of the shutter. Images that say neither, or were scaled
+    without a word, still have a plateau: four or more pixels side by side at the very maximum, as bright as saturation
+    in AIA's longest exposure or brighter.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        One that `check_image` has nothing against.
+
+    Returns
+    -------
+    Reading
+    """
+    exposure, unit = _exposure(image.meta), unit_of(image)
+    per_second = unit / exposure.unit if unit.is_equivalent(u.DN) else unit
+    factor = per_second.to(u.DN / u.s) / (exposure.value if unit.is_equivalent(u.DN) else 1)
+    known = known_pixels(image)
+    values = np.asarray(image.data).astype(float) * factor
+    # What was done to the level of the image was done to saturated pixels as well.
+    level = 1 / divided_out(image)
+    taken = _shutter_time(image.meta)
+    taken = exposure if taken is None else taken
+    saturated = np.zeros(values.shape, dtype=bool)
+    if taken is not None:
+        # A digit that is lost in a division is no light.
+        saturated = known & (values >= (SATURATION / taken).to_value(u.DN / u.s) * level * (1 - 1e-6))
+    if is_observation(image.meta):
+        saturated |= _plateau(np.where(known, values, -np.inf), (SATURATION / _LONGEST).to_value(u.DN / u.s) * level)
+    impossible = known & (values < (_LOWEST / (1 * u.s if taken is None else taken)).to_value(u.DN / u.s) * level)
+    return Reading(np.where(known & ~saturated & ~impossible, values, np.nan), saturated, impossible)
+
+
 def intensity(image):
     """
-    Intensity per second.
+    Intensity per second: the ``values`` of `read_intensity`.
 
     Parameters
     ----------
@@ -51,33 +131,53 @@ def intensity(image):
     Returns
     -------
     `~numpy.ndarray`
-        In DN/s, NaN where the image is not finite, masked or saturated: `SATURATION` and more as it was taken, which
-        images in DN/s tell if their header has the exposure time.
+        In DN/s, NaN where the image is not known.
     """
-    exposure, unit = _exposure(image), unit_of(image)
-    values = np.array(image.data, dtype=float)
-    if unit.is_equivalent(u.DN):
-        values = values * (unit / exposure.unit).to(u.DN / u.s) / exposure.value
-    else:
-        values = values * unit.to(u.DN / u.s)
-    known = np.isfinite(values)
-    if exposure is not None:
-        # What was done to the level of the image was done to saturated pixels as well. A digit that is lost in a
-        # division is no light.
-        limit = (SATURATION / exposure).to_value(u.DN / u.s) / divided_out(image)
-        known &= values < limit * (1 - 1e-6)
-    if image.mask is not None:
-        known &= ~np.asarray(image.mask, dtype=bool)
-    return np.where(known, values, np.nan)
+    return read_intensity(image).values
 
 
-def _exposure(image):
+def _plateau(values, lowest):
+    """Pixels at the maximum, if they are a plateau that is at least ``lowest``."""
+    highest = values.max()
+    if not highest >= lowest:
+        return np.zeros(values.shape, dtype=bool)
+    top = values >= highest * (1 - 1e-6)
+    beside = np.zeros(values.shape, dtype=bool)
+    for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        both = top[here] & top[there]
+        beside[here] |= both
+        beside[there] |= both
+    return top if np.count_nonzero(beside) >= _PLATEAU else np.zeros(values.shape, dtype=bool)
+
+
+def _exposure(header):
     """Exposure time; None if the header does not have it, or has nonsense."""
-    if any(isinstance(image.meta.get(keyword), str) for keyword in ("exptime", "xposure")):
-        # sunpy would take text for a unit.
+    value = header.get(_exposure_keyword(header))
+    if not _is_number(value) or not 0 < value < math.inf:
         return None
-    time = image.exposure_time
-    return time if time is not None and 0 < time.to_value(u.s) < np.inf else None
+    try:
+        unit = u.Unit(header.get("TIMEUNIT") or "s")
+        return (value * unit).to(u.s)
+    except (TypeError, ValueError):
+        return None
+
+
+def _exposure_keyword(header):
+    """The keyword that says the exposure time; sunpy looks for them in this order."""
+    return "XPOSURE" if header.get("XPOSURE") else "EXPTIME"
+
+
+def _shutter_time(header):
+    """How long AIA's shutter was open; None if the header does not say it."""
+    times = [[header.get(keyword) for keyword in pair] for pair in _SHUTTER]
+    if not all(_is_number(time) for pair in times for time in pair):
+        return None
+    open_for = np.mean([closed - opened for opened, closed in times])
+    return open_for * u.ms if 0 < open_for < math.inf else None
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def unit_of(image):
@@ -91,9 +191,9 @@ def unit_of(image):
     Returns
     -------
     `~astropy.units.UnitBase` or None
-        As `unit_in_header` reads it for observations by AIA, and as the Map has it for others.
+        As `unit_in_header` reads it for AIA's images, and as the Map has it for others.
     """
-    return unit_in_header(image.meta) if is_observation(image.meta) else image.unit
+    return unit_in_header(image.meta) if is_aia(image.meta) else image.unit
 
 
 def unit_in_header(header):
@@ -147,26 +247,6 @@ def _is_positive(value):
         return False
 
 
-def check_map(image, name):
-    """
-    Refuse what is no Map.
-
-    Parameters
-    ----------
-    image : object
-    name : str
-        What to call it.
-
-    Raises
-    ------
-    TypeError
-    """
-    if not isinstance(image, sunpy.map.GenericMap):
-        raise TypeError(
-            f"{name} must be a sunpy.map.Map; got {type(image).__name__}. Read files with sunpy.map.Map(path)"
-        )
-
-
 def check_image(image, name):
     """
     Refuse a Map that is no AIA-like image with coordinates.
@@ -174,51 +254,116 @@ def check_image(image, name):
     Parameters
     ----------
     image : `~sunpy.map.GenericMap`
+        One that `~sunpy_mag2euv.maps.check_map` has nothing against.
     name : str
         What to call it.
 
     Raises
     ------
     ValueError
-        If it is not a helioprojective image of one of the passbands in DN with an exposure time or in DN/s, or if what
-        it says of its epoch cannot be read.
+        If it is not a helioprojective image in one of the passbands, by AIA or synthetic, in DN with an exposure time
+        or in DN/s; if it is an observation of level 0; if its data or mask are no image's; if what its header says of
+        where and when it was taken cannot be; or if what it says of its epoch cannot be read.
     """
+    _check_instrument(image, name)
     # JPEG 2000 files come with the header of the observation, but hold what a picture needs.
     if image.data.dtype.kind in "bu" and image.data.dtype.itemsize == 1:
         raise ValueError(
             f"{name} must hold intensities; this one holds {image.data.dtype.name} numbers, as pictures do. "
             "Use the FITS file, or convert the numbers to DN/s"
         )
+    check_pixels(image, name)
     unit = unit_of(image)
     if unit is None or not any(unit.is_equivalent(accepted) for accepted in (u.DN, u.DN / u.s)):
+        raise ValueError(f"{name} must be an AIA image in DN or DN/s; this one is {_unusable_unit(image, unit)}")
+    _check_passband(image, name)
+    check_geometry(image, name, "the image before it was remapped")
+    if unit.is_equivalent(u.DN) and _exposure(image.meta) is None:
+        keyword = _exposure_keyword(image.meta)
+        said = {key: image.meta.get(key) for key in (keyword, "TIMEUNIT") if image.meta.get(key) is not None}
+        says = "says " + " and ".join(f"{key} = {value!r}" for key, value in said.items()) if said else "does not"
+        unit = "map.meta['timeunit'] = 's' and " if "TIMEUNIT" in said else ""
         raise ValueError(
-            f"{name} must be an AIA image in DN or DN/s; this Map is {image.instrument or 'an image'} "
-            f"{_unusable_unit(image, unit)}"
-        )
-    if image.data.ndim != 2 or min(image.data.shape) < 2:
-        raise ValueError(f"{name} must have two dimensions of at least 2 pixels; its shape is {image.data.shape}")
-    if image.wavelength is None:
-        raise ValueError(f"{name} must say its passband; its header does not. Add the keywords WAVELNTH and WAVEUNIT")
-    get_passband(image.wavelength)
-    check_helioprojective(image.coordinate_frame, name, "the image before it was remapped")
-    if unit.is_equivalent(u.DN) and _exposure(image) is None:
-        raise ValueError(
-            f"{name} is in DN, so it must have its exposure time; its header does not. Add EXPTIME in "
-            "seconds, or divide by it and say so with map.meta['bunit'] = 'DN / s'"
+            f"{name} is in DN, so it must have its exposure time; its header {says}. Set {unit}"
+            f"map.meta[{keyword.lower()!r}] to the number of seconds, or divide by it and say so with "
+            "map.meta['bunit'] = 'DN / s'"
         )
     epoch_of(image, name)
+
+
+def _check_instrument(image, name):
+    """Refuse what is not AIA's, or not calibrated: the numbers of other telescopes are none of its."""
+    if not is_aia(image.meta):
+        unit = unit_in_header(image.meta)
+        like = unit is not None and (unit.is_equivalent(u.DN) or unit.is_equivalent(u.DN / u.s))
+        advice = "If a model made it in AIA's DN/s, say so with map.meta['instrume'] = 'AIA_SYNTHETIC'"
+        raise ValueError(
+            f"{name} must be an AIA image, observed or synthetic; this one is {describe(image)}. "
+            f"{advice if like else 'Use an AIA image'}"
+        )
+    level = level_of(image.meta)
+    if is_observation(image.meta) and level is not None and level < min(LEVELS):
+        raise ValueError(f"{name} must be of level 1 or 1.5; this one is of level {level:g}. Use the level 1 file")
+
+
+def _check_passband(image, name):
+    """Refuse an image that does not say its passband, or one that AIA does not have."""
+    said = {keyword: image.meta.get(keyword) for keyword in ("WAVELNTH", "WAVEUNIT")}
+    try:
+        wavelength = image.wavelength
+        readable = wavelength is not None and wavelength.isscalar and wavelength.unit.is_equivalent(u.angstrom)
+    except (TypeError, ValueError, AttributeError):
+        readable = False
+    if not readable:
+        words = " and ".join(f"{keyword} = {value!r}" for keyword, value in said.items() if value is not None)
+        raise ValueError(
+            f"{name} must say its passband, such as WAVELNTH = 193 and WAVEUNIT = 'angstrom'; its header says "
+            f"{words or 'neither'}. Correct it in map.meta"
+        )
+    get_passband(wavelength)
 
 
 def _unusable_unit(image, unit):
     """What a Map has instead of a unit that can be used, and what would be one."""
     written = unit_written(image.meta)
-    if unit is None:
-        found = "without a unit" if written is None else f"in {written!r}, which is no unit"
-        advice = "'DN', or 'DN / s' if it is per second"
-    else:
-        per_second = any(base.is_equivalent(u.s) and power < 0 for base, power in _powers(unit).items())
-        found, advice = f"in {unit}", "'DN / s'" if per_second else "'DN', or 'DN / s' if it is per second"
-    return f"{found}. If it is one, say so with map.meta['bunit'] = {advice}"
+    found = "without a unit" if written is None else f"in {written!r}" + (", which is no unit" if unit is None else "")
+    powers = {} if unit is None else _powers(unit)
+    advice = "'DN / s' if they are DN per second"
+    if not any(base.is_equivalent(u.s) and power < 0 for base, power in powers.items()):
+        advice = f"'DN' if they are DN, or {advice}"
+    return f"{found}. Say what its numbers are with map.meta['bunit'] = {advice}"
+
+
+def check_light(values, name, constant=False):
+    """
+    Refuse an image in which there is nothing to see.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        In DN/s, NaN where unknown.
+    name : str
+        What to call it.
+    constant : bool, optional
+        Whether all values may be the same, as in an image that somebody made up to compare with.
+
+    Raises
+    ------
+    ValueError
+        If no value is known or none is positive, or if all of them are the same and may not be.
+    """
+    known = values[np.isfinite(values)]
+    if not known.size:
+        raise ValueError(
+            f"{name} must have pixels that are known; in this one all are masked, not finite, saturated or below what "
+            "AIA can record"
+        )
+    lowest, highest = known.min(), known.max()
+    if highest <= 0 or (lowest == highest and known.size >= _SAME and not constant):
+        found = f"all its numbers are {highest:g}" if lowest == highest else "none of its numbers is positive"
+        raise ValueError(
+            f"{name} must show the Sun; {found} in DN/s. Check how it was read, and its unit and scale (BSCALE, BZERO)"
+        )
 
 
 def check_together(images, max_time_difference):
@@ -235,6 +380,10 @@ def check_together(images, max_time_difference):
     ------
     ValueError
     """
+    if not (max_time_difference.isscalar and max_time_difference >= 0 * u.s):
+        raise ValueError(
+            f"max_time_difference must be one span of time, not negative, such as 12 * u.min; got {max_time_difference}"
+        )
     for first, second in combinations(images, 2):
         apart = abs(first.date - second.date).to(u.min)
         # What is exactly at the limit comes out a rounding error beyond it.

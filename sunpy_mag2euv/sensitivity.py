@@ -45,8 +45,13 @@ AS_TAKEN = "as taken"
 #: Keyword of SDOML's images (Galvez et al. 2019, doi:10.3847/1538-4365/ab1005): the degradation that was divided out.
 _DIVIDED_OUT = "deg_cor"
 
-#: What can be done where an image's level is not known, or not well.
+#: What can be done about an image that does not say its epoch.
 ADVICE = "say with map.meta['degepoch'] = 'launch', or a date, at which epoch an image is"
+
+#: And where AIA's sensitivity is not known, or not well. To say an epoch that the image is not at would do harm.
+_CORRECT = (
+    "correct the image by other means, and say with map.meta['degepoch'] = 'launch', or a date, at which epoch it is"
+)
 
 #: What is the matter without aiapy, and what to do.
 _WITHOUT_AIAPY = (
@@ -122,7 +127,13 @@ class Sensitivity:
                     "the correction table must be one that aiapy's get_correction_table has returned; "
                     f"this one has the columns {', '.join(source.colnames) or 'of none'}"
                 )
-            return cls(_newest(source))
+            try:
+                return cls(_newest(source))
+            except Exception as error:
+                raise ValueError(
+                    "the correction table must be one that aiapy's get_correction_table has returned; this one cannot "
+                    f"be read ({type(error).__name__}: {error})"
+                ) from error
         if source is None:
             from aiapy.tests.data import get_test_filepath
 
@@ -234,7 +245,7 @@ class Correction:
 
     divisor: float | None
     text: str
-    advice: str = f"give a newer table as correction_table, or {ADVICE}"
+    advice: str = f"give a newer table as correction_table, or {_CORRECT}"
     extrapolated: bool = False
     known: bool = True
 
@@ -272,7 +283,7 @@ def epoch_of(image, name="the image"):
             ) from None
     if (divided_out := image.meta.get(_DIVIDED_OUT)) is not None:
         try:
-            if 0 < float(divided_out) < math.inf:
+            if 0 < float(divided_out) < math.inf and not isinstance(divided_out, bool):
                 return LAUNCH
         except (TypeError, ValueError):
             pass
@@ -319,7 +330,7 @@ def find_correction(image, epoch, sensitivity=None):
         divisor = _ratio(sensitivity, passband, *epochs)
     except ImportError:
         text, advice = _WITHOUT_AIAPY
-        return Correction(None, text, f"{advice}, or {ADVICE}", known=False)
+        return Correction(None, text, f"{advice}, or {_CORRECT}", known=False)
     except (OSError, ValueError) as error:
         return Correction(None, str(error), known=False)
     words = " to that ".join(map(describe_epoch, epochs))
@@ -347,7 +358,7 @@ def divided_out(image):
     epoch = epoch_of(image)
     if epoch in (AS_TAKEN, None) or not is_observation(image.meta):
         return 1.0
-    if EPOCH_KEYWORD not in image.meta:
+    if image.meta.get(EPOCH_KEYWORD) is None:
         return float(image.meta[_DIVIDED_OUT])
     try:
         return _ratio(Sensitivity.read(), get_passband(image.wavelength).angstrom, _epoch(image.date), epoch)

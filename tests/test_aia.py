@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 
-from sunpy_mag2euv.aia import INSTRUMENT, is_observation, make_cube, make_map
+from sunpy_mag2euv.aia import INSTRUMENT, is_aia, is_observation, level_of, make_cube, make_map
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sensitivity import Correction
@@ -235,6 +235,22 @@ def test_observations_are_told_from_other_images(make, magnetogram, aia_images):
     assert is_observation({"INSTRUME": "AIA_SAMPLE"})
     for header in (make().meta, magnetogram.meta, {}, {"INSTRUME": None}):
         assert not is_observation(header)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "known"),
+    [("AIA_2", True), ("AIA", True), (INSTRUMENT, True), ("EIT", False), ("SECCHI", False), ("", False), (None, False)],
+)
+def test_images_in_aias_numbers(instrument, known):
+    assert is_aia({"INSTRUME": instrument}) is known
+
+
+@pytest.mark.parametrize(
+    ("said", "level"),
+    [(1, 1), (1.5, 1.5), ("1.5", 1.5), (0, 0), (None, None), ("x", None), ("nan", None), (True, None), ([1], None)],
+)
+def test_levels(said, level):
+    assert level_of({"LVL_NUM": said}) == level
 
 
 def test_history_of_a_translation(grid, aia_images, tiny_translator):

@@ -1,5 +1,7 @@
 """What is asked of AIA Maps before they are scored or translated, and the DN/s that they hold."""
 
+import re
+
 import numpy as np
 import pytest
 from aia_images import make_aia
@@ -12,9 +14,10 @@ from sunpy.util import MetaDict
 from sunpy_mag2euv.intensity import (
     SATURATION,
     check_image,
-    check_map,
+    check_light,
     check_together,
     intensity,
+    read_intensity,
     unit_in_header,
     unit_of,
 )
@@ -124,27 +127,36 @@ def test_the_map_is_left_alone():
     np.testing.assert_array_equal(image.data, before)
 
 
-@pytest.mark.parametrize("given", ["aia.fits", None, np.zeros((3, 3)), [make_aia()]], ids=type)
-def test_maps_are_needed(given):
-    with pytest.raises(
-        TypeError, match=rf"the third one must be a sunpy.map.Map; got {type(given).__name__}. Read files with"
-    ):
-        check_map(given, "the third one")
-
-
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
         (
             {"unit": None, "exposure": None},
-            r"^the third one must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit. If it is one, say "
-            r"so with map.meta\['bunit'\] = 'DN', or 'DN / s' if it is per second$",
+            r"^the third one must be an AIA image in DN or DN/s; this one is without a unit. Say what its numbers are "
+            r"with map.meta\['bunit'\] = 'DN' if they are DN, or 'DN / s' if they are DN per second$",
         ),
-        ({"unit": "photon / s"}, r"this Map is AIA 2 in ph / s. If it is one, say so .* = 'DN / s'$"),
-        ({"unit": "photon"}, r"this Map is AIA 2 in ph. If it is one, say so .* = 'DN', or 'DN / s' if it is per"),
-        ({"unit": "DN / s2"}, r"this Map is AIA 2 in DN / s2. "),
-        ({"unit": "flux"}, r"this Map is AIA 2 in 'flux', which is no unit. If it is one, .* 'DN / s' if it is per"),
-        ({"instrume": "AIA_SYNTHETIC", "bunit": "ct / s"}, r"this Map is AIA SYNTHETIC in ct / s. .* = 'DN / s'$"),
+        ({"unit": "photon / s"}, r"this one is in 'photon / s'. Say what .* = 'DN / s' if they are DN per second$"),
+        ({"unit": "photon"}, r"this one is in 'photon'. Say what .* = 'DN' if they are DN, or 'DN / s' if they are DN"),
+        ({"unit": "DN / s2"}, r"this one is in 'DN / s2'. "),
+        ({"unit": "flux"}, r"this one is in 'flux', which is no unit. Say .* 'DN / s' if they are DN per second$"),
+        ({"instrume": "AIA_SYNTHETIC", "bunit": "ct / s"}, r"this one is in 'ct / s'. .* = 'DN / s' if they are"),
+        ({"lvl_num": 0.5}, "^the third one must be of level 1 or 1.5; this one is of level 0.5. Use the level 1 file$"),
+        ({"lvl_num": "0"}, "this one is of level 0. Use the level 1 file$"),
+        (
+            {"instrume": "EIT", "telescop": "SOHO", "wavelength": 171, "bunit": "DN"},
+            r"^the third one must be an AIA image, observed or synthetic; this one is EIT 171.0 Angstrom in DN. If a "
+            r"model made it in AIA's DN/s, say so with map.meta\['instrume'\] = 'AIA_SYNTHETIC'$",
+        ),
+        (
+            {"instrume": "SECCHI", "detector": "EUVI", "wavelength": 195, "bunit": "DN"},
+            "must be an AIA image, observed",
+        ),
+        ({"instrume": "HMI_SIDE1", "bunit": "G"}, "this one is HMI SIDE1 .*in G. Use an AIA image$"),
+        ({"instrume": ""}, "^the third one must be an AIA image, observed or synthetic; this one is 193.0 Angstrom"),
+        (
+            {"instrume": "AIA_SYNTHETIC", "unit": ""},
+            "this one is without a unit. Say what its numbers are with map.meta",
+        ),
         ({"exposure": None}, "^the third one is in DN, so it must have its exposure time"),
         ({"wavelength": 4500}, "there is no AIA passband 4500"),
         (
@@ -236,3 +248,250 @@ def test_counts_of_others_are_counts():
     assert unit_in_header({"INSTRUME": "EIT", "BUNIT": "ct"}) == u.ct
     assert unit_in_header({"INSTRUME": "EIT", "BUNIT": "dex(ct)"}) is None
     assert unit_in_header({"INSTRUME": "AIA_2", "BUNIT": "ct"}) == u.DN
+
+
+# -- Numbers that say something else -----------------------------------------------------------------------------------
+
+#: What is left of an exposure in the header when EXPTIME was set to 1: 2.9 s, by the times of the shutter in ms.
+SHUTTER = {f"aimsho{place}": 10.0 for place in ("bc", "be", "tc", "te")} | {
+    "aimshcbc": 2909.0,
+    "aimshcbe": 2909.5,
+    "aimshctc": 2910.5,
+    "aimshcte": 2911.0,
+}
+
+
+def made_of(data, **keywords):
+    """A Map of some data."""
+    data = np.asarray(data)
+    return sunpy.map.Map(data, make_aia(size=data.shape, **keywords).meta)
+
+
+def test_the_shutter_tells_what_was_set_to_1():
+    """Pipelines divide by the exposure and set EXPTIME to 1, in DN/s or still in DN."""
+    limit = SATURATION.value / 2.9
+    data = np.array([[0.999 * limit, limit], [2 * limit, 10]])
+    for unit in ("DN", "DN / s"):
+        reading = read_intensity(made_of(data, exposure=1.0, unit=unit, **SHUTTER))
+        np.testing.assert_array_equal(reading.saturated, [[False, True], [True, False]])
+        np.testing.assert_array_equal(reading.values[~reading.saturated], data[~reading.saturated])
+
+
+@pytest.mark.parametrize("broken", [{"aimshcbc": None}, {"aimshcbc": "late"}, {"aimshcbc": True}, {"aimshobc": 1e9}])
+def test_without_the_shutter_it_is_the_exposure_time(broken):
+    reading = read_intensity(made_of([[6000, 16382], [16383, 10]], exposure=1.0, **SHUTTER | broken))
+    np.testing.assert_array_equal(reading.saturated, [[False, False], [True, False]])
+
+
+def test_the_shutter_of_real_files(test_data):
+    """Their exposure time is the mean that it is taken for."""
+    paths = sorted(test_data.glob("inputs/aia_synoptic_20250113/*.fits"))
+    if not paths:
+        pytest.skip("there are no files of the synoptic archive")
+    for path in paths:
+        image = sunpy.map.Map(path)
+        taken = image.meta["exptime"]
+        data = np.full((4, 4), 10.0)
+        data[0, :2] = SATURATION.value / taken * np.array([1 - 1e-5, 1])
+        image = sunpy.map.Map(data, {**image.meta, "exptime": 1.0})
+        np.testing.assert_array_equal(read_intensity(image).saturated[0], [False, True, False, False])
+
+
+def flare(level, pixels=6):
+    """Something bright whose top was cut off."""
+    data = 100 + np.arange(100.0).reshape(10, 10)
+    data[4:6, 3 : 3 + pixels // 2] = level
+    data[4, 8] = 0.9 * level
+    return data
+
+
+@pytest.mark.parametrize("exposure", [None, 1.0, 2.0])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+def test_a_plateau_is_saturated_whatever_the_header_says(exposure, dtype):
+    data = flare(5649).astype(dtype)
+    reading = read_intensity(made_of(data, exposure=exposure, unit="DN / s"))
+    np.testing.assert_array_equal(reading.saturated, data == 5649)
+    assert np.isnan(reading.values[reading.saturated]).all()
+    assert np.isfinite(reading.values[~reading.saturated]).all()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [flare(5000), flare(5649, pixels=2), flare(5649) + 1e-2 * np.arange(100.0).reshape(10, 10)],
+    ids=["not bright enough", "two pixels", "not flat"],
+)
+def test_what_is_no_plateau(data):
+    assert not read_intensity(made_of(data, exposure=None, unit="DN / s")).saturated.any()
+
+
+def test_pixels_that_are_apart_are_no_plateau():
+    data = np.full((10, 10), 10.0)
+    data[::3, ::3] = 6000
+    assert not read_intensity(made_of(data, exposure=None, unit="DN / s")).saturated.any()
+
+
+def test_synthetic_images_may_be_flat():
+    """What a model puts an end to is no detector."""
+    keywords = {"instrume": "AIA_SYNTHETIC", "lvl_num": None, "exposure": None, "unit": "DN / s"}
+    assert not read_intensity(made_of(flare(9000), **keywords)).saturated.any()
+
+
+def test_plateaus_of_images_that_were_corrected():
+    """An image at a fifth of the sensitivity reaches five times as much before it saturates."""
+    keywords = {"exposure": None, "unit": "DN / s", "deg_cor": 0.2}
+    assert not read_intensity(made_of(flare(6000), **keywords)).saturated.any()
+    assert np.count_nonzero(read_intensity(made_of(flare(5 * 5649), **keywords)).saturated) == 6
+
+
+def test_numbers_that_were_not_recorded():
+    """From there to nought, it may be noise, a dark level or interpolation beside a flare."""
+    data = np.array([[-32768, -(2.0**31)], [-4097, -4095], [-3000, 10]])
+    for exposure, unit in ((2.0, "DN"), (None, "DN / s"), (2.0, "DN / s")):
+        factor = 0.5 if (exposure, unit) == (2.0, "DN / s") else 1
+        reading = read_intensity(made_of(data * factor, exposure=exposure, unit=unit))
+        np.testing.assert_array_equal(reading.impossible, [[True, True], [True, False], [False, False]])
+        np.testing.assert_array_equal(np.isnan(reading.values), reading.impossible)
+    # Divided by a third, they are three times as much.
+    np.testing.assert_array_equal(read_intensity(made_of(3 * data, deg_cor=1 / 3)).impossible, reading.impossible)
+
+
+@pytest.mark.parametrize(("bits", "blank"), [(16, -32768), (32, -(2**31))])
+@pytest.mark.parametrize("scale", [1, 0.5])
+def test_missing_pixels_of_files(tmp_path, bits, blank, scale):
+    """BLANK in a file of integers, which not all readers replace; one way or the other, it is not known."""
+    image = make_aia(size=(4, 4))
+    stored = np.full((4, 4), 50, dtype=f"i{bits // 8}")
+    stored[1, 2] = blank
+    header = fits.Header({key.upper(): value for key, value in image.meta.items() if key not in ("keycomments",)})
+    header["BLANK"], header["BSCALE"] = blank, scale
+    hdu = fits.PrimaryHDU(stored.astype(f">i{bits // 8}"), header)
+    hdu.header["BSCALE"] = scale
+    hdu.writeto(tmp_path / "image.fits")
+    values = intensity(sunpy.map.Map(tmp_path / "image.fits"))
+    assert np.argwhere(np.isnan(values)).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full((5, 5), np.nan), "must have pixels that are known; in this one all are masked, not finite, saturated"),
+        (np.zeros((5, 5)), "must show the Sun; all its numbers are 0 in DN/s. Check how it was read"),
+        (-np.arange(1.0, 26), "must show the Sun; none of its numbers is positive"),
+        (np.full((5, 5), 7.0), "must show the Sun; all its numbers are 7 in DN/s"),
+    ],
+    ids=["unknown", "zero", "negative", "constant"],
+)
+def test_nothing_to_see(values, message):
+    with pytest.raises(ValueError, match=f"^the third one {message}"):
+        check_light(values, "the third one")
+
+
+def test_something_to_see():
+    check_light(np.array([np.nan, -1, 2.0]), "the image")
+    # Few counts can be the same.
+    check_light(np.full((3, 3), 2.0), "the image")
+    check_light(np.full((5, 5), 2.0), "the image", constant=True)
+
+
+@pytest.mark.parametrize("difference", [-1 * u.min, np.nan * u.min, [1, 2] * u.min], ids=str)
+def test_time_differences_that_are_none(difference):
+    with pytest.raises(ValueError, match="max_time_difference must be one span of time, not negative, such"):
+        check_together([make_aia()], difference)
+
+
+def test_time_differences_that_are_some():
+    for difference in (0 * u.s, np.inf * u.min, 1 * u.day):
+        check_together([make_aia(), make_aia()], difference)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"wavelnth": None},
+        {"wavelnth": "abc"},
+        {"wavelnth": [171, 193]},
+        {"waveunit": None},
+        {"waveunit": ""},
+        {"waveunit": "s"},
+        {"waveunit": "nonsense"},
+    ],
+    ids=repr,
+)
+def test_passbands_that_cannot_be_read(keywords):
+    image = make_aia(size=4)
+    image = sunpy.map.Map(image.data, image.meta.copy())
+    image.meta.update(keywords)
+    with pytest.raises(ValueError, match="^the image must say its passband, such as WAVELNTH = 193 and WAVEU"):
+        check_image(image, "the image")
+
+
+@pytest.mark.parametrize("wavelength", [0, np.nan, -193, 195, True])
+def test_passbands_that_there_are_none(wavelength):
+    image = make_aia(size=4)
+    image = sunpy.map.Map(image.data, image.meta.copy())
+    image.meta["wavelnth"] = wavelength
+    with pytest.raises(ValueError, match="there is no AIA passband"):
+        check_image(image, "the image")
+
+
+# -- Advice, which has to help ---------------------------------------------------------------------------------------
+
+ADVICE = re.compile(r"map\.meta\['(\w+)'\] (?:= ('[^']+'|[0-9.]+)|to the number of (seconds))")
+
+
+@pytest.mark.parametrize(
+    ("unit", "header"),
+    [
+        ("DN", {"unit": None, "lvl_num": None}),
+        ("DN", {"unit": "", "lvl_num": None}),
+        ("DN", {"unit": "", "instrume": "AIA_SYNTHETIC"}),
+        ("DN", {"unit": None, "lvl_num": None, "exptime": None}),
+        ("DN", {"unit": "photon"}),
+        ("DN", {"unit": "flux"}),
+        ("DN", {"unit": "dex(DN)"}),
+        ("DN", {"unit": "DN / pix"}),
+        ("DN", {"instrume": "AIA_SYNTHETIC", "unit": "ct"}),
+        ("DN / s", {"unit": "photon / s", "exptime": None}),
+        ("DN / s", {"unit": "DN / s2"}),
+        ("DN / s", {"unit": "ct / pix / s"}),
+        ("DN / s", {"instrume": "AIA_SYNTHETIC", "unit": "ct / s"}),
+        ("DN", {"exptime": None}),
+        ("DN", {"exptime": "2.0"}),
+        ("DN", {"exptime": "long"}),
+        ("DN", {"xposure": "long"}),
+        ("DN", {"timeunit": "ms", "exptime": "2000"}),
+        ("DN", {"timeunit": "ages"}),
+        ("DN / s", {"instrume": "MODEL", "unit": None, "bunit": "DN / s", "exptime": None}),
+        ("DN", {"degepoch": "later"}),
+        ("DN", {"deg_cor": "much"}),
+    ],
+    ids=str,
+)
+def test_following_the_advice_helps(unit, header):
+    """The same Sun in DN/s, whatever the header lacked: what each sentence says is done, until there is none."""
+    plain = make_aia(size=16, radius=6.0, exposure=2.0, unit="DN")
+    expected = plain.data / 2
+    keywords = {key: value for key, value in header.items() if key != "unit"}
+    image = make_aia(size=16, radius=6.0, unit=header.get("unit", unit)).meta | {"exptime": 2.0} | keywords
+    image = sunpy.map.Map(plain.data if unit == "DN" else expected, image)
+    for _ in range(4):
+        try:
+            check_image(image, "the image")
+            break
+        except ValueError as error:
+            follow(str(error), image.meta, unit)
+    np.testing.assert_allclose(intensity(image), expected)
+
+
+def follow(sentence, meta, unit):
+    """Do what a sentence says, choosing what fits the numbers."""
+    if "Correct it, or remove it from map.meta" in sentence:
+        del meta["degepoch" if "DEGEPOCH" in sentence else "deg_cor"]
+        return
+    if f"'{unit}' if they are" in sentence:
+        meta["bunit"] = unit
+        return
+    advice = sentence.partition(", or divide")[0]
+    assert ADVICE.search(advice), sentence
+    for keyword, value, seconds in ADVICE.findall(advice):
+        meta[keyword] = 2.0 if seconds else value.strip("'")

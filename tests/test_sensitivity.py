@@ -19,6 +19,7 @@ from sunpy_mag2euv.sensitivity import (
     Sensitivity,
     aiapy_tables,
     describe_epoch,
+    divided_out,
     epoch_of,
     find_correction,
 )
@@ -107,6 +108,13 @@ def test_files_that_are_no_tables(tmp_path):
 def test_what_is_no_table(source, error, message):
     with pytest.raises(error, match=message):
         Sensitivity.read(source)
+
+
+def test_a_table_that_somebody_has_changed(file):
+    table = Sensitivity.read(file).table
+    table["VER_NUM"] = ["ten"] * len(table)
+    with pytest.raises(ValueError, match=r"get_correction_table has returned; this one cannot be read \(ValueError: "):
+        Sensitivity.read(table)
 
 
 @pytest.mark.parametrize("source", ["SSW", "jsoc"])
@@ -226,7 +234,7 @@ def test_corrections_that_nobody_knows(monkeypatch):
     without = find_correction(make_aia(size=4), LAUNCH)
     assert without.divisor is None
     assert without.text.endswith("which is not installed")
-    assert without.advice.startswith('install it with pip install "sunpy_mag2euv[aia]", or say with map.meta')
+    assert without.advice.startswith('install it with pip install "sunpy_mag2euv[aia]", or correct the image')
 
 
 def test_what_aiapy_has_corrected_is_said_by_hand(file):
@@ -240,10 +248,18 @@ def test_what_aiapy_has_corrected_is_said_by_hand(file):
     assert epoch_of(corrected) == LAUNCH
 
 
-@pytest.mark.parametrize("said", ["none", np.nan, 0.0, [0.89, 0.9]], ids=str)
+@pytest.mark.parametrize("said", ["none", np.nan, 0.0, True, [0.89, 0.9]], ids=str)
 def test_degradation_that_was_divided_out_is_a_number(said):
     with pytest.raises(ValueError, match="the second one must say with DEG_COR what degradation was divided out"):
         epoch_of(sunpy.map.Map(np.ones((4, 4)), {**make_aia(size=4).meta, "deg_cor": said}), "the second one")
+
+
+@pytest.mark.parametrize("epoch", [{}, {"degepoch": None}], ids=["none", "empty"])
+def test_what_was_divided_out(epoch):
+    """An empty keyword says as little as none."""
+    meta = {**make_aia(size=4).meta, **epoch}
+    assert divided_out(sunpy.map.Map(np.ones((4, 4)), meta)) == 1
+    assert divided_out(sunpy.map.Map(np.ones((4, 4)), {**meta, "deg_cor": 0.5})) == 0.5
 
 
 def test_the_newest_version_of_each_channel_counts(tmp_path):
