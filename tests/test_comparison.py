@@ -214,12 +214,24 @@ def test_provenance_survives_files(launch_model, make_magnetogram, tmp_path):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"unit": None, "exposure": None}, "in DN or DN/s; this Map is AIA 2 without a unit"),
-        ({"unit": "G"}, "in DN or DN/s; this Map is AIA 2 in G"),
+        ({"unit": None, "exposure": None}, "in DN or DN/s; this one is without a unit"),
+        ({"unit": "G"}, "in DN or DN/s; this one is in 'G'"),
         ({"exposure": None}, "must have its exposure time"),
         ({"exposure": 0.0}, "must have its exposure time"),
-        ({"wavelength": None, "waveunit": None, "instrume": "OTHER", "bunit": "DN"}, "must say its passband"),
+        ({"wavelength": None, "waveunit": None, "instrume": "OTHER", "bunit": "DN"}, "must be an AIA image, observed"),
         ({"wavelength": 195}, "there is no AIA passband 195"),
+        ({"instrume": "EIT", "telescop": "SOHO", "bunit": "DN"}, "must be an AIA image, observed or synthetic; .* EIT"),
+        ({"instrume": "SECCHI", "detector": "EUVI", "wavelength": 171, "bunit": "DN"}, "must be an AIA image, obs"),
+        ({"lvl_num": 0}, "must be of level 1 or 1.5; this one is of level 0. Use the level 1 file"),
+        ({"dsun_obs": None}, "must say its observer"),
+        ({"date-obs": None}, "must say its observation time"),
+        ({"timesys": "GPS"}, "must say its observation time in a way that can be read"),
+        ({"sun": lambda x, y: 0 * x}, "must show the Sun; all its numbers are 0 in DN/s"),
+        ({"sun": lambda x, y: x - 99}, "must show the Sun; none of its numbers is positive"),
+        ({"sun": lambda x, y: 0 * x + 7}, "must show the Sun; all its numbers are 7 in DN/s"),
+        ({"sun": lambda x, y: -(2.0**31) + x}, "must have pixels that are known; .* below what AIA can record"),
+        ({"size": 64, "radius": 3.9}, "must show the Sun at least 8 pixels wide"),
+        ({"radius": 98e5}, "must have pixels that a telescope can have"),
         ({"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"}, "must be helioprojective"),
         ({"size": (1, 20)}, "at least 2 pixels"),
     ],
@@ -249,7 +261,8 @@ def test_pairs_that_do_not_match(aia, keywords, message):
 
 def test_magnetograms_and_pictures_are_refused(aia, make_magnetogram):
     with pytest.raises(
-        ValueError, match="the second image must be an AIA image in DN or DN/s; this Map is HMI SIDE1 in G"
+        ValueError,
+        match="the second image must be an AIA image, observed or synthetic; this one is HMI SIDE1 magnetogram",
     ):
         mag2euv.compare(aia, make_magnetogram())
     picture = sunpy.map.Map(np.zeros((20, 20), np.uint8), aia.meta)
@@ -358,6 +371,15 @@ def test_a_synthetic_image_that_does_not_say_its_epoch(keywords):
     assert disk["ppe10"] == 0
 
 
+def test_who_knows_the_epoch_can_say_so():
+    """As the warning says."""
+    left = Sensitivity.read().since_launch(193, "2014-01-15")
+    silent = at_launch()
+    told = sunpy.map.Map(silent.data, silent.meta.copy())
+    told.meta["degepoch"] = "launch"
+    np.testing.assert_allclose(mag2euv.compare(told, observed(left))["re"], 0, atol=1e-6)
+
+
 def test_a_table_that_says_nothing():
     date = "2025-01-13T00:00:00"
     synthetic = at_launch(degepoch="launch", date=date, wavelength=304)
@@ -388,7 +410,7 @@ def test_an_extrapolated_table():
 def test_without_aiapy(monkeypatch):
     remove_aiapy(monkeypatch)
     table, sentence = _compare_warned(at_launch(degepoch="launch"), observed(0.8))
-    assert 'not installed: install it with pip install "sunpy_mag2euv[aia]", or say with map.meta' in sentence
+    assert 'not installed: install it with pip install "sunpy_mag2euv[aia]", or correct the image' in sentence
     assert table.meta["divisor"] == 1
     assert table["re"][0] == pytest.approx(0.25, rel=0.02)
     # Who asks for a table gets no scores without it.
@@ -426,10 +448,142 @@ def test_a_bad_table_is_refused_before_any_work(aia, monkeypatch, given, error, 
             mag2euv.compare(synthetic, aia, correction_table=given)
 
 
-@pytest.mark.parametrize("binning", [0, 1.5, "4"])
+@pytest.mark.parametrize("binning", [0, 1.5, "4", True, False, np.True_, np.float64(4), np.nan, [4], -(10**30)])
 def test_bad_binning(aia, binning):
     with pytest.raises(ValueError, match="binning must be an integer"):
         mag2euv.compare(aia, aia, binning=binning)
+
+
+@pytest.mark.parametrize("binning", [np.int64(2), np.uint8(2), np.array(2)], ids=repr)
+def test_binning_of_any_integer(aia, binning):
+    table = mag2euv.compare(aia, aia, binning=binning)
+    _assert_equal(table, mag2euv.compare(aia, aia, binning=2), atol=0)
+    assert type(table.meta["binning"]) is int
+
+
+@pytest.mark.parametrize("binning", [25, 40000, 10**30, 10**400])
+def test_binning_that_leaves_no_sun(aia, binning, monkeypatch):
+    """Refused before any memory is taken, which would be in proportion to its square."""
+    monkeypatch.setattr("sunpy_mag2euv.metrics.comparison.intensity", lambda *args: pytest.fail("work was done"))
+    with pytest.raises(ValueError, match=r"the Sun must be at least 8 pixels wide .* Choose a smaller binning"):
+        mag2euv.compare(aia, aia, binning=binning)
+
+
+def test_pixels_that_are_much_finer_than_aias(aia):
+    """As many as there are in the image are no trouble, but their radius is one of a Gaussian."""
+    fine = _aia(size=16, radius=20000.0)
+    with pytest.raises(ValueError, match=r"the Sun must be at most 20000 pixels wide .* Choose a larger binning"):
+        mag2euv.compare(fine, aia, binning=1)
+
+
+@pytest.mark.parametrize("radius", [1e4, 1e5, 9e5])
+def test_scales_that_have_nothing_in_common(aia, radius):
+    """An image that is far smaller than a pixel of the other one."""
+    fine = _aia(size=16, radius=radius, center=(0.5, 0.5))
+    for pair in ((aia, fine), (fine, aia)):
+        with pytest.raises(ValueError, match="must have pixels that are known in both; these have none"):
+            mag2euv.compare(*pair)
+
+
+def test_nothing_but_sky(aia):
+    """Known in both, but in none of the regions: no table that is NaN altogether."""
+    corner = _aia(size=20, center=(115.0, 115.0))
+    assert np.isfinite(corner.data).all()
+    for pair in ((aia, corner), (corner, aia)):
+        with pytest.raises(ValueError, match=r"must have pixels that are known in both within 1\.25 solar radii"):
+            mag2euv.compare(*pair)
+
+
+# -- What can be compared with what ------------------------------------------------------------------------------------
+
+
+def test_what_was_compared(aia):
+    synthetic = at_launch(degepoch="launch")
+    marked = _aia(degepoch="launch")
+    for pair, words in (
+        ((synthetic, marked), "a synthetic image with an observed image"),
+        ((synthetic, synthetic), "a synthetic image with a synthetic image"),
+        ((aia, aia), "an observed image with an observed image"),
+    ):
+        assert mag2euv.compare(*pair).meta["compared"] == words
+
+
+def test_the_other_way_round(aia):
+    with pytest.raises(
+        ValueError, match=r"the first image must be the synthetic one, .* the other way round. Swap them$"
+    ):
+        mag2euv.compare(aia, at_launch())
+
+
+def test_images_that_other_models_made(aia):
+    """They have to be marked as what they are, as the sentence says."""
+    header = {"instrume": "MURAM", "telescop": "MODEL", "lvl_num": None, "unit": None, "bunit": "DN / s"}
+    other = _aia(exposure=None, degepoch="2014-01-15T00:00:00", **header)
+    with pytest.raises(ValueError, match=r"say so with map.meta\['instrume'\] = 'AIA_SYNTHETIC'"):
+        mag2euv.compare(other, aia)
+    marked = sunpy.map.Map(other.data, other.meta.copy())
+    marked.meta["instrume"] = "AIA_SYNTHETIC"
+    assert mag2euv.compare(marked, aia)["re"][0] == pytest.approx(0, abs=1e-9)
+
+
+def test_an_image_that_is_the_same_everywhere(aia):
+    """As something to compare with, it has scores."""
+    flat = _aia(lambda x, y: 0 * x + 100, instrume="AIA_SYNTHETIC", degepoch="2014-01-15T00:00:00")
+    table = mag2euv.compare(flat, aia)
+    assert np.isnan(table["cc"][0])
+    assert np.isfinite(table["re"][0])
+
+
+@pytest.mark.parametrize("timesys", ["UT", "GMT", "", None])
+def test_other_words_for_utc(aia, timesys):
+    image = sunpy.map.Map(aia.data, {**aia.meta, "timesys": timesys})
+    for pair in ((image, aia), (aia, image)):
+        table = mag2euv.compare(*pair)
+        assert table["cc"][0] == pytest.approx(1)
+        assert table.meta["observed_time"] == table.meta["synthetic_time"] == "2014-01-15T00:00:00.000"
+
+
+def test_pixels_that_say_something_else(aia):
+    """They are counted, and take no part."""
+    bad = _with(aia, _set(100, slice(100, 110), SATURATION.value))
+    bad = _with(bad, _set(101, slice(100, 105), -32768))
+    table, whole = mag2euv.compare(aia, bad), mag2euv.compare(aia, aia)
+    assert whole["pixels"][0] - table["pixels"][0] == 15
+    assert (table["cc"] > 1 - 1e-9).all()
+    np.testing.assert_allclose(table["re"], 0, atol=1e-9)
+    assert (table.meta["saturated"], table.meta["impossible"]) == (10, 5)
+    assert (whole.meta["saturated"], whole.meta["impossible"]) == (0, 0)
+
+
+def test_a_normalised_flare_is_not_scored(aia):
+    """EXPTIME was set to 1, and the plateau is what is left of the detector's end."""
+    flare = _with(_aia(unit="DN / s", exposure=1.0), _set(slice(100, 110), slice(100, 110), SATURATION.value / 2.9))
+    table = mag2euv.compare(aia, flare)
+    assert mag2euv.compare(aia, aia)["pixels"][0] - table["pixels"][0] == 100
+    assert table.meta["saturated"] == 100
+
+
+def test_an_observation_of_poor_quality(aia):
+    table, sentence = _compare_warned(aia, _aia(quality=1 << 13))
+    assert sentence.startswith(
+        "the second image may be wrong: its QUALITY word 0x00002000 says that it was taken during"
+    )
+    assert table.meta["quality"] in sentence
+    assert "quality" not in mag2euv.compare(aia, aia).meta
+
+
+def test_an_observation_that_resolves_less(aia):
+    """Down to half of what is scored it may."""
+    assert mag2euv.compare(aia, _aia(size=128, radius=50.0)).meta["coarseness"] == pytest.approx(1.96)
+    coarse = _aia(size=64, radius=20.0)
+    table, sentence = _compare_warned(aia, coarse)
+    assert sentence == (
+        "the second image resolves 4.9 times less than the pixels that are scored, so it has no fine structure to "
+        "compare with: choose a larger binning, such as 5"
+    )
+    assert table.meta["coarseness"] == pytest.approx(4.9)
+    # The advice helps.
+    assert mag2euv.compare(aia, coarse, binning=5).meta["coarseness"] == pytest.approx(0.98)
 
 
 def test_seen_from_the_far_side(aia):

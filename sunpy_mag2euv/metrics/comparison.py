@@ -1,5 +1,7 @@
 """Comparison: a synthetic and an observed Map in, a table of scores by region out."""
 
+import math
+import operator
 import re
 from dataclasses import replace
 
@@ -9,7 +11,9 @@ import astropy.units as u
 from astropy.table import QTable
 from sunpy.util.exceptions import warn_user
 
-from sunpy_mag2euv.intensity import check_image, check_map, check_together, intensity
+from sunpy_mag2euv.aia import is_observation
+from sunpy_mag2euv.intensity import check_image, check_light, check_together, intensity, read_intensity
+from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.metrics.regions import find_regions, stonyhurst_longitude
 from sunpy_mag2euv.metrics.scores import (
     bin_image,
@@ -23,6 +27,7 @@ from sunpy_mag2euv.metrics.scores import (
 )
 from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, structure_ratio
 from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.quality import quality_objection
 from sunpy_mag2euv.regridding import regrid, solar_coordinates, solar_radius
 from sunpy_mag2euv.sensitivity import (
     ADVICE,
@@ -38,6 +43,13 @@ __all__ = ["compare"]
 
 _SCORES = ("cc", "re", "ppe10", "ppe50", "cc_log", "rmse", "ssim")
 
+#: Solar radii in pixels that can be scored: below, there is no telling regions apart; above, pixels are six times
+#: smaller than AIA's own, and the time that it takes grows with the radius.
+_RADIUS = (4, 10000)
+
+#: From this ratio on, it matters that the observation resolves less than the pixels that are scored.
+_COARSE = 2
+
 
 @u.quantity_input
 def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12 * u.min, correction_table=None):
@@ -47,9 +59,11 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     Parameters
     ----------
     synthetic : `~sunpy.map.GenericMap`
-        As `~sunpy_mag2euv.generate` makes it, or any other AIA image. Its pixels are those that are scored.
+        As `~sunpy_mag2euv.generate` makes it, or an observation to compare with another. Its pixels are those that are
+        scored.
     aia_map : `~sunpy.map.GenericMap`
-        AIA image of the same passband, in DN with its exposure time or in DN/s; any size, orientation and scale. It is
+        AIA image of the same passband, in DN with its exposure time or in DN/s; any size, orientation and scale. An
+        observation of level 1 or 1.5, or a second synthetic image, if the first one is synthetic as well. It is
         brought to the pixels of ``synthetic`` by averaging and interpolation, and to the epoch of AIA's sensitivity
         that ``synthetic`` refers to.
     binning : int, optional
@@ -71,17 +85,22 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
         DN/s; ``ssim``, the mean of `~sunpy_mag2euv.metrics.structural_similarity_map`; ``structure``, for the disk, the
         ratio of power at 20 to 60 Mm (`~sunpy_mag2euv.metrics.structure_ratio`). Scores of regions without pixels are
         NaN. ``meta`` has the passband, times, binning, solar radius in pixels, and the model, as far as ``HISTORY``
-        tells; ``level``, which says in a sentence how the observation was brought to the epoch, and ``divisor``, what
-        its DN/s were divided by.
+        tells; ``compared``, whether images are synthetic or observed; ``level``, which says in a sentence how the
+        observation was brought to the epoch, and ``divisor``, what its DN/s were divided by; ``saturated`` and
+        ``impossible``, how many of the observation's own pixels are saturated or hold numbers that AIA cannot have
+        recorded; ``coarseness``, how many times less it resolves than the pixels that are scored; and ``quality``, what
+        its header says against it, if anything.
 
     Raises
     ------
     TypeError
         If either is not a Map, or ``correction_table`` nothing that names a table.
     ValueError
-        If either is not a helioprojective AIA image in DN with an exposure time or in DN/s; if the passbands, the times
-        or the observers differ; if the images have no pixels in common; if ``binning`` is not a positive integer; or
-        if ``correction_table`` is no such table.
+        If either is not a helioprojective AIA image in DN with an exposure time or in DN/s, observed or synthetic, with
+        observer and time in its header; if an observation is of level 0, or the first image and the second is not; if
+        the passbands, the times or the observers differ; if there is nothing to see in one of them; if they have no
+        pixels in common within 1.25 solar radii; if ``binning`` is not a positive integer, or leaves a Sun that is too
+        small to score or far too large; or if ``correction_table`` is no such table.
     ImportError
         If ``correction_table`` is given and aiapy, which reads it, is not installed.
     OSError
@@ -91,7 +110,8 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     -----
     SunpyUserWarning
         If the observation cannot be brought to the epoch, or only with a table that had to be extrapolated. Scores that
-        look at brightness are not to be trusted then: ``re``, ``ppe10``, ``ppe50`` and ``rmse``.
+        look at brightness are not to be trusted then: ``re``, ``ppe10``, ``ppe50`` and ``rmse``. And if
+        it resolves less than half of what the pixels that are scored do, or is of poor quality by its header.
 
     Notes
     -----
@@ -99,9 +119,9 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     has been corrected already, say so with ``aia_map.meta["degepoch"] = "launch"``. Two observations as taken are
     compared as they are.
 
-    Pixels that are masked, not finite or saturated (16383 DN and more; for images in DN/s if their header has the
-    exposure time) are left out, as are those of the synthetic image's pixels that they are part of. Nothing is filled
-    in.
+    Pixels that are masked, not finite, saturated or below what AIA can record are left out (see
+    `~sunpy_mag2euv.intensity.read_intensity`), as are those of the synthetic image's pixels that they are part of.
+    Nothing is filled in.
 
     Examples
     --------
@@ -118,13 +138,25 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     """
     if binning is not None:
         check_binning(binning)
-    _check_pair(synthetic, aia_map, max_time_difference)
-    sensitivity = None if correction_table is None else Sensitivity.read(correction_table)
-    correction = _correction(synthetic, aia_map, sensitivity)
+    synthetic, aia_map = _checked_pair(synthetic, aia_map, max_time_difference)
     radius_in_pixels = solar_radius(synthetic)
-    if binning is None:
-        binning = paper_binning(radius_in_pixels)
-    images = intensity(synthetic), regrid(intensity(aia_map) / correction.divisor, aia_map, synthetic)
+    binning = paper_binning(radius_in_pixels) if binning is None else operator.index(binning)
+    _check_size(radius_in_pixels, binning)
+    sensitivity = None if correction_table is None else Sensitivity.read(correction_table)
+    first, second = intensity(synthetic), read_intensity(aia_map)
+    check_light(first, "the first image", constant=not is_observation(synthetic.meta))
+    check_light(second.values, "the second image")
+    correction = _correction(synthetic, aia_map, sensitivity)
+    coarseness = radius_in_pixels / binning / solar_radius(aia_map)
+    if coarseness > _COARSE:
+        warn_user(
+            f"the second image resolves {coarseness:.1f} times less than the pixels that are scored, so it has no fine "
+            f"structure to compare with: choose a larger binning, such as {math.ceil(binning * coarseness)}"
+        )
+    quality = quality_objection(aia_map.meta)
+    if quality is not None:
+        warn_user(f"the second image may be wrong: {quality}. Take one of another time")
+    images = first, regrid(second.values / correction.divisor, aia_map, synthetic)
     x, y, synthetic_image, observed = (bin_image(plane, binning) for plane in (*solar_coordinates(synthetic), *images))
     # What is known in one image only is in no region, so that it does not matter in which of them it is missing.
     known = np.isfinite(synthetic_image) & np.isfinite(observed)
@@ -139,6 +171,11 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     longitude = stonyhurst_longitude(x, y, synthetic.observer_coordinate.lat)
     passband = get_passband(synthetic.wavelength)
     regions = find_regions(observed, passband, radius, longitude, size)
+    if not any(region.any() for region in regions.values()):
+        raise ValueError(
+            "the images must have pixels that are known in both within 1.25 solar radii; these have none. Check their "
+            f"fields of view, with binning={binning}"
+        )
     similarity = structural_similarity_map(synthetic_image, observed)
     rows = [
         (name, *_score(synthetic_image[region], observed[region], similarity[region]), np.nan)
@@ -148,13 +185,18 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     table["structure"][list(regions).index("disk")] = structure_ratio(synthetic_image, observed, radius, size)
     table.meta = {
         "passband": passband.angstrom,
+        "compared": _compared(synthetic, aia_map),
         "synthetic_time": synthetic.date.utc.isot,
         "observed_time": aia_map.date.utc.isot,
-        "binning": int(binning),
+        "binning": binning,
         "solar_radius_pixels": round(size, 3),
         "structure_scales": f"{FINE_SCALES[0]:g} to {FINE_SCALES[1]:g}",
         "level": correction.text,
         "divisor": correction.divisor,
+        "saturated": int(np.count_nonzero(second.saturated)),
+        "impossible": int(np.count_nonzero(second.impossible)),
+        "coarseness": round(coarseness, 3),
+        **({} if quality is None else {"quality": quality}),
         **_provenance(synthetic),
     }
     return table
@@ -178,15 +220,45 @@ def _score(synthetic, observed, similarity):
     )
 
 
-def _check_pair(synthetic, aia_map, max_time_difference):
-    """Refuse, with a sentence each, what cannot be compared."""
-    for image, name in ((synthetic, "the first image"), (aia_map, "the second image")):
+def _checked_pair(synthetic, aia_map, max_time_difference):
+    """The Maps with times that sunpy can read; what cannot be compared is refused with a sentence."""
+    names = "the first image", "the second image"
+    for image, name in zip((synthetic, aia_map), names, strict=True):
         check_map(image, name)
+    pair = [in_known_time(image) for image in (synthetic, aia_map)]
+    for image, name in zip(pair, names, strict=True):
         check_image(image, name)
-    bands = [get_passband(image.wavelength) for image in (synthetic, aia_map)]
+    if is_observation(pair[0].meta) and not is_observation(pair[1].meta):
+        raise ValueError(
+            "the first image must be the synthetic one, whose pixels are scored, and the second the observation; here, "
+            "they are the other way round. Swap them"
+        )
+    bands = [get_passband(image.wavelength) for image in pair]
     if bands[0] != bands[1]:
         raise ValueError(f"the images must be of one passband; the first is {bands[0]}, the second {bands[1]}")
-    check_together([synthetic, aia_map], max_time_difference)
+    check_together(pair, max_time_difference)
+    return pair
+
+
+def _check_size(radius, binning):
+    """Refuse, before memory is taken, a Sun of so many pixels that there is nothing to score, or too much."""
+    low, high = _RADIUS
+    # Of 10**400, there is no float.
+    size = 0 if binning > radius else radius / binning
+    if low <= size <= high:
+        return
+    limit, other = (f"at least {2 * low}", "smaller") if size < low else (f"at most {2 * high}", "larger")
+    raise ValueError(
+        f"the Sun must be {limit} pixels wide to be scored; in the first image it is {2 * radius:.4g} wide, before "
+        f"blocks of binning={binning} are averaged. Choose a {other} binning, or check CDELT1 and CDELT2"
+    )
+
+
+def _compared(synthetic, aia_map):
+    """What was compared with what."""
+    return " with ".join(
+        f"{'an observed' if is_observation(image.meta) else 'a synthetic'} image" for image in (synthetic, aia_map)
+    )
 
 
 def _correction(synthetic, aia_map, sensitivity):
