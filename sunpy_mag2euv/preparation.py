@@ -5,27 +5,26 @@ Flux is what has to survive, so pixels are averaged over area before and after t
 weigh nothing instead of being filled in. The geometry is that of any image of the Sun: AIA's take the same way.
 """
 
-import warnings
-from dataclasses import dataclass
+import functools
+import re
+from dataclasses import dataclass, field
 
 import numpy as np
 
 import astropy.units as u
-import sunpy.map
-from astropy.coordinates import SkyCoord
-from sunpy.coordinates import Helioprojective
-from sunpy.util.exceptions import SunpyMetadataWarning, warn_user
+from sunpy.util.exceptions import warn_user
 
+from sunpy_mag2euv.disk import Disk, visible_limb
 from sunpy_mag2euv.grid import apparent_radius
+from sunpy_mag2euv.headers import RESAMPLED, check_geometry, describe, has_own_scale, missing_placement, readable_unit
+from sunpy_mag2euv.isolation import isolated
+from sunpy_mag2euv.maps import check_map, check_pixels
+from sunpy_mag2euv.quality import quality_objection
 
 __all__ = [
     "MAGNETOGRAPHS",
-    "Disk",
     "Magnetograph",
     "PreparedField",
-    "check_helioprojective",
-    "check_observer",
-    "describe",
     "field_of_view",
     "prepare",
     "resample",
@@ -47,11 +46,14 @@ class Magnetograph:
         The finest that it can tell apart, in arcsec, whatever the size of its pixels.
     usable_radius : float
         Distance from the disk's centre, in solar radii, from which on its images hold more noise than field.
+    north_up : bool
+        Whether its images have solar north up without saying so.
     """
 
     hmi_factor: float
     resolution: float
     usable_radius: float = 1.0
+    north_up: bool = False
 
 
 #: The instruments whose field scale is known, by a word of the Map's instrument or observatory. Factors: Liu et al.
@@ -61,11 +63,12 @@ class Magnetograph:
 #: maximum, makes HMI's field look like MDI's (Yeo et al. 2024, doi:10.1051/0004-6361/202450102). GONG looks through the
 #: air, which counts for more than its pixels of 2.5 arcsec: compared with HMI's, the power of the quiet Sun falls from
 #: 40 to 7 arcsec as if smoothed by a Gaussian of 6.2 to 7.2 arcsec. That is in one image of 2019, which averages six of
-#: a minute each. By the same means, MDI has 2.8 to 3.3 arcsec.
+#: a minute each. By the same means, MDI has 2.8 to 3.3 arcsec. GONG's images do not say their orientation: compared
+#: with HMI's of five days before, turned with the Sun, one has north up to a degree.
 MAGNETOGRAPHS = {
     "HMI": Magnetograph(1.0, resolution=1.0),
     "MDI": Magnetograph(0.701, resolution=4.0),
-    "GONG": Magnetograph(1.438, resolution=6.5, usable_radius=0.99),
+    "GONG": Magnetograph(1.438, resolution=6.5, usable_radius=0.99, north_up=True),
 }
 
 #: From here to the limb the line of sight says so little about the field that it counts as known whether it is or not.
@@ -80,6 +83,33 @@ _STRIP = 16
 
 #: A grid pixel is known when at least this part of it is.
 _KNOWN = 0.25
+
+#: Words for what is no line-of-sight field: the other components and coordinates of the vector, what is seen beside it,
+#: and what Solar Orbiter's PHI calls them.
+_ANOTHER_QUANTITY = re.compile(
+    "strength|inclin|azimuth|transvers|horizontal|vector|continuum|intensity|doppler|velocity|"
+    r"\b(?:bmag|binc|bazi|bazm|btot|vlos|icnt)\b",
+    re.IGNORECASE,
+)
+
+#: In gauss; what is beyond is no field of the Sun's surface averaged over a telescope's pixel but a number that stands
+#: for none, such as that of BLANK in files of integers, which sunpy hands on times BSCALE. The strongest that anyone
+#: reports of a sunspot are 6 to 8 kG in a few pixels of 0.3 arcsec (Okamoto and Sakurai 2018,
+#: doi:10.3847/2041-8213/aaa3d8); HMI's reach 4 to 5 kG.
+_STRONGEST_FIELD = 6000
+
+#: From this share of the disk's pixels on, such numbers mean that the unit is wrong.
+_MANY = 0.1
+
+#: By how much the limb that can be seen may differ from the header's, in solar radii. That of instruments and archives
+#: differs by 0.2 per cent at most, and it is found to one.
+_SEEN_LIMB = 0.02
+
+#: A disk is whole if at least this part of it is known.
+_WHOLE = 0.9
+
+#: So many pixels of the grid hardly have a field of one sign by chance.
+_SOME = 1000
 
 
 @dataclass(frozen=True)
@@ -102,6 +132,11 @@ class PreparedField:
     coarseness : float
         How many times less the magnetogram resolves than the grid: the larger of two of its pixels and what its
         instrument resolves, over two pixels of the grid. Up to 1, the grid sets the limit.
+    impossible : int
+        How many of the magnetogram's pixels on the disk hold numbers that no field has, more than 6 kG. They count as
+        unknown.
+    objections : dict
+        What there is to say against the magnetogram itself, a sentence each, by what it is called in a word or two.
     """
 
     values: np.ndarray
@@ -109,60 +144,8 @@ class PreparedField:
     window: tuple[slice, slice]
     on_hmi_scale: bool
     coarseness: float
-
-
-@dataclass(frozen=True)
-class Disk:
-    """
-    Where the Sun is in an image: ``pixel = center + axes @ (x, y)``, x west and y north in solar radii.
-
-    Over the disk, every projection in use is affine to 0.03 arcsec, so this is all the geometry there is.
-
-    Attributes
-    ----------
-    center : `~numpy.ndarray`
-        Pixel coordinates (x, y) of the disk's centre, counted from 0.
-    axes : `~numpy.ndarray`
-        Shape (2, 2): columns are one solar radius west, and north, in pixels.
-    """
-
-    center: np.ndarray
-    axes: np.ndarray
-
-    @property
-    def pixels(self):
-        """Solar radius in pixels (geometric mean of the axes)."""
-        return float(np.sqrt(abs(np.linalg.det(self.axes))))
-
-    @classmethod
-    def of(cls, image):
-        """Where a helioprojective Map has the Sun."""
-        frame = image.coordinate_frame
-        radius = apparent_radius(frame)
-        cross = SkyCoord([1, -1, 0, 0] * radius, [0, 0, 1, -1] * radius, frame=frame)
-        x, y = (axis.to_value(u.pix) for axis in image.wcs.world_to_pixel(cross) * u.pix)
-        points = np.stack([x, y])
-        axes = np.stack([points[:, 0] - points[:, 1], points[:, 2] - points[:, 3]], axis=1) / 2
-        return cls(points.mean(axis=1), axes)
-
-    def radius(self, shape):
-        """Distance of every pixel from the disk's centre in solar radii, shape ``shape``."""
-        (a, b), (c, d) = np.linalg.inv(self.axes).astype(np.float32)
-        columns = np.arange(shape[1], dtype=np.float32) - np.float32(self.center[0])
-        rows = np.arange(shape[0], dtype=np.float32)[:, None] - np.float32(self.center[1])
-        # Of this many pixels, np.hypot takes twice as long.
-        return np.sqrt((a * columns + b * rows) ** 2 + (c * columns + d * rows) ** 2)
-
-    def meets(self, shape):
-        """Whether any of the disk lies in an image of that shape."""
-        nearest = np.clip(self.center, -0.5, np.array(shape[::-1]) - 0.5)
-        return bool(np.linalg.norm(np.linalg.solve(self.axes, nearest - self.center)) < 1)
-
-    def inside(self, shape):
-        """Whether the whole disk lies in an image of that shape."""
-        extent = np.linalg.norm(self.axes, axis=1)
-        last = np.array(shape[::-1]) - 0.5
-        return bool(np.all(self.center - extent >= -0.5) and np.all(self.center + extent <= last))
+    impossible: int = 0
+    objections: dict[str, str] = field(default_factory=dict)
 
 
 def prepare(magnetogram, grid):
@@ -198,121 +181,138 @@ def prepare(magnetogram, grid):
     disk = Disk.of(magnetogram)
     seen = field_of_view(magnetogram, disk, grid, "the magnetogram")
 
+    gauss = magnetogram.unit.to(u.G)
+    with np.errstate(over="ignore"):
+        values = np.array(magnetogram.data, dtype=np.float32, order="C")
     # Pixels that the limb crosses hold part of what is off it, which can be any number.
-    known = disk.radius(magnetogram.data.shape) < min(magnetograph.usable_radius, 1 - 0.75 / disk.pixels)
-    values = np.array(magnetogram.data, dtype=np.float32, order="C")
-    known &= np.isfinite(values)
+    on_disk = disk.radius(values.shape) < min(magnetograph.usable_radius, 1 - 0.75 / disk.pixels)
     if magnetogram.mask is not None:
-        known &= ~magnetogram.mask
+        on_disk &= ~np.asarray(magnetogram.mask, dtype=bool)
+    believable = functools.partial(_believable, limit=np.float32(_STRONGEST_FIELD / gauss))
+    known = on_disk & believable(values)
+    impossible = _count_impossible(magnetogram, values, on_disk, known)
     if not known.any():
         raise ValueError(f"the magnetogram must have values on the solar disk; this {describe(magnetogram)} has none")
+    objections = _objections(magnetogram, magnetograph, impossible, visible_limb(values, disk, believable))
     values[~known] = 0
 
     mean = resample(values, known, disk, grid)
     measured = np.isfinite(mean)
-    gauss = np.float32(magnetograph.hmi_factor * magnetogram.unit.to(u.G))
     radius = grid.radius
-    mean = np.where((radius < 1) & measured, mean * gauss, 0)
+    mean = np.where((radius < 1) & measured, mean * np.float32(magnetograph.hmi_factor * gauss), 0)
+    objections |= _look_at(magnetogram, mean, measured & seen & (radius < 1), np.count_nonzero(radius < 1))
     known = measured | (radius > _LIMB)
     coarseness = _coarseness(disk, magnetograph, grid, apparent_radius(magnetogram.coordinate_frame))
-    return PreparedField(mean, known & seen, window(seen), on_hmi_scale, coarseness)
+    return PreparedField(mean, known & seen, window(seen), on_hmi_scale, coarseness, impossible, objections)
 
 
-def describe(image):
-    """A Map in a few words, for messages."""
-    measurement = "" if image.measurement is None else str(image.measurement)
-    words = [image.instrument, measurement or "image"]
-    if image.unit is not None:
-        words.append(f"in {image.unit}")
-    return " ".join(filter(None, words))
+def _believable(values, limit):
+    """Which numbers can be a field; NaN is none."""
+    return np.abs(values) <= limit
+
+
+def _count_impossible(magnetogram, values, on_disk, known):
+    """How many numbers on the disk can be no field; ValueError if they are many."""
+    number = np.count_nonzero(on_disk)
+    if np.count_nonzero(known) == number:
+        return 0
+    impossible = np.count_nonzero(on_disk & ~known & ~np.isnan(values))
+    if impossible > _MANY * number:
+        raise ValueError(
+            f"the magnetogram must be in gauss or another unit of the field; {impossible / number:.0%} of the disk in "
+            f"this {describe(magnetogram)} is above {_STRONGEST_FIELD} G, which no field is. Correct map.meta['bunit']"
+        )
+    return impossible
+
+
+def _look_at(magnetogram, mean, known, disk):
+    """What there is to say against the numbers on the grid, as `_objections`; ValueError if that is too much."""
+    count = np.count_nonzero(known)
+    if not count:
+        raise ValueError(
+            f"the magnetogram must fill pixels of the model's grid; this {describe(magnetogram)} fills a quarter of "
+            "none. Use one that shows more of the Sun"
+        )
+    if count < _SOME or not (mean > 0).any() ^ (mean < 0).any():
+        return {}
+    if count >= _WHOLE * disk:
+        raise ValueError(
+            "the magnetogram must be of the line-of-sight field, which has both signs on the Sun; this "
+            f"{describe(magnetogram)} has one, as field strengths do. Use the line-of-sight magnetogram"
+        )
+    return {
+        "one sign": (
+            "the field has one sign in all of the magnetogram, as field strengths do: make sure that it is the "
+            "line-of-sight field"
+        )
+    }
+
+
+def _objections(magnetogram, magnetograph, impossible, limb):
+    """What there is to say against a magnetogram that can be used, see `PreparedField`."""
+    objections = {}
+    missing = missing_placement(magnetogram)
+    if magnetograph.north_up:
+        missing.pop("orientation", None)
+        missing.pop("pointing", None)
+    for what, keywords in missing.items():
+        objections[f"no {what}"] = (
+            f"the magnetogram's header does not say its {what}, so the simplest is taken, with solar north up and the "
+            f"Sun in the middle: check that, and add {keywords}"
+        )
+    radius, offset = limb
+    if radius is not None and max(abs(radius - 1), offset) > _SEEN_LIMB:
+        if has_own_scale(magnetogram):
+            raise ValueError(
+                f"the magnetogram must have one scale; the disk in this {describe(magnetogram)} has {radius:.3f} times "
+                f"the radius that its header gives it. {RESAMPLED}"
+            )
+        objections["limb elsewhere"] = (
+            f"the disk that can be seen in the magnetogram has {radius:.3f} times the radius that its header gives it, "
+            f"and its centre is {offset:.3f} solar radii away from there: check CDELT1, CRPIX1, CRPIX2 and DSUN_OBS, "
+            "unless the data were cut there"
+        )
+    if impossible:
+        objections["impossible field"] = (
+            f"the magnetogram has {impossible} pixels on the disk with more than {_STRONGEST_FIELD} G, which no field "
+            "is: they count as unknown; check BLANK and BSCALE in its file"
+        )
+    if quality := quality_objection(magnetogram.meta):
+        objections["quality"] = f"the magnetogram may be wrong: {quality}. Take one of another time"
+    return objections
 
 
 def _check(magnetogram):
     """Refuse, with a sentence each, what is not a helioprojective magnetogram that says where and when it was taken."""
-    if not isinstance(magnetogram, sunpy.map.GenericMap):
-        raise TypeError(
-            f"the magnetogram must be a sunpy.map.Map; got {type(magnetogram).__name__}. "
-            "Read files with sunpy.map.Map(path); arrays need a header too: sunpy.map.Map(array, header)"
-        )
-    if magnetogram.data.ndim != 2 or int(magnetogram.meta.get("naxis", 2)) > 2:
-        raise ValueError("the magnetogram must be one image with two dimensions; this Map was made from more")
-    if magnetogram.unit is None:
+    check_map(magnetogram, "the magnetogram")
+    check_pixels(magnetogram, "the magnetogram")
+    unit = readable_unit(magnetogram)
+    if unit is None:
+        found = "which is no unit" if magnetogram.meta.get("bunit") else "without a unit"
         raise ValueError(
             "the magnetogram must be a line-of-sight magnetogram in gauss; this Map is "
-            f"{describe(magnetogram)} without a unit. If it is a magnetogram, say so with map.meta['bunit'] = 'G'"
+            f"{describe(magnetogram)}, {found}. "
+            "If it is a magnetogram in gauss, say so with map.meta['bunit'] = 'G'"
         )
-    if not magnetogram.unit.is_equivalent(u.G):
+    if not unit.is_equivalent(u.G):
         raise ValueError(
             f"the magnetogram must be a line-of-sight magnetogram in gauss; this Map is {describe(magnetogram)}"
         )
+    for keyword in ("CONTENT", "BTYPE"):
+        said = str(magnetogram.meta.get(keyword) or "")
+        if _ANOTHER_QUANTITY.search(said):
+            raise ValueError(
+                f"the magnetogram must be of the line-of-sight field; {keyword} of this {describe(magnetogram)} says "
+                f"{said!r}. Use the line-of-sight magnetogram of that time"
+            )
     # JPEG 2000 files come with the header of the observation, unit included, but hold what a picture needs.
-    if magnetogram.data.dtype.kind in "bu":
+    if magnetogram.data.dtype.kind == "u":
         raise ValueError(
             f"the magnetogram must hold field strengths, which have a sign; this {describe(magnetogram)} holds "
             f"{magnetogram.data.dtype.name} numbers, as pictures do. Convert them to gauss, or use the FITS file"
         )
-    with warnings.catch_warnings():
-        # What the header lacks is checked next.
-        warnings.simplefilter("ignore", SunpyMetadataWarning)
-        frame = magnetogram.coordinate_frame
     better = "the full-disk magnetogram, or a cutout of it, instead of a remapped patch or chart"
-    check_helioprojective(frame, "the magnetogram", better)
-    check_observer(magnetogram, "the magnetogram")
-
-
-def check_helioprojective(frame, name, better):
-    """
-    Refuse the coordinates of a Map that does not show the Sun as its observer sees it.
-
-    Parameters
-    ----------
-    frame : `~astropy.coordinates.BaseCoordinateFrame` or None
-        Of the Map.
-    name : str
-        What to call it.
-    better : str
-        What to use instead.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not isinstance(frame, Helioprojective):
-        kind = "no known coordinate frame" if frame is None else frame.name.replace("_", " ") + " coordinates"
-        raise ValueError(
-            f"{name} must be helioprojective (HPLN, HPLT), as seen by its observer; this one is in {kind}. Use {better}"
-        )
-
-
-def check_observer(image, name):
-    """
-    Refuse a Map that does not say from where and when it was taken.
-
-    Parameters
-    ----------
-    image : `~sunpy.map.GenericMap`
-    name : str
-        What to call it.
-
-    Raises
-    ------
-    ValueError
-        If its header lacks the observer or the observation time, for which sunpy takes Earth and now.
-    """
-    # A Map remembers what it has once warned of, so the question is put to a fresh one; of the data, sunpy finds the
-    # extremes then, and a pixel is enough for that.
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fresh = sunpy.map.Map(image.data[:1, :1], image.meta.copy())
-        _ = fresh.date, fresh.observer_coordinate
-    for warning in caught:
-        if issubclass(warning.category, SunpyMetadataWarning) and "Missing metadata for observ" in str(warning.message):
-            what = "observer" if "observer" in str(warning.message) else "observation time"
-            raise ValueError(
-                f"{name} must say its {what}, since the Sun's size and orientation follow from it; this Map's header "
-                "does not. Add the keywords "
-                + ("DSUN_OBS, HGLN_OBS and HGLT_OBS" if what == "observer" else "DATE-OBS")
-            )
+    check_geometry(magnetogram, "the magnetogram", better)
 
 
 def _magnetograph(magnetogram):
@@ -334,6 +334,7 @@ def _coarseness(disk, magnetograph, grid, radius):
     return float(resolution / (2 / grid.solar_radius))
 
 
+@isolated()
 def resample(values, known, disk, grid):
     """
     Average an image over the pixels of a grid: one linear interpolation turns, shifts and scales it.

@@ -2,6 +2,7 @@
 
 from sunpy_mag2euv.aia import make_cube
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
+from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.validity import assess
@@ -30,8 +31,8 @@ def generate(magnetogram, passband, *, model=None, device=None):
     `~sunpy.map.sources.AIAMap`, or list of them for a sequence of passbands
         In DN/s on the model's grid, solar north up, NaN where the model has learnt nothing. For a cutout, on that
         part of the grid which the field of view takes up, NaN outside of it. The ``uncertainty`` of each is its
-        standard deviation, if the model gives one. ``meta["validity"]`` is "good", or says why to be cautious, see
-        `~sunpy_mag2euv.validity.FieldValidity.header`.
+        standard deviation, if the model gives one. ``meta["validity"]`` is "no known objection", or says why to be
+        cautious, see `~sunpy_mag2euv.validity.FieldValidity.header`.
 
     Raises
     ------
@@ -44,9 +45,11 @@ def generate(magnetogram, passband, *, model=None, device=None):
     Warns
     -----
     SunpyUserWarning
-        If the field is stronger than in training, most of the image lies off the limb, the magnetogram resolves less
-        than the model's grid, a passband rests on too little training data, or the magnetograph's field scale is
-        unknown.
+        Of all that there is to say against the image, see `~sunpy_mag2euv.validity.FieldValidity`: a field stronger
+        than in training or with a level that the Sun does not have, most of the image off the limb, a magnetogram that
+        resolves less than the model's grid, whose header lacks its orientation, whose disk is not where the header has
+        it, with impossible numbers or of poor quality; a passband that rests on too little training data; a
+        magnetograph whose field scale is unknown.
 
     Notes
     -----
@@ -109,6 +112,8 @@ def _generate(passbands, magnetogram, model, device):
     model = resolve_model(model, FieldModel)
     passbands = resolve_passbands(passbands, model)
     device = resolve_device(device)
+    check_map(magnetogram, "the magnetogram")
+    magnetogram = in_known_time(magnetogram)
     field = prepare(magnetogram, model.grid)
-    reports = {passband: assess(field, model, passband) for passband in passbands}
+    reports = assess(field, model, passbands)
     return make_maps(model, field, reports, [magnetogram], device)

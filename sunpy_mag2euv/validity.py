@@ -14,7 +14,10 @@ from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.planes import block_means
 from sunpy_mag2euv.sensitivity import Correction
 
-__all__ = ["FieldValidity", "ImageValidity", "Validity", "assess", "assess_images", "disk_level"]
+__all__ = ["NO_OBJECTION", "FieldValidity", "ImageValidity", "Validity", "assess", "assess_images", "disk_level"]
+
+#: What ``VALIDITY`` says where nothing is known against an image. That is no praise.
+NO_OBJECTION = "no known objection"
 
 #: From this share of the disk on, fields stronger than in training matter. In training it is one pixel in ten thousand;
 #: the most active days have four times that. Ten times is the area of a large sunspot group: a Sun that training hardly
@@ -28,6 +31,19 @@ _BRIGHT = 1e-3
 #: has learnt to 1.25 solar radii. More means a cutout that hardly shows where the light comes from.
 _OFF_LIMB = 0.5
 
+#: In gauss, from where on, either way, the median of the disk's field is no longer nought. In charts, and in what there
+#: is of HMI's, MDI's and GONG's magnetograms, it is never more than 1.
+_ZERO_LEVEL = 2
+
+#: In gauss, the mean strength of the disk's field below which, and the median strength above which, it is not the
+#: Sun's. In 1336 magnetograms and fields of charts from 2010 to 2025, and in MDI's of the maximum of 1999, the mean is
+#: 2.3 to 15 and the median, which regions hardly change, 1 to 4.2, on grids on which the Sun's radius is near 98
+#: pixels; noise makes up most of it.
+_WEAK_FIELD, _STRONG_FIELD = 1, 6.5
+
+#: The solar radius in pixels of that grid.
+_COARSE_RADIUS = 98
+
 #: From this ratio on, it matters that a magnetogram resolves less than the grid. One with the grid's own pixels has 1,
 #: and that of one telescope changes by 3 per cent through the year, as the Sun's apparent size does.
 _COARSE = 1.1
@@ -38,7 +54,10 @@ _FACTOR = 3
 
 #: What can be done about the level where a model does not say which epoch of AIA's sensitivity it learnt from, so that
 #: inputs are taken as they are, and where it does.
-_UNCORRECTED = "correct the loss of AIA's sensitivity with aiapy.calibrate.correct_degradation"
+_UNCORRECTED = (
+    "correct the loss of AIA's sensitivity with aiapy.calibrate.correct_degradation, and say so with "
+    "map.meta['degepoch'] = 'launch'"
+)
 _CORRECTED = "say with map.meta['degepoch'] = 'launch' of one whose loss of sensitivity has been corrected already"
 
 #: An image's level is the median of the disk, and the disk is there if at least this part of it is known.
@@ -94,10 +113,10 @@ class Validity:
         Returns
         -------
         dict
-            ``VALIDITY`` sums up: "good", or "caution" and why. ``NTRAIN`` is `training_images`, and missing where the
-            model does not say.
+            ``VALIDITY`` sums up: "no known objection", or "caution" and why. ``NTRAIN`` is `training_images`, and
+            missing where the model does not say.
         """
-        entries = {"validity": f"caution: {', '.join(self.concerns)}" if self.concerns else "good"}
+        entries = {"validity": f"caution: {', '.join(self.concerns)}" if self.concerns else NO_OBJECTION}
         if self.training_images is not None:
             entries["ntrain"] = self.training_images
         return entries
@@ -122,6 +141,15 @@ class FieldValidity(Validity):
     coarseness : float
         How many times less the magnetogram resolves than the model's grid, see
         `~sunpy_mag2euv.preparation.PreparedField`.
+    zero_level : float or None
+        Median of the field on the disk, in gauss; None, as the next two are, if less than nine tenths of it are known.
+    mean_strength, median_strength : float or None
+        Mean and median on the disk of the absolute value of the field less its zero level, in gauss, after averaging
+        over pixels of about a 98th of the solar radius.
+    impossible : int
+        How many of the magnetogram's pixels on the disk hold numbers that no field has, and count as unknown.
+    objections : dict
+        What there is to say against the magnetogram itself, a sentence each, by what it is called in a word or two.
 
     Notes
     -----
@@ -133,10 +161,31 @@ class FieldValidity(Validity):
     off_limb: float
     on_hmi_scale: bool
     coarseness: float
+    zero_level: float | None = None
+    mean_strength: float | None = None
+    median_strength: float | None = None
+    impossible: int = 0
+    objections: dict[str, str] = field(default_factory=dict)
 
     def _findings(self):
-        findings = {}
-        if self.strong > _STRONG:
+        findings = dict(self.objections)
+        if self.zero_level is not None and abs(self.zero_level) > _ZERO_LEVEL:
+            findings["zero level"] = (
+                f"the field's median on the disk is {self.zero_level:.1f} G, which is nought on the Sun: subtract it "
+                "from the magnetogram, or get one with a calibrated zero level"
+            )
+        if self.mean_strength is not None and self.mean_strength < _WEAK_FIELD:
+            findings["weak field"] = (
+                f"the field's mean strength on the disk is {self.mean_strength:.2g} G, less than that of the quietest "
+                "Sun: check the magnetogram's unit and scale"
+            )
+        if self.median_strength is not None and self.median_strength > _STRONG_FIELD:
+            findings["strong field"] = (
+                f"half of the disk has a field of more than {self.median_strength:.2g} G, which the Sun never has, and "
+                "hardly noise: check the magnetogram's unit and scale, and that pixels were averaged, not summed, if "
+                "some were put together (superpixel sums unless told func=numpy.mean)"
+            )
+        elif self.strong > _STRONG:
             findings["strong field"] = (
                 f"the field is above {self.strongest_field:.0f} G, stronger than in training, in "
                 f"{100 * self.strong:.1f} per cent of the disk in view: check the magnetogram's unit, and do not rely "
@@ -163,9 +212,11 @@ class FieldValidity(Validity):
         Returns
         -------
         dict
-            ``VALIDITY`` sums up: "good", or "caution" and why. ``OFFLIMB``, ``HMISCALE`` and ``COARSE`` are the
-            attributes `off_limb`, `on_hmi_scale` and `coarseness`; ``STRONG``, ``MAXFIELD`` and ``NTRAIN`` are
-            `strong`, `strongest_field` and `training_images`, and missing where the model does not say.
+            ``VALIDITY`` sums up: "no known objection", or "caution" and why. ``OFFLIMB``, ``HMISCALE`` and ``COARSE``
+            are the attributes `off_limb`, `on_hmi_scale` and `coarseness`; ``STRONG``, ``MAXFIELD`` and ``NTRAIN`` are
+            `strong`, `strongest_field` and `training_images`, and missing where the model does not say; ``ZEROLEV``,
+            ``MEANFLD`` and ``MEDFIELD`` are `zero_level`, `mean_strength` and `median_strength`, and missing for
+            cutouts; ``BADPIX`` is `impossible`, and missing where there is none.
         """
         entries = super().header() | {
             "offlimb": round(self.off_limb, 6),
@@ -174,6 +225,11 @@ class FieldValidity(Validity):
         }
         if np.isfinite(self.strongest_field):
             entries |= {"strong": round(self.strong, 6), "maxfield": float(self.strongest_field)}
+        if self.zero_level is not None:
+            levels = {"zerolev": self.zero_level, "meanfld": self.mean_strength, "medfield": self.median_strength}
+            entries |= {keyword: round(level, 3) for keyword, level in levels.items()}
+        if self.impossible:
+            entries["badpix"] = self.impossible
         return entries
 
 
@@ -187,14 +243,25 @@ class ImageValidity(Validity):
     known : dict
         For every passband given (int, angstrom, ascending), the share of the field of view in which its image is known.
     bright : dict
-        For every passband given, the share of the disk's known pixels in the field of view that are as bright as images
-        trained on can be, or brighter.
+        For every passband given, the share of the disk's known or saturated pixels in the field of view that are as
+        bright as images trained on can be, or brighter; saturated ones are.
     factors : dict
         For every passband given whose image shows the whole disk, the disk's median over that of the images trained on,
         if the model says what that is.
     corrections : dict
         For every passband given that was brought to an epoch of AIA's sensitivity, how, see
         `~sunpy_mag2euv.translation.bring_to_epochs`.
+    saturated : dict
+        For every passband given with saturated pixels in the field of view, the share of the grid's pixels there that
+        hold any.
+    impossible : dict
+        For every passband given with numbers that AIA cannot have recorded, how many of its image's own pixels.
+    coarseness : dict
+        For every passband given, how many times less than the model's grid its image resolves, by the longer side of
+        its pixels. Up to 1, the grid sets the limit.
+    qualities : dict
+        For every passband given whose header says something against its image, what, see
+        `~sunpy_mag2euv.quality.quality_objection`.
 
     Notes
     -----
@@ -205,6 +272,10 @@ class ImageValidity(Validity):
     bright: dict[int, float]
     factors: dict[int, float]
     corrections: dict[int, Correction] = field(default_factory=dict)
+    saturated: dict[int, float] = field(default_factory=dict)
+    impossible: dict[int, int] = field(default_factory=dict)
+    coarseness: dict[int, float] = field(default_factory=dict)
+    qualities: dict[int, str] = field(default_factory=dict)
 
     def _findings(self):
         findings = {}
@@ -212,6 +283,24 @@ class ImageValidity(Validity):
             findings["bright input"] = (
                 f"there is more light than in training, as in flares, in part of the disk in view ({bright}): check "
                 "the inputs' units and exposure times, and do not rely on the image where they are that bright"
+            )
+        if saturated := _listed(self.saturated, bool, "{:.2g}"):
+            findings["saturated input"] = (
+                f"some inputs have saturated pixels (share of the field of view: {saturated}), which are brighter than "
+                "they say and count as unknown: do not rely on the image there, and say with map.meta['degepoch'] = "
+                "'launch' of an input whose loss of sensitivity has been corrected already, since it saturates at more"
+            )
+        if impossible := _listed(self.impossible, bool, "{} pixels"):
+            findings["impossible input"] = (
+                f"some inputs have numbers that AIA cannot have recorded ({impossible}), as files have for missing "
+                "pixels; they count as unknown: check how the files were read"
+            )
+        if qualities := _listed(self.qualities, bool, "{}"):
+            findings["quality"] = f"some inputs may be wrong ({qualities}): take images of another time"
+        if coarse := _listed(self.coarseness, lambda ratio: ratio > _COARSE, "{:.1f} times"):
+            findings["coarse input"] = (
+                f"some inputs resolve less than the model's grid ({coarse}), so fine structure in the image is "
+                "smoothed away or guessed: do not rely on it, or take images that resolve more"
             )
         if factors := _listed(self.factors, lambda factor: not 1 / _FACTOR <= factor <= _FACTOR, "{:.2g} times"):
             findings["input level"] = (
@@ -246,10 +335,20 @@ class ImageValidity(Validity):
         Returns
         -------
         dict
-            ``VALIDITY`` sums up: "good", or "caution" and why. ``INPUTS`` are the passbands given, in angstrom.
-            ``NTRAIN`` is `training_images`, and missing where the model does not say.
+            ``VALIDITY`` sums up: "no known objection", or "caution" and why. ``INPUTS`` are the passbands given, in
+            angstrom, and ``SATURATE`` those of them with saturated pixels in the field of view. ``BADPIX`` is how many
+            pixels of all inputs have numbers that AIA cannot have recorded. These two are missing where there is none.
+            ``COARSE`` is how many times less than the model's grid the coarsest input resolves. ``NTRAIN`` is
+            `training_images`, and missing where the model does not say.
         """
-        return super().header() | {"inputs": " ".join(map(str, self.known))}
+        entries = super().header() | {"inputs": " ".join(map(str, self.known))}
+        if self.saturated:
+            entries["saturate"] = " ".join(map(str, self.saturated))
+        if self.impossible:
+            entries["badpix"] = sum(self.impossible.values())
+        if self.coarseness:
+            entries["coarse"] = round(max(self.coarseness.values()), 3)
+        return entries
 
 
 def _listed(values, concerning, form):
@@ -259,20 +358,21 @@ def _listed(values, concerning, form):
     )
 
 
-def assess(field, model, passband):
+def assess(field, model, passbands):
     """
-    Find out what there is to say against an image before it is made of a magnetogram.
+    Find out what there is to say against images before they are made of a magnetogram.
 
     Parameters
     ----------
     field : PreparedField
     model : FieldModel
-    passband : Passband
-        One that the model has.
+    passbands : sequence of Passband
+        Those that the model has.
 
     Returns
     -------
-    FieldValidity
+    dict
+        For every passband its `FieldValidity`.
 
     Examples
     --------
@@ -283,20 +383,46 @@ def assess(field, model, passband):
     >>> from sunpy_mag2euv.validity import assess
     >>> model = mag2euv.load_model()
     >>> field = prepare(sample_magnetogram(size=1024), model.grid)
-    >>> assess(field, model, get_passband(193)).header()["validity"]
-    'good'
+    >>> reports = assess(field, model, model.passbands)
+    >>> reports[get_passband(193)].header()["validity"]
+    'no known objection'
     """
     disk = model.grid.radius < 1
     # A model of two scales tells strong fields apart in blocks only.
     values, known = (block_means(plane, model.block) for plane in (field.values, field.known & disk))
-    return FieldValidity(
-        strong=_share(np.abs(values) > model.strongest_field, known == 1),
-        strongest_field=model.strongest_field,
-        off_limb=_share(~disk, field.known & model.valid),
-        on_hmi_scale=field.on_hmi_scale,
-        coarseness=field.coarseness,
-        **_of_training(model, passband),
-    )
+    common = {
+        "strong": _share(np.abs(values) > model.strongest_field, known == 1),
+        "strongest_field": model.strongest_field,
+        "off_limb": _share(~disk, field.known & model.valid),
+        "on_hmi_scale": field.on_hmi_scale,
+        "coarseness": field.coarseness,
+        "impossible": field.impossible,
+        "objections": field.objections,
+        **_levels(field, model.grid),
+    }
+    return {passband: FieldValidity(**common, **_of_training(model, passband)) for passband in passbands}
+
+
+def _levels(field, grid):
+    """Zero level and strengths of a field that is known on the whole disk, as attributes of `FieldValidity`."""
+    # There is no field at the limb that could be told from noise.
+    disk = grid.radius < 0.9
+    if _share(field.known, disk) < _WHOLE:
+        return {}
+    block = max(1, round(grid.solar_radius / _COARSE_RADIUS))
+    while any(size % block for size in grid.shape):
+        block -= 1
+    seen = block_means(field.known & disk, block) == 1
+    values = block_means(field.values, block)[seen]
+    if not len(values):
+        return {}
+    zero = float(np.median(values))
+    strength = np.abs(values - zero)
+    return {
+        "zero_level": zero,
+        "mean_strength": float(strength.mean()),
+        "median_strength": float(np.median(strength)),
+    }
 
 
 def assess_images(images, model, passband):
@@ -317,12 +443,22 @@ def assess_images(images, model, passband):
     disk = model.grid.radius < 1
     values = {band: images.values[band] for band in sorted(images.values)}
     known = {band: np.isfinite(image) for band, image in values.items()}
+    nowhere = np.zeros(model.grid.shape, dtype=bool)
+    saturated = {band: images.saturated.get(band, nowhere) for band in values}
     return ImageValidity(
         known={band: _share(known[band], images.seen & model.valid) for band in values},
+        # Saturated pixels are not known, but bright.
         bright={
-            band: _share(image >= model.input_scalings[band].high, disk & images.seen & known[band])
+            band: _share(
+                (image >= model.input_scalings[band].high) | saturated[band],
+                disk & images.seen & (known[band] | saturated[band]),
+            )
             for band, image in values.items()
         },
+        saturated={band: share for band in values if (share := _share(saturated[band], images.seen & model.valid)) > 0},
+        impossible={band: images.impossible[band] for band in values if images.impossible.get(band)},
+        coarseness={band: images.coarseness[band] for band in values if band in images.coarseness},
+        qualities={band: images.qualities[band] for band in values if band in images.qualities},
         factors={
             band: level / model.levels[band]
             for band, image in values.items()

@@ -10,16 +10,21 @@ from hypothesis import strategies as st
 import astropy.units as u
 import sunpy.map
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from sunpy.util.exceptions import SunpyUserWarning
 
+from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.preparation import MAGNETOGRAPHS, Disk, prepare
+from sunpy_mag2euv.preparation import MAGNETOGRAPHS, prepare
 from sunpy_mag2euv.sample import sample_magnetogram
 
 GRID = Grid((256, 256), 98.0)
 
 #: Of the same field of view: for the Sun of one image, four times as many pixels a side.
 FINE = Grid((1024, 1024), 392.0)
+
+#: 100 G everywhere, but for a patch near the southern limb of the other sign, which a line-of-sight field has to have.
+UNIFORM = [(0, 0, 10.0, 100.0), (0, -0.9, 0.01, -2000.0)]
 
 #: The tests look at the same Sun again.
 sample = functools.cache(sample_magnetogram)
@@ -70,14 +75,17 @@ def test_a_patch_stays_where_it_is(
     make_magnetogram, position, rotation, key, size, offset, flip, dtype, strided, scale
 ):
     distance, angle = position
-    x, y = distance * np.cos(np.radians(angle)), distance * np.sin(np.radians(angle))
+    # One of the other sign is half a radius away.
+    (x, y), inwards = (
+        (r * np.cos(np.radians(angle)), r * np.sin(np.radians(angle))) for r in (distance, distance - 0.5)
+    )
     magnetogram = make_magnetogram(
-        [(x, y, 0.04, 1000.0)],
+        [(x, y, 0.04, 1000.0), (*inwards, 0.04, -1000.0)],
         size=size, rotation=rotation, rotation_key=key, offset=offset, flip=flip, dtype=dtype, strided=strided,
         scale=scale * 960 / (0.45 * min(size)),
     )  # fmt: skip
     prepared = prepare(magnetogram, GRID)
-    assert np.hypot(*(centroid(prepared.values) - [x, y])) * GRID.solar_radius < 0.25
+    assert np.hypot(*(centroid(prepared.values.clip(min=0)) - [x, y])) * GRID.solar_radius < 0.25
 
     # What the header says of the pixel agrees with where the magnetogram has the patch.
     header = GRID.header(magnetogram.coordinate_frame, unit=u.G)
@@ -144,7 +152,7 @@ def test_a_part_of_the_grid_has_the_same_field(make_magnetogram):
 def test_single_pixels_keep_their_flux(make_magnetogram, grid, size, scale):
     """Point sampling would miss most of them or count them twice; their mean may not depend on where they fall."""
     rng = np.random.default_rng(0)
-    magnetogram = make_magnetogram([(0, 0, 1, 0.0)], size=size, scale=scale, rotation=10.0)
+    magnetogram = make_magnetogram([(0, -0.95, 0.002, -10.0)], size=size, scale=scale, rotation=10.0)
     radius = Disk.of(magnetogram).pixels
     rows, columns = rng.integers(size // 4, 3 * size // 4, (2, 2000))
     data = magnetogram.data.copy()
@@ -174,7 +182,7 @@ def test_numbers_off_the_limb_do_not_count(make_magnetogram):
 
 
 def test_missing_pixels_are_left_out_and_marked(make_magnetogram):
-    magnetogram = make_magnetogram([(0, 0, 10.0, 100.0)], size=600)
+    magnetogram = make_magnetogram(UNIFORM, size=600)
     data = magnetogram.data.copy()
     data[290:310, 290:310] = np.nan
     prepared = prepare(sunpy.map.Map(data, magnetogram.meta), GRID)
@@ -190,19 +198,20 @@ def test_missing_pixels_are_left_out_and_marked(make_magnetogram):
 
 
 def test_field_at_the_limb_is_not_eaten(make_magnetogram):
-    prepared = prepare(make_magnetogram([(0, 0, 10.0, 100.0)], size=1024), GRID)
-    assert (prepared.values[GRID.radius < 0.995] > 98).all()
+    prepared = prepare(make_magnetogram(UNIFORM, size=1024), GRID)
+    north = np.indices(GRID.shape)[0] > GRID.center[1]
+    assert (prepared.values[(GRID.radius < 0.995) & north] > 98).all()
 
 
 @pytest.mark.parametrize(("instrument", "factor"), [("HMI_SIDE1", 1.0), ("MDI", 0.701), ("GONG", 1.438)])
 def test_fields_are_brought_to_the_scale_of_hmi(make_magnetogram, instrument, factor):
-    prepared = prepare(make_magnetogram([(0, 0, 10.0, 100.0)], instrument=instrument), GRID)
+    prepared = prepare(make_magnetogram(UNIFORM, instrument=instrument), GRID)
     assert prepared.values[128, 128] == pytest.approx(100 * factor, rel=0.01)
     assert prepared.on_hmi_scale is True
 
 
 def test_an_unknown_magnetograph_is_taken_as_it_is_with_a_warning(make_magnetogram):
-    magnetogram = make_magnetogram([(0, 0, 10.0, 100.0)], instrument="PHI-FDT", telescop="SOLO")
+    magnetogram = make_magnetogram(UNIFORM, instrument="PHI-FDT", telescop="SOLO")
     with pytest.warns(SunpyUserWarning, match="no conversion to HMI's field scale is known for PHI"):
         prepared = prepare(magnetogram, GRID)
     assert prepared.values[128, 128] == pytest.approx(100, rel=0.01)
@@ -239,7 +248,7 @@ def test_what_an_instrument_resolves_is_an_angle(make_magnetogram):
 
 
 def test_units_are_converted(make_magnetogram):
-    prepared = prepare(make_magnetogram([(0, 0, 10.0, 0.01)], unit="T"), GRID)
+    prepared = prepare(make_magnetogram([(0, 0, 10.0, 0.01), (0, -0.9, 0.01, -0.2)], unit="T"), GRID)
     assert prepared.values[128, 128] == pytest.approx(100, rel=0.01)
 
 
@@ -327,3 +336,184 @@ def test_any_size_gives_the_same_field(size):
     # The noise differs, and 256 pixels lose what is finer than they are.
     disk = GRID.radius < 0.9
     assert np.corrcoef(prepared[disk], expected[disk])[0, 1] > (0.995 if size > 1024 else 0.95)
+
+
+# -- What is no line-of-sight field, and what there is to say against one ----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "FIELD STRENGTH"},
+        {"content": "Inclination"},
+        {"content": "azimuth"},
+        {"content": "CONTINUUM INTENSITY"},
+        {"content": "DOPPLERGRAM"},
+        {"content": "MDI Full Disk Continuum"},
+        {"content": "Vector magnetogram"},
+        *({"btype": name} for name in ("BMAG", "BINC", "BAZI", "VLOS", "ICNT", "Magnetic field strength")),
+    ],
+    ids=lambda said: " ".join(said.values()),
+)
+def test_other_quantities(make_magnetogram, said):
+    ((keyword, text),) = said.items()
+    with pytest.raises(
+        ValueError, match=f"must be of the line-of-sight field; {keyword.upper()} of .* says '{text}'. Use"
+    ):
+        prepare(make_magnetogram(**said), GRID)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"content": "MAGNETOGRAM"}, {"content": "MDI Full Disk 96m Magnetogram"}, {"btype": "BLOS"}, {"content": None}],
+    ids=str,
+)
+def test_the_line_of_sight_field(make_magnetogram, said):
+    assert prepare(make_magnetogram(**said), GRID).objections == {}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sun_of_one_sign(make_magnetogram, sign):
+    magnetogram = make_magnetogram(lambda x, y: sign * (20 + 10 * np.sin(30 * x)))
+    with pytest.raises(
+        ValueError, match=r"which has both signs on the Sun; this HMI SIDE1 .* has one, as field strengths do"
+    ):
+        prepare(magnetogram, GRID)
+
+
+def test_a_part_of_the_sun_of_one_sign(make_magnetogram):
+    large, small = (make_magnetogram(lambda x, y: 20 + 0 * x, size=size, scale=8.0) for size in (100, 30))
+    assert list(prepare(large, GRID).objections) == ["one sign"]
+    # Some arcsec of a sunspot are nothing special.
+    assert prepare(small, GRID).objections == {}
+
+
+def test_no_field_at_all_has_no_sign(make_magnetogram):
+    assert prepare(make_magnetogram(lambda x, y: 0 * x), GRID).objections == {}
+
+
+@pytest.mark.parametrize("number", [-(2.0**31) * 0.1, 6001.0, -6001.0, 1e30, -np.inf, 1e300])
+@pytest.mark.parametrize("unit", ["G", "mT"])
+def test_numbers_that_no_field_has_are_unknown(make_magnetogram, number, unit):
+    """BLANK of integers, for one, that is not told from numbers."""
+    scale = u.G.to(unit)
+    magnetogram = make_magnetogram(lambda x, y: scale * 50 * np.sin(20 * x), size=512, unit=unit, dtype="<f8")
+    clean = prepare(magnetogram, GRID)
+    data = magnetogram.data.copy()
+    data[250, 260] = data[300:302, 200:203] = data[0, 0] = scale * number
+    prepared = prepare(sunpy.map.Map(data, magnetogram.meta), GRID)
+    assert (clean.impossible, prepared.impossible) == (0, 7)
+    assert list(prepared.objections) == ["impossible field"]
+    assert "7 pixels on the disk with more than 6000 G" in prepared.objections["impossible field"]
+    # Beside them, the field is what it was.
+    assert np.abs(prepared.values - clean.values).max() < 25
+    assert np.count_nonzero(prepared.values != clean.values) < 30
+
+
+def test_the_strongest_fields_count(make_magnetogram):
+    magnetogram = make_magnetogram([(0, 0, 0.05, 5900.0), (0.3, 0, 0.05, -5900.0)], size=512)
+    prepared = prepare(magnetogram, GRID)
+    assert prepared.impossible == 0
+    assert prepared.values.max() > 5500
+
+
+def test_blank_in_a_file_of_integers(make_magnetogram, tmp_path):
+    magnetogram = make_magnetogram(lambda x, y: 500 * np.sin(20 * x), dtype="<i4", off_limb=-(2**31), unit="G")
+    header = fits.Header({key: value for key, value in magnetogram.meta.items() if not key.startswith("naxis")})
+    data = magnetogram.data.copy()
+    data[128, 100] = -(2**31)
+    hdu = fits.PrimaryHDU(data, header)
+    hdu.header["BSCALE"], hdu.header["BZERO"] = 0.1, 0.0
+    hdu.writeto(tmp_path / "blank.fits")
+    prepared = prepare(sunpy.map.Map(tmp_path / "blank.fits"), GRID)
+    assert prepared.impossible == 1
+    assert np.abs(prepared.values).max() < 51
+
+
+def test_a_unit_that_cannot_be(make_magnetogram):
+    magnetogram = make_magnetogram(lambda x, y: 50 * np.sin(20 * x))
+    with pytest.raises(
+        ValueError, match=r"[0-9]+% of the disk .* is above 6000 G, which no field is. Correct map.meta\['buni"
+    ):
+        prepare(sunpy.map.Map(magnetogram.data, magnetogram.meta | {"bunit": "T"}), GRID)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "what"),
+    [({"crota2": None}, "orientation"), ({"crpix1": None, "crpix2": None}, "pointing"), ({"crval2": None}, "pointing")],
+    ids=str,
+)
+def test_what_a_header_leaves_out(make_magnetogram, keywords, what):
+    """It is refused of HMI's, but elsewhere there may be nothing to be had."""
+    magnetogram = make_magnetogram(rotation_key="CROTA2", telescop="KPVT", instrume="SPMG", **keywords)
+    with pytest.warns(SunpyUserWarning, match="no conversion to HMI's"):
+        objections = prepare(magnetogram, GRID).objections
+    assert list(objections) == [f"no {what}"]
+    assert next(iter(keywords)).upper() in objections[f"no {what}"]
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"crpix1": 128.5 + 10}, {"cdelt1": 9.0, "cdelt2": 9.0}, {"crval2": 90.0}], ids=str
+)
+def test_a_limb_that_is_elsewhere(make_magnetogram, keywords):
+    magnetogram = make_magnetogram(**keywords)
+    objections = prepare(magnetogram, GRID).objections
+    assert list(objections) == ["limb elsewhere"]
+    assert "check CDELT1, CRPIX1, CRPIX2 and DSUN_OBS" in objections["limb elsewhere"]
+
+
+def test_gong_whose_pixels_were_put_together(test_data):
+    (path,) = (test_data / "inputs").glob("gong*")
+    gong = sunpy.map.Map(path)
+    assert prepare(gong, GRID).objections == {}
+    # As if CRPIX were whole pixels from where it was, so that only the limb tells.
+    smaller = gong.superpixel([2, 2] * u.pix, func=np.mean)
+    meta = smaller.meta | {"img_x0": smaller.meta["crpix1"], "img_y0": smaller.meta["crpix2"]}
+    with pytest.raises(
+        ValueError, match=r"the disk in this .* has 0.50[0-9] times the radius .* use the image as it was"
+    ):
+        prepare(sunpy.map.Map(smaller.data, meta), GRID)
+
+
+def test_quality(make_magnetogram):
+    magnetogram = make_magnetogram(quality=0x8000)
+    assert "QUALITY word 0x00008000" in prepare(magnetogram, GRID).objections["quality"]
+
+
+@pytest.mark.parametrize("pixels", [16, 32])
+def test_a_small_sun_is_coarse(make_magnetogram, pixels):
+    magnetogram = make_magnetogram(lambda x, y: 20 * np.sin(5 * x), size=64, scale=2 * 960 / pixels)
+    prepared = prepare(magnetogram, GRID)
+    assert prepared.coarseness == pytest.approx(2 * 98 / pixels, rel=0.01)
+    assert np.isfinite(prepared.values).all()
+
+
+@pytest.mark.parametrize("size", [(2, 200), (200, 2)])
+def test_strips_that_fill_no_pixel(make_magnetogram, size):
+    strip = make_magnetogram(lambda x, y: 20 * np.sin(50 * (x + y)), size=size, scale=0.5, offset=(20, 33))
+    with pytest.raises(ValueError, match=r"must (fill pixels|cover at least one pixel) of the model's grid"):
+        prepare(strip, GRID)
+
+
+def test_masks(make_magnetogram):
+    magnetogram = make_magnetogram()
+    plain = prepare(magnetogram, GRID)
+    mask = np.zeros(magnetogram.data.shape, dtype=np.uint8)
+    for nothing in (mask, mask.astype(bool), False):
+        prepared = prepare(sunpy.map.Map(magnetogram.data, magnetogram.meta, mask=nothing), GRID)
+        np.testing.assert_array_equal(prepared.values, plain.values)
+    mask[100:120] = 1
+    assert not prepare(sunpy.map.Map(magnetogram.data, magnetogram.meta, mask=mask), GRID).known.all()
+    with pytest.raises(ValueError, match="must have a mask"):
+        prepare(sunpy.map.Map(magnetogram.data, magnetogram.meta, mask=mask[:5]), GRID)
+    with pytest.raises(ValueError, match="must have values on the solar disk"):
+        prepare(sunpy.map.Map(magnetogram.data, magnetogram.meta, mask=np.ones_like(mask)), GRID)
+
+
+@pytest.mark.parametrize("unit", ["dex(G)", "mag(G)", "nonsense", "DN", ""])
+def test_units_that_are_none_of_a_field(make_magnetogram, unit):
+    magnetogram = make_magnetogram()
+    # Some of these sunpy only takes afterwards.
+    magnetogram.meta["bunit"] = unit
+    with pytest.raises(ValueError, match="must be a line-of-sight magnetogram in gauss"):
+        prepare(magnetogram, GRID)

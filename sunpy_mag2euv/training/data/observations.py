@@ -19,9 +19,10 @@ from astropy.time import Time
 from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.aia import level_of
+from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.intensity import unit_of, unit_written
-from sunpy_mag2euv.preparation import Disk, prepare, resample
+from sunpy_mag2euv.preparation import prepare, resample
 from sunpy_mag2euv.sensitivity import AS_TAKEN, Sensitivity, aiapy_tables, epoch_of
 from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
 from sunpy_mag2euv.training.data.store import Store
