@@ -8,16 +8,24 @@ import astropy.units as u
 import sunpy.map
 from sunpy.map.sources import AIAMap
 
-from sunpy_mag2euv.aia import INSTRUMENT, level_of
+from sunpy_mag2euv.aia import is_observation, level_of
+from sunpy_mag2euv.disk import Disk
+from sunpy_mag2euv.headers import describe
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
-from sunpy_mag2euv.intensity import LEVELS, check_image, check_map, check_together, intensity
+from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_together, read_intensity
+from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.passbands import get_passband
-from sunpy_mag2euv.preparation import Disk, check_observer, describe, field_of_view, resample, window
+from sunpy_mag2euv.preparation import field_of_view, resample, window
+from sunpy_mag2euv.quality import quality_objection
 from sunpy_mag2euv.sensitivity import Correction, Sensitivity, find_correction
 from sunpy_mag2euv.validity import assess_images, disk_level
 
 __all__ = ["PreparedImages", "bring_to_epochs", "prepare_images", "translate"]
+
+#: So much of a saturated pixel is in a pixel of the grid if it is in it, or on its edge. Where pixels coincide,
+#: interpolation gives a tenth to the next one.
+_PART = 1 / 8
 
 
 @u.quantity_input
@@ -56,8 +64,8 @@ def translate(
         In DN/s on the model's grid, solar north up, as seen by the first image's observer at its time. If the first
         image is a cutout, on that part of the grid which its field of view takes up. NaN outside of it, where the
         model has learnt nothing, and where no input is known, or not all of them if the model needs them all. The
-        ``uncertainty`` of each is its standard deviation, if the model gives one. ``meta["validity"]`` is "good", or
-        says why to be cautious, see `~sunpy_mag2euv.validity.ImageValidity.header`.
+        ``uncertainty`` of each is its standard deviation, if the model gives one. ``meta["validity"]`` is "no known
+        objection", or says why to be cautious, see `~sunpy_mag2euv.validity.ImageValidity.header`.
 
     Raises
     ------
@@ -65,9 +73,10 @@ def translate(
         If ``aia_maps`` are not Maps, ``passband`` nothing that names a passband, or ``correction_table`` nothing that
         names a table.
     ValueError
-        If the images cannot be used, or not together; if they are not what the model takes; if a passband is unknown,
-        among those given or not one of the model's; if the model is unknown or answers to magnetograms; if the device
-        is not there; or if ``correction_table`` is no such table. Nothing has been computed then.
+        If the images cannot be used, or not together, or nothing could come of them; if they are not what the model
+        takes; if ``max_time_difference`` is not one span of time; if a passband is unknown, among those given or not
+        one of the model's; if the model is unknown or answers to magnetograms; if the device is not there; or if
+        ``correction_table`` is no such table. Nothing has been computed then.
     ImportError
         If ``correction_table`` is given and aiapy, which reads it, is not installed.
     OSError
@@ -76,12 +85,15 @@ def translate(
     Warns
     -----
     SunpyUserWarning
-        If an image is brighter than in training, has another level or leaves out most of the field of view; if AIA's
-        sensitivity at its time is not known, or extrapolated; or if a passband rests on too little training data.
+        If an image is brighter than in training, has another level, has saturated pixels or numbers that AIA cannot
+        have recorded, resolves less than the model's grid, is of poor quality by its header, or leaves out most of the
+        field of view; if AIA's sensitivity at its time is not known, or extrapolated; or if a passband rests on too
+        little training data.
 
     Notes
     -----
-    Pixels that are masked, not finite or saturated count as unknown.
+    Pixels that are masked, not finite, saturated or below what AIA can record count as unknown, see
+    `~sunpy_mag2euv.intensity.read_intensity`.
 
     Images are brought to the epoch of AIA's sensitivity that the model learnt from, if it says one, see
     `bring_to_epochs`. They are taken to be as observed: if one has been corrected already, say so with
@@ -110,10 +122,18 @@ def _translate(aia_maps, passbands, max_time_difference, correction_table, model
     """The data flow of `~sunpy_mag2euv.generate`, from other images."""
     model = resolve_model(model, ImageModel)
     passbands = resolve_passbands(passbands, model)
-    _check(aia_maps, passbands, model, max_time_difference)
+    aia_maps = _checked(aia_maps, passbands, model, max_time_difference)
     device = resolve_device(device)
     sensitivity = None if correction_table is None else Sensitivity.read(correction_table)
-    images = bring_to_epochs(prepare_images(aia_maps, model.grid, model.selective), aia_maps, model, sensitivity)
+    images = prepare_images(aia_maps, model.grid, model.selective)
+    if not (images.known & model.valid).any():
+        which = "an image is" if model.selective else "all images are"
+        raise ValueError(
+            f"in the first image's field of view, {which} known in no pixel of the model's grid "
+            f"({_scale(model.grid, aia_maps[0])}) within {model.valid_radius:g} solar radii, so there is nothing to "
+            "answer to. Take larger cutouts of one place, or images with more known pixels"
+        )
+    images = bring_to_epochs(images, aia_maps, model, sensitivity)
     reports = {passband: assess_images(images, model, passband) for passband in passbands}
     return make_maps(model, images, reports, aia_maps, device, images.corrections)
 
@@ -133,12 +153,26 @@ class PreparedImages:
         Boolean, same shape: the part of it where there are images enough.
     corrections : dict
         For the passbands that were brought to an epoch of AIA's sensitivity, how; see `bring_to_epochs`.
+    saturated : dict
+        For the passbands whose images have saturated pixels, where: boolean, shape ``grid.shape``, true in every pixel
+        that holds a part of any.
+    impossible : dict
+        For the passbands whose images have numbers that AIA cannot have recorded, in how many of their own pixels.
+    coarseness : dict
+        For every passband, how many times less than the grid its image resolves, by the longer side of its pixels.
+    qualities : dict
+        For the passbands whose headers say something against their images, what; see
+        `~sunpy_mag2euv.quality.quality_objection`.
     """
 
     values: dict[int, np.ndarray]
     seen: np.ndarray
     known: np.ndarray
     corrections: dict[int, Correction] = field(default_factory=dict)
+    saturated: dict[int, np.ndarray] = field(default_factory=dict)
+    impossible: dict[int, int] = field(default_factory=dict)
+    coarseness: dict[int, float] = field(default_factory=dict)
+    qualities: dict[int, str] = field(default_factory=dict)
 
     @property
     def window(self):
@@ -165,21 +199,44 @@ def prepare_images(aia_maps, grid, selective=True):
     Raises
     ------
     ValueError
-        If one of them shows nothing of the disk, covers no pixel of the grid, or has no values on the disk.
+        If one of them shows nothing of the disk, covers no pixel of the grid, or has nothing to see on the disk: no
+        value, none that is positive, or the same one everywhere.
     """
     values, views = {}, []
+    saturated, impossible, coarseness, qualities = {}, {}, {}, {}
     for image, name in zip(aia_maps, _names(aia_maps), strict=True):
-        disk = Disk.of(image)
+        band, disk = get_passband(image.wavelength).angstrom, Disk.of(image)
         views.append(field_of_view(image, disk, grid, name))
-        native = intensity(image)
-        known = np.isfinite(native)
-        mean = resample(np.where(known, native, 0).astype(np.float32), known, disk, grid)
-        if not np.isfinite(mean[grid.radius < 1]).any():
-            raise ValueError(f"{name} must have values on the solar disk; this {describe(image)} has none")
-        values[get_passband(image.wavelength).angstrom] = mean
+        reading = read_intensity(image)
+        check_light(reading.values, name)
+        known = np.isfinite(reading.values)
+        mean = resample(np.where(known, reading.values, 0).astype(np.float32), known, disk, grid)
+        if not (mean[grid.radius < 1] > 0).any():
+            raise ValueError(
+                f"{name} must have positive values on the disk, in a quarter of a pixel of the model's grid "
+                f"({_scale(grid, image)}) or more; this {describe(image)} has none"
+            )
+        values[band] = mean
+        coarseness[band] = float(grid.solar_radius / np.linalg.svd(disk.axes, compute_uv=False).min())
+        if reading.saturated.any():
+            everything = np.ones(known.shape, dtype=bool)
+            share = resample(reading.saturated.astype(np.float32), everything, disk, grid)
+            saturated[band] = share >= _PART * min(1, coarseness[band] ** 2)
+        if reading.impossible.any():
+            impossible[band] = int(np.count_nonzero(reading.impossible))
+        if quality := quality_objection(image.meta):
+            qualities[band] = quality
     enough = np.any if selective else np.all
     known = enough([np.isfinite(image) for image in values.values()], axis=0)
-    return PreparedImages(values, seen=views[0], known=views[0] & known)
+    return PreparedImages(
+        values,
+        seen=views[0],
+        known=views[0] & known,
+        saturated=saturated,
+        impossible=impossible,
+        coarseness=coarseness,
+        qualities=qualities,
+    )
 
 
 def bring_to_epochs(images, aia_maps, model, sensitivity=None):
@@ -219,6 +276,11 @@ def bring_to_epochs(images, aia_maps, model, sensitivity=None):
     return replace(images, values=values, corrections=corrections)
 
 
+def _scale(grid, image):
+    """Size of a grid's pixels on the sky, for messages."""
+    return f"{grid.scale(image.coordinate_frame):.3g}"
+
+
 def _names(aia_maps):
     """What to call them in messages."""
     if len(aia_maps) == 1:
@@ -226,14 +288,16 @@ def _names(aia_maps):
     return [f"image {number} of {len(aia_maps)}" for number in range(1, len(aia_maps) + 1)]
 
 
-def _check(aia_maps, passbands, model, max_time_difference):
-    """Refuse, with a sentence each, what cannot be translated."""
+def _checked(aia_maps, passbands, model, max_time_difference):
+    """The Maps with times that sunpy can read; what cannot be translated is refused with a sentence."""
     if not aia_maps:
         raise ValueError("aia_maps must be one AIA image or several; got none")
-    for image, name in zip(aia_maps, _names(aia_maps), strict=True):
+    names = _names(aia_maps)
+    for image, name in zip(aia_maps, names, strict=True):
         check_map(image, name)
+    aia_maps = [in_known_time(image) for image in aia_maps]
+    for image, name in zip(aia_maps, names, strict=True):
         _check_level(image, name)
-        check_observer(image, name)
         check_image(image, name)
     given = [get_passband(image.wavelength) for image in aia_maps]
     for band in given:
@@ -251,16 +315,16 @@ def _check(aia_maps, passbands, model, max_time_difference):
             f"missing: {', '.join(map(str, missing))}"
         )
     check_together(aia_maps, max_time_difference)
+    return aia_maps
 
 
 def _check_level(image, name):
     """Refuse what is no observation by AIA, or not calibrated."""
     if not isinstance(image, AIAMap):
-        raise ValueError(
-            f"{name} must be an AIA image of level 1 or 1.5; this one is {describe(image)}. "
-            "Magnetograms are for generate"
-        )
-    if image.meta["instrume"] == INSTRUMENT:
+        words = describe(image)
+        advice = "Magnetograms are for generate" if words.endswith((" G", " T")) else "Use an AIA image"
+        raise ValueError(f"{name} must be an AIA image of level 1 or 1.5; this one is {words}. {advice}")
+    if not is_observation(image.meta):
         raise ValueError(
             f"{name} must be an observation; this one is synthetic, and translating a guess is not offered. "
             "Use an observed AIA image of level 1 or 1.5"

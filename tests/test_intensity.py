@@ -421,7 +421,7 @@ def test_passbands_that_cannot_be_read(keywords):
     image = make_aia(size=4)
     image = sunpy.map.Map(image.data, image.meta.copy())
     image.meta.update(keywords)
-    with pytest.raises(ValueError, match="^the image must say its passband, such as WAVELNTH = 193 and WAVEU"):
+    with pytest.raises(ValueError, match=r"^the image must say its passband, such as WAVELNTH = 193 and WAVEU"):
         check_image(image, "the image")
 
 

@@ -29,7 +29,7 @@ from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.regridding import solar_coordinates
 from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.translation import bring_to_epochs, prepare_images
-from sunpy_mag2euv.validity import disk_level
+from sunpy_mag2euv.validity import NO_OBJECTION, disk_level
 
 
 def faint_sun(x, y):
@@ -168,7 +168,7 @@ def test_header(pair, tiny_translator):
     assert image.meta["date-obs"] == "2014-01-15T00:03:00.000"
     assert image.meta["t_obs"] == "2014-01-15T00:03:01.000"
     assert image.observer_coordinate.separation_3d(first.observer_coordinate) < 1 * u.km
-    assert image.meta["validity"] == "good"
+    assert image.meta["validity"] == "no known objection"
     assert image.meta["inputs"] == "171 304"
     history = image.meta["history"].replace("\n", " ")
     assert "computed from AIA images of 171 and 304 angstrom: not an observation" in history
@@ -313,9 +313,24 @@ def test_dn_and_dn_per_second(pair, tiny_translator, keywords):
     np.testing.assert_allclose(image.data, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 16383.0, "masked"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, "masked"])
 def test_unknown_pixels(pair, tiny_translator, exact_translator, value):
     """They are unknown to the network; the answer is NaN where no input is known, or not all if all are needed."""
+    check_unknown(pair, tiny_translator, exact_translator, value, concerns=())
+
+
+def test_saturated_pixels(pair, tiny_translator, exact_translator):
+    """They are unknown as well, but bright, and said to be there."""
+    check_unknown(pair, tiny_translator, exact_translator, 16383.0, concerns=("bright input", "saturated input"))
+
+
+@pytest.mark.parametrize("value", [-32768.0, -(2.0**31)])
+def test_numbers_that_were_not_recorded(pair, tiny_translator, exact_translator, value):
+    check_unknown(pair, tiny_translator, exact_translator, value, concerns=("impossible input",))
+
+
+def check_unknown(pair, tiny_translator, exact_translator, value, concerns):
+    """A hole of 10 by 10 pixels, by itself and beside what is known there."""
     hole = np.s_[120:130, 100:110]
 
     def damaged(image):
@@ -324,20 +339,119 @@ def test_unknown_pixels(pair, tiny_translator, exact_translator, value):
         number = 0 if value == "masked" else value
         return with_data(image, lambda data: data.__setitem__(hole, number), mask=mask)
 
+    def translate(*args, **kwargs):
+        return translate_warned(*args, **kwargs)[0] if concerns else mag2euv.translate(*args, **kwargs)
+
     prepared = prepare_images([damaged(pair[0])], tiny_translator.grid)
     unknown = np.isnan(prepared.values[171])
     assert unknown[hole].all()
     # Full disks have the grid's pixels, so that the damage does not spread.
     assert np.count_nonzero(unknown & tiny_translator.valid) == 100
 
-    alone = mag2euv.translate(damaged(pair[0]), 335, model=tiny_translator)
+    alone = translate(damaged(pair[0]), 335, model=tiny_translator)
+    expected = f"caution: {', '.join(concerns)}" if concerns else NO_OBJECTION
+    assert alone.meta["validity"] == expected
     np.testing.assert_array_equal(np.isnan(alone.data), unknown | ~tiny_translator.valid)
     np.testing.assert_array_equal(np.isnan(alone.uncertainty.array), np.isnan(alone.data))
-    helped = mag2euv.translate([damaged(pair[0]), pair[1]], 335, model=tiny_translator)
+    helped = translate([damaged(pair[0]), pair[1]], 335, model=tiny_translator)
     np.testing.assert_array_equal(np.isnan(helped.data), ~tiny_translator.valid)
 
-    image = mag2euv.translate([aia(131), damaged(aia(304)), aia(1600)], 335, model=exact_translator)
+    image = translate([aia(131), damaged(aia(304)), aia(1600)], 335, model=exact_translator)
     np.testing.assert_array_equal(np.isnan(image.data), unknown | ~tiny_translator.valid)
+
+
+def test_the_report_of_saturated_pixels(pair, tiny_translator, tmp_path):
+    """In the header of every image, and in files."""
+    small = with_data(pair[0], lambda data: data.__setitem__((100, 100), 16383.0))
+    image, (sentence,) = translate_warned([small, pair[1]], 335, model=tiny_translator)
+    share = 1 / np.count_nonzero(tiny_translator.valid)
+    assert f"saturated pixels (share of the field of view: 171 Å: {share:.2g}), which are brighter" in sentence
+    image.save(tmp_path / "image.fits")
+    read = sunpy.map.Map(tmp_path / "image.fits")
+    assert read.meta["validity"] == "caution: saturated input"
+    assert read.meta["saturate"] == "171"
+    assert "badpix" not in read.meta
+    # Off what the first image shows, it does not matter.
+    cutout = pair[1].submap([150, 150] * u.pix, width=60 * u.pix, height=60 * u.pix)
+    assert "saturate" not in mag2euv.translate([cutout, small], 335, model=tiny_translator).meta
+
+
+def test_saturation_of_finer_images(tiny_translator):
+    """One pixel of many is enough for those of the grid that it is in."""
+    fine = with_data(aia(171, size=1024, radius=392.0), lambda data: data.__setitem__((400, 402), 16383.0))
+    prepared = prepare_images([fine], tiny_translator.grid)
+    np.testing.assert_array_equal(np.argwhere(prepared.saturated[171]), [[100, 100]])
+    assert np.isfinite(prepared.values[171][100, 100])
+
+
+def test_a_normalised_flare(tiny_translator):
+    """EXPTIME says 1, but the shutter was open for 2.9 s, or there is a plateau; a tenth of the disk is saturated."""
+    shutter = {f"aimsho{place}": 0.0 for place in ("bc", "be", "tc", "te")}
+    shutter |= {f"aimshc{place}": 2900.0 for place in ("bc", "be", "tc", "te")}
+
+    def flare(x, y):
+        return np.where((x > 0) & (x < 0.3) & (abs(y) < 0.5), 16383 / 2.9, faint_sun(x, y))
+
+    for keywords in (shutter, {}):
+        image, sentences = translate_warned(
+            aia(171, flare, unit="DN / s", exposure=1.0, **keywords), 335, model=tiny_translator
+        )
+        assert image.meta["validity"] == "caution: bright input, saturated input"
+        assert "171 Å: 10.1%" in sentences[0]
+
+
+def test_the_report_of_numbers_that_were_not_recorded(pair, tiny_translator):
+    bad = with_data(pair[0], lambda data: data.__setitem__(np.s_[100, 100:103], -32768.0))
+    image, (sentence,) = translate_warned([bad, pair[1]], 335, model=tiny_translator)
+    assert "numbers that AIA cannot have recorded (171 Å: 3 pixels), as files have for missing pixels" in sentence
+    assert image.meta["badpix"] == 3
+
+
+@pytest.mark.parametrize(("radius", "ratio"), [(8.0, 12.2), (16.0, 6.1), (80.0, 1.2)])
+def test_coarse_images(tiny_translator, radius, ratio):
+    coarse = aia(171, size=round(2.6 * radius), radius=radius)
+    image, (sentence,) = translate_warned([coarse, aia(304)], 335, model=tiny_translator)
+    assert sentence.startswith(f"some inputs resolve less than the model's grid (171 Å: {ratio} times), so fine struct")
+    assert image.meta["validity"] == "caution: coarse input"
+    assert image.meta["coarse"] == pytest.approx(98 / radius, abs=1e-3)
+    assert np.isfinite(image.data[tiny_translator.valid]).all()
+
+
+def test_the_longer_side_of_a_pixel_counts(tiny_translator):
+    image = aia(171, size=512, radius=196.0)
+    flat = sunpy.map.Map(image.data.reshape(128, 4, 512).mean(axis=1), image.meta.copy())
+    flat.meta["cdelt2"] *= 4
+    flat.meta["crpix2"] = 64.5
+    assert prepare_images([flat], tiny_translator.grid).coarseness[171] == pytest.approx(2, rel=1e-3)
+    assert prepare_images([image], tiny_translator.grid).coarseness[171] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_images_of_poor_quality(pair, tiny_translator):
+    eclipse = aia(171, quality=1 << 13)
+    image, (sentence,) = translate_warned([eclipse, pair[1]], 335, model=tiny_translator)
+    assert sentence.startswith("some inputs may be wrong (171 Å: its QUALITY word 0x00002000 says that it was taken")
+    assert sentence.endswith("take images of another time")
+    assert image.meta["validity"] == "caution: quality"
+
+
+@pytest.mark.parametrize("timesys", ["UT", "GMT", ""])
+def test_other_words_for_utc(pair, tiny_translator, timesys):
+    image = mag2euv.translate([aia(171, timesys=timesys), pair[1]], 335, model=tiny_translator)
+    np.testing.assert_array_equal(image.data, mag2euv.translate(pair, 335, model=tiny_translator).data)
+    assert image.meta["date-obs"] == "2014-01-15T00:00:00.000"
+
+
+@pytest.mark.parametrize("mask", [False, np.zeros((256, 256), np.uint8)], ids=["scalar", "numbers"])
+def test_masks_of_any_kind(pair, tiny_translator, mask):
+    image = sunpy.map.Map(pair[0].data, pair[0].meta, mask=mask)
+    expected = mag2euv.translate(pair[0], 335, model=tiny_translator).data
+    np.testing.assert_array_equal(mag2euv.translate(image, 335, model=tiny_translator).data, expected)
+
+
+def test_maps_one_by_one(pair, tiny_translator):
+    expected = mag2euv.translate(pair, 335, model=tiny_translator).data
+    image = mag2euv.translate((image for image in pair), 335, model=tiny_translator)
+    np.testing.assert_array_equal(image.data, expected)
 
 
 # -- Levels ------------------------------------------------------------------------------------------------------------
@@ -414,19 +528,21 @@ def test_every_epoch(tiny_translator, sensitivity):
 def test_models_that_say_no_epoch_take_images_as_they_are(pair, tiny_translator, launch_translator, monkeypatch):
     remove_aiapy(monkeypatch)
     image = mag2euv.translate(pair, 335, model=tiny_translator)
-    assert image.meta["validity"] == "good"
+    assert image.meta["validity"] == "no known objection"
     assert all(line.endswith(" UTC") for line in lines(image))
     assert "degepoch" not in image.meta
     # Passband by passband
     assert bring([aia(94)], launch_translator).corrections == {}
-    assert mag2euv.translate(dimmed(94, 0.01), 335, model=launch_translator).meta["validity"] == "good"
+    assert mag2euv.translate(dimmed(94, 0.01), 335, model=launch_translator).meta["validity"] == "no known objection"
 
 
 def test_saturation_is_that_of_the_instrument(launch_translator):
     """Whatever the image is divided by."""
     hole = np.s_[120:130, 100:110]
     for count, unknown in ((16383.0, True), (16382.0, False)):
-        image = with_data(aia(304), lambda data, count=count: data.__setitem__(hole, count))
+        # Not quite flat, which would be a plateau
+        noise = 1e-3 * np.arange(100.0).reshape(10, 10)
+        image = with_data(aia(304), lambda data, counts=count + noise: data.__setitem__(hole, counts))
         assert np.isnan(bring([image], launch_translator).values[304][hole]).all() == unknown
 
 
@@ -438,7 +554,8 @@ def test_an_extrapolated_level(launch_translator, sensitivity):
     assert sentence == (
         "some inputs (171 Å, 1600 Å) are brought from AIA's sensitivity of 2020-06-01 to that at launch, by version 8 "
         "of its correction table, which is extrapolated from 2017-12-10 on: give a newer table as correction_table, or "
-        "say with map.meta['degepoch'] = 'launch', or a date, at which epoch an image is"
+        "correct the image by other means, and say with map.meta['degepoch'] = 'launch', or a date, at which epoch it "
+        "is"
     )
     assert image.meta["validity"] == "caution: extrapolated level"
 
@@ -463,7 +580,7 @@ def test_the_unknown_level_of_a_whole_disk(late, launch_translator, tmp_path):
     assert sentence.startswith(
         "the level of some inputs is not known (304 Å: scaled to the level of training), since AIA's correction table "
         "in version 8 rests on measurements up to 2017-12-10 and says nothing that can be believed of 304 Å on "
-        "2025-01-13: give a newer table as correction_table, or say with map.meta['degepoch'] = 'launch'"
+        "2025-01-13: give a newer table as correction_table, or correct the image by other means, and say with map.meta"
     )
     fainter, _ = translate_warned(dimmed(304, 0.01, date="2025-01-13T00:00:00"), 335, model=launch_translator)
     np.testing.assert_allclose(fainter.data, made.data, rtol=1e-4)
@@ -481,7 +598,7 @@ def test_the_unknown_level_of_anything_else(late, launch_translator):
     image, _ = late
     part = image.submap([100, 100] * u.pix, width=60 * u.pix, height=60 * u.pix)
     without = dataclasses.replace(launch_translator, levels={})
-    dark = with_data(image, lambda data: data.__imul__(-1))
+    dark = with_data(image, lambda data: data.__isub__(2 * np.median(data[128:, 128:])))
     for one, model in ((part, launch_translator), (image, without), (dark, launch_translator)):
         images = bring([one], model)
         assert images.corrections[304].divisor is None
@@ -505,7 +622,7 @@ def test_both_concerns_at_once(late, launch_translator, tmp_path):
 def test_who_knows_the_level_can_say_so(late, launch_translator, tmp_path):
     image, _ = late
     corrected = sunpy.map.Map(image.data, image.meta | {"degepoch": "launch"})
-    assert mag2euv.translate(corrected, 335, model=launch_translator).meta["validity"] == "good"
+    assert mag2euv.translate(corrected, 335, model=launch_translator).meta["validity"] == "no known objection"
     path = tmp_path / "table.txt"
     table = correction_table((304,))
     table["T_STOP"] = "2030-01-01T00:00:00"
@@ -513,7 +630,7 @@ def test_who_knows_the_level_can_say_so(late, launch_translator, tmp_path):
     table["EFFA_P1"] = -1e-4
     table.write(path, format="ascii.fixed_width_two_line")
     made = mag2euv.translate(image, 335, model=launch_translator, correction_table=path)
-    assert made.meta["validity"] == "good"
+    assert made.meta["validity"] == "no known objection"
     left = Sensitivity.read(path).since_launch(304, image.date)
     assert lines(made)[0].endswith(f"DN/s divided by {left:.4g}")
 
@@ -527,7 +644,7 @@ def test_without_aiapy(pair, launch_translator, refused, monkeypatch):
     with pytest.raises(SunpyUserWarning) as caught:  # before any network is run
         mag2euv.translate(pair, 335, model=launch_translator)
     assert "(171 Å: scaled to the level of training, 304 Å: scaled to the level of training)" in str(caught.value)
-    assert 'which is not installed: install it with pip install "sunpy_mag2euv[aia]", or say with map.meta' in str(
+    assert 'which is not installed: install it with pip install "sunpy_mag2euv[aia]", or correct the image' in str(
         caught.value
     )
 
@@ -618,17 +735,38 @@ def test_synthetic(refused, tiny_translator, tiny_model, make_magnetogram):
     [
         ({"lvl_num": None}, r"must say its level, 1 or 1.5; .* say so with map.meta\['lvl_num'\] = 1.5"),
         ({"lvl_num": 0.5}, "must be of level 1 or 1.5; this one is of level 0.5. Use the level 1 file"),
-        ({"unit": None, "exposure": None}, "must be an AIA image in DN or DN/s; this Map is AIA 2 without a unit"),
-        ({"unit": "G"}, "must be an AIA image in DN or DN/s; this Map is AIA 2 in G"),
+        ({"unit": None, "exposure": None}, "must be an AIA image in DN or DN/s; this one is without a unit"),
+        ({"unit": "G"}, "must be an AIA image in DN or DN/s; this one is in 'G'"),
         ({"exposure": None}, "is in DN, so it must have its exposure time"),
         ({"wavelength": 4500}, "there is no AIA passband 4500"),
         ({"degepoch": "later"}, "must say with DEGEPOCH .*, 'launch' or a date; it says 'later'"),
         ({"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"}, "must be helioprojective"),
-        ({"dsun_obs": None}, "must say its observer.*Add the keywords DSUN_OBS, HGLN_OBS and HGLT_OBS"),
-        ({"date-obs": None}, "must say its observation time.*Add the keywords DATE-OBS"),
+        ({"dsun_obs": None}, "must say its observer.*Add DSUN_OBS, HGLN_OBS and HGLT_OBS to"),
+        ({"date-obs": None}, "must say its observation time.*Add DATE-OBS to"),
         ({"size": 40, "center": (1000.0, 0.0)}, "must show some of the solar disk; this AIA 2 .* in DN shows none"),
         ({"size": 4, "radius": 1600.0}, "must cover at least one pixel of the model's grid .* is smaller"),
-        ({"sun": lambda x, y: np.nan * x}, "must have values on the solar disk; this AIA 2 .* in DN has none"),
+        ({"sun": lambda x, y: np.nan * x}, "must have pixels that are known; in this one all are masked, not finite"),
+        ({"sun": lambda x, y: 0 * x}, "must show the Sun; all its numbers are 0 in DN/s"),
+        ({"sun": lambda x, y: x - 99}, "must show the Sun; none of its numbers is positive"),
+        ({"sun": lambda x, y: 0 * x + 7}, "must show the Sun; all its numbers are 7 in DN/s"),
+        ({"sun": lambda x, y: -(2.0**31) + x}, "must have pixels that are known; .* below what AIA can record"),
+        (
+            {"sun": lambda x, y: np.where(np.hypot(x, y) < 1.02, np.nan, x)},
+            "must have positive values on the disk",
+        ),
+        (
+            {"sun": lambda x, y: np.hypot(x, y) - 1.02},
+            "must have positive values on the disk, in a qua",
+        ),
+        (
+            {"size": (2, 4096), "radius": 1600.0, "center": (0.0, 8.0)},
+            "must have positive values on the disk, in",
+        ),
+        ({"size": 64, "radius": 3.9}, "must show the Sun at least 8 pixels wide"),
+        ({"size": 8, "radius": 1e7, "center": (5e4, 5e4)}, "must have pixels that a telescope can have"),
+        ({"wavelength": 195, "instrume": "SECCHI", "detector": "EUVI"}, "must be an AIA image .* Use an AIA image$"),
+        ({"lvl_num": "x"}, "must say its level, 1 or 1.5"),
+        ({"timesys": "GPS"}, "must say its observation time in a way that can be read"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:All-NaN")  # sunpy's, from finding a range to plot
@@ -655,6 +793,32 @@ def test_picture(refused, pair, tiny_translator):
 )
 def test_images_that_do_not_go_together(refused, tiny_translator, other, message):
     refused([aia(171), make_aia(**{"wavelength": 304} | other)], tiny_translator, message)
+
+
+def test_nothing_can_come_of_it(refused, tiny_translator, exact_translator):
+    """No image that is NaN altogether: neither of cutouts of different places nor of what is masked."""
+    left, right = (
+        aia(band).submap([column, 100] * u.pix, width=20 * u.pix, height=20 * u.pix)
+        for band, column in ((131, 80), (304, 160))
+    )
+    message = (
+        r"in the first image's field of view, all images are known in no pixel of the model's grid \(9.96 arcsec / pix"
+        r"\) within 1.25 solar radii, so there is nothing to answer to"
+    )
+    refused([left, right, aia(1600)], exact_translator, message)
+    mask = np.ones((256, 256), dtype=bool)
+    mask[150:160, 150:160] = False
+    elsewhere = sunpy.map.Map(aia(171).data, aia(171).meta, mask=mask)
+    small = aia(304).submap([100, 100] * u.pix, width=20 * u.pix, height=20 * u.pix)
+    nothing = with_data(small, lambda data: data.__setitem__(np.s_[:], np.nan))
+    refused([nothing, elsewhere], tiny_translator, "image 1 of 2 must have pixels that are known")
+
+
+@pytest.mark.parametrize("difference", [-1 * u.min, np.nan * u.min, [1, 2] * u.min], ids=str)
+def test_time_differences_that_are_none(refused, pair, tiny_translator, difference):
+    message = "max_time_difference must be one span of time"
+    for maps in (pair, pair[:1]):
+        refused(maps, tiny_translator, message, max_time_difference=difference)
 
 
 def test_the_time_difference_is_the_callers_choice(tiny_translator):
