@@ -5,6 +5,7 @@ import numpy as np
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.aia import make_map
+from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models import DEFAULT_MODEL, DEFAULT_TRANSLATOR, FieldModel, ImageModel, Model, load_model
 from sunpy_mag2euv.passbands import get_passband
 
@@ -88,6 +89,7 @@ def resolve_passbands(passbands, model):
     return passbands
 
 
+@isolated()
 def resolve_device(device=None):
     """
     Find a device that is there.
@@ -112,13 +114,14 @@ def resolve_device(device=None):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(device)
-        torch.zeros(1, device=device).item()
+        torch.zeros(1, dtype=torch.float32, device=device).item()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"the device {device!s} cannot be used here ({reason}); use 'cpu', or leave it out") from None
     return device
 
 
+@isolated()
 def make_maps(model, prepared, reports, sources, device, corrections=None):
     """
     Ask a model, and make its answer Maps.

@@ -6,7 +6,9 @@ The networks: magnetogram tensor in, image tensor out.
 large, and one for detail. `AnyToAny` is for AIA images instead of a magnetogram, of which any may be missing.
 """
 
+import math
 from itertools import pairwise
+from numbers import Integral, Real
 
 import torch
 from torch import nn
@@ -89,7 +91,8 @@ class Generator(nn.Module):
         if normalization not in ("running", "batch"):
             raise ValueError(f"normalization must be 'running' or 'batch'; got {normalization!r}")
         running = normalization == "running"
-        self.levels = levels
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.levels, self.step = levels, 2**levels
         widths = [width * min(2**level, 8) for level in range(levels)]
         # One pixel has no spread to normalise by, hence no normalisation at the bottom of the ten-level network.
         normalize_bottom = levels < 10
@@ -120,10 +123,9 @@ class Generator(nn.Module):
 
     def forward(self, x):
         """Tensor (batch, in_channels, H, W) in −1…1 → (batch, out_channels, H, W) in −1…1."""
-        step = 2**self.levels
-        if x.shape[-1] % step or x.shape[-2] % step:
+        if x.shape[-1] % self.step or x.shape[-2] % self.step:
             raise ValueError(
-                f"a generator of {self.levels} levels needs sides that are multiples of {step}; "
+                f"a generator of {self.levels} levels needs sides that are multiples of {self.step}; "
                 f"got {tuple(x.shape[-2:])}"
             )
         skips = []
@@ -201,6 +203,7 @@ class SharedUNet(nn.Module):
         self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16, dropout=0.0, deviations=False
     ):
         super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels * (1 + deviations)
         self.step = 2 ** len(widths)
         self.deviations = deviations
         self.enter = nn.Conv2d(4 * in_channels, widths[0], 3, padding=1)
@@ -210,7 +213,7 @@ class SharedUNet(nn.Module):
         self.decoder = nn.ModuleList(_Block(width, dropout) for width in widths[:-1])
         self.leave = nn.Sequential(_ChannelNorm(widths[0]), nn.Conv2d(widths[0], head, 1))
         self.head = nn.Sequential(nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU())
-        self.read = nn.Conv2d(head + in_channels, out_channels * (1 + deviations), 3, padding=1)
+        self.read = nn.Conv2d(head + in_channels, self.out_channels, 3, padding=1)
 
     def forward(self, x):
         """
@@ -264,6 +267,11 @@ class TwoScaleUNet(nn.Module):
         averaged, in training as well.
     widths, head, dropout
         Of the network that adds detail, see `SharedUNet`.
+
+    Raises
+    ------
+    ValueError
+        If the coarse network has more planes than there are, or gives no deviations.
     """
 
     #: Polarities are averaged already.
@@ -273,14 +281,18 @@ class TwoScaleUNet(nn.Module):
         self, in_channels, out_channels=9, *, coarse, block=4, odd=(), widths=(48, 80, 112), head=16, dropout=0.0
     ):
         super().__init__()
+        if coarse["in_channels"] > in_channels:
+            raise ValueError(f"the coarse part cannot see {coarse['in_channels']} planes out of {in_channels}")
+        if not coarse.get("deviations"):
+            raise ValueError("the coarse part must give deviations; it gives none")
         self.block = block
         self.coarse_channels = coarse["in_channels"]
-        signs = torch.ones(self.coarse_channels, 1, 1)
-        signs[list(odd)] = -1
-        self.register_buffer("signs", signs, persistent=False)
+        self.signs = [-1.0 if channel in odd else 1.0 for channel in range(self.coarse_channels)]
         self.coarse = SharedUNet(out_channels=out_channels, **coarse)
         fine_channels = in_channels - self.coarse_channels + out_channels
         self.detail = SharedUNet(fine_channels, 2 * out_channels, widths=widths, head=head, dropout=dropout)
+        self.in_channels, self.out_channels = in_channels, 3 * out_channels
+        self.step = math.lcm(block * self.coarse.step, self.detail.step)
         # To begin with, there is nothing to add.
         nn.init.zeros_(self.detail.read.weight)
         nn.init.zeros_(self.detail.read.bias)
@@ -315,7 +327,8 @@ class TwoScaleUNet(nn.Module):
     def in_the_large(self, x):
         """What the coarse network says of all planes; shape (batch, 2 · out_channels, H / block, W / block)."""
         planes = functional.avg_pool2d(x[:, : self.coarse_channels], self.block)
-        return (self.coarse(planes) + self.coarse(planes * self.signs)) / 2
+        signs = planes.new_tensor(self.signs)[:, None, None]
+        return (self.coarse(planes) + self.coarse(planes * signs)) / 2
 
     def refine(self, planes, coarse):
         """What is to be added to the enlarged coarse answer, given the other planes."""
@@ -340,10 +353,17 @@ class AnyToAny(SharedUNet):
         How many images there can be.
     **parameters
         Those of `SharedUNet`.
+
+    Raises
+    ------
+    ValueError
+        If there are not two planes for every image.
     """
 
     def __init__(self, in_channels=21, out_channels=9, *, images=9, **parameters):
         super().__init__(in_channels, out_channels, **parameters)
+        if 2 * images > in_channels:
+            raise ValueError(f"{images} images need two planes each; there are {in_channels}")
         self.images = images
         # Half of the image's contrast to begin with, and all images alike.
         self.slope = nn.Parameter(torch.full((out_channels, images), 0.5))
@@ -402,6 +422,44 @@ _NETWORKS = {
 }
 
 
+def _is_whole(value, least, most):
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+
+
+def _are_whole(values, least, most):
+    return isinstance(values, list | tuple) and all(_is_whole(value, least, most) for value in values)
+
+
+_COUNT = "a whole number from 1 to 10000", lambda value: _is_whole(value, 1, 10_000)
+
+#: What parameters that may come from a file must be, in words and as a function. An image of 4096 pixels can be halved
+#: twelve times.
+_PARAMETERS = {
+    **dict.fromkeys(("in_channels", "out_channels", "images", "width", "head"), _COUNT),
+    "levels": ("a whole number up to 12", lambda value: _is_whole(value, 1, 12)),
+    "widths": (
+        "one to twelve whole numbers from 1 to 10000",
+        lambda values: _are_whole(values, 1, 10_000) and 1 <= len(values) <= 12,
+    ),
+    "dropout": ("a number from 0 to 1", lambda value: isinstance(value, Real) and 0 <= value <= 1),
+    "deviations": ("true or false", lambda value: isinstance(value, bool)),
+    "block": ("a whole number from 1 to 64", lambda value: _is_whole(value, 1, 64)),
+    "odd": ("whole numbers that count planes from 0", lambda values: _are_whole(values, 0, 10_000)),
+    "coarse": ("a dictionary with in_channels", lambda value: isinstance(value, dict) and "in_channels" in value),
+}
+
+
+def _check_parameters(parameters):
+    """ValueError unless all parameters are such as networks can be made from."""
+    for name, value in parameters.items():
+        if name in _PARAMETERS:
+            wanted, holds = _PARAMETERS[name]
+            if not holds(value):
+                raise ValueError(f"{name} of a network must be {wanted}; got {value!r:.100}")
+    if "coarse" in parameters:
+        _check_parameters(parameters["coarse"])
+
+
 def build_network(kind, **parameters):
     """
     Make a network from a model's record.
@@ -415,8 +473,13 @@ def build_network(kind, **parameters):
     Raises
     ------
     ValueError
-        If the kind is unknown.
+        If the kind is unknown, or the parameters are none that it has or can be made from.
     """
-    if kind not in _NETWORKS:
+    if not isinstance(kind, str) or kind not in _NETWORKS:
         raise ValueError(f"unknown network {kind!r}; expected one of {', '.join(_NETWORKS)}")
-    return _NETWORKS[kind](**parameters)
+    _check_parameters(parameters)
+    try:
+        return _NETWORKS[kind](**parameters)
+    except TypeError as error:
+        # The values are sound, so it is a name that is unknown or missing.
+        raise ValueError(f"the network {kind} cannot be made from {', '.join(parameters)}: {error}") from None

@@ -13,6 +13,7 @@ import numpy as np
 __all__ = [
     "GEOMETRY",
     "block_means",
+    "block_of",
     "check_field_planes",
     "check_image_planes",
     "field_planes",
@@ -42,7 +43,10 @@ _SMOOTHED_FIELD = {
 }
 
 #: What a plane's name begins with if it is of a coarser grid, each pixel of which is a block: "4x4 absolute 57 Mm".
-_BLOCK = re.compile(r"(\d+)x\1 ")
+_BLOCK = re.compile(r"([0-9]{1,4})x\1 ")
+
+#: Standard deviations of Gaussians, in Mm: wider than the Sun is, or finer than any image of it, they mean nothing.
+_NARROWEST, _WIDEST = 0.01, 10_000
 
 #: Of every image that a network may be given: the image, 0 where it is not known, and where it is known.
 _IMAGE = {
@@ -144,6 +148,11 @@ def check_field_planes(names):
         _parse_field_plane(name)
 
 
+def block_of(name):
+    """Pixels in each direction of the blocks that a plane of the field is of; 1 for those of single pixels."""
+    return _parse_field_plane(name)[0]
+
+
 def is_odd(name):
     """Whether a plane of the field changes its sign with the field."""
     return _parse_field_plane(name)[1] == "signed"
@@ -201,7 +210,7 @@ def _parse_field_plane(name):
         return block, kind, None
     try:
         width, unit = scale
-        if block and kind in _SMOOTHED_FIELD and unit == "Mm" and 0 < float(width) < np.inf:
+        if block and kind in _SMOOTHED_FIELD and unit == "Mm" and _NARROWEST <= float(width) <= _WIDEST:
             return block, kind, float(width)
     except ValueError:
         pass

@@ -5,10 +5,14 @@ Every scaling maps ``low`` to −1 and ``high`` to 1, clips what lies outside, a
 """
 
 from dataclasses import asdict, dataclass
+from numbers import Real
 
 import numpy as np
 
 __all__ = ["AsinhScaling", "LinearScaling", "LogScaling", "SqrtScaling", "scaling_from_dict"]
+
+#: What parameters may be at most: whole numbers beyond are none to NumPy.
+_LARGEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,11 @@ class LinearScaling:
     low, high : float
         Physical values that become −1 and 1.
 
+    Raises
+    ------
+    ValueError
+        If parameters are no numbers, or none that a scaling can be made from.
+
     Examples
     --------
     >>> from sunpy_mag2euv.scaling import LinearScaling
@@ -32,8 +41,20 @@ class LinearScaling:
     high: float
 
     def __post_init__(self):
+        for name, value in asdict(self).items():
+            # NaN is found below, by what it is not greater than.
+            if not isinstance(value, Real) or isinstance(value, bool) or abs(value) > _LARGEST:
+                raise ValueError(f"{name} of a scaling must be a number up to {_LARGEST:g}; got {value!r:.50}")
         if not self.low < self.high:
             raise ValueError(f"a scaling needs low < high; got low={self.low:g}, high={self.high:g}")
+        self._check()
+        with np.errstate(all="ignore"):
+            span = self._stretch(self.high) - self._stretch(self.low)
+        if not 0 < span < np.inf:
+            raise ValueError(f"a scaling must tell low from high in double precision; {self} does not")
+
+    def _check(self):
+        """ValueError if parameters are not such as the stretch needs."""
 
     def _stretch(self, value):
         """The function in which the scaling is linear."""
@@ -85,8 +106,7 @@ class LinearScaling:
 class SqrtScaling(LinearScaling):
     """Linear in the square root: even noise for photon counts. ``low`` may not be negative."""
 
-    def __post_init__(self):
-        super().__post_init__()
+    def _check(self):
         if self.low < 0:
             raise ValueError(f"a square-root scaling needs low >= 0; got {self.low:g}")
 
@@ -118,9 +138,8 @@ class LogScaling(LinearScaling):
 
     offset: float = 0.0
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.low + self.offset <= 0:
+    def _check(self):
+        if not self.low + self.offset > 0:
             raise ValueError(f"a logarithmic scaling needs low + offset > 0; got {self.low + self.offset:g}")
 
     def _stretch(self, value):
@@ -150,9 +169,8 @@ class AsinhScaling(LinearScaling):
 
     knee: float = 1.0
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.knee <= 0:
+    def _check(self):
+        if not self.knee > 0:
             raise ValueError(f"an asinh scaling needs knee > 0; got {self.knee:g}")
 
     def _stretch(self, value):
@@ -181,9 +199,9 @@ def scaling_from_dict(record):
     """
     parameters = dict(record)
     kind = parameters.pop("kind", None)
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"unknown scaling {kind!r}; expected one of {', '.join(_KINDS)}")
     try:
         return _KINDS[kind](**parameters)
     except TypeError as error:
-        raise ValueError(f"the {kind} scaling cannot be made from {parameters}: {error}") from None
+        raise ValueError(f"the {kind} scaling cannot be made from {', '.join(parameters)}: {error}") from None

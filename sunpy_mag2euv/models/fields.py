@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass
 
+from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.model import Model
-from sunpy_mag2euv.planes import check_field_planes, field_planes, is_odd
+from sunpy_mag2euv.models.record import check, entry, is_number, is_scaling
+from sunpy_mag2euv.planes import block_of, check_field_planes, field_planes, is_odd
 from sunpy_mag2euv.scaling import LinearScaling, scaling_from_dict
 
 __all__ = ["FieldModel"]
+
+#: What the attributes that other models do not have must be.
+_TABLE = {
+    "field_scaling": ("a scaling", is_scaling),
+    "unpolarized": ("True or False", lambda value: isinstance(value, bool)),
+    "saturation": ("a positive number", lambda value: is_number(value, 1e-6)),
+    "strongest_field": ("a positive number", lambda value: is_number(value, 1e-6)),
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,7 +48,17 @@ class FieldModel(Model):
     strongest_field: float = float("inf")
 
     def __post_init__(self):
+        super().__post_init__()
+        check(self, _TABLE)
         check_field_planes(self.planes)
+        for plane in self.planes:
+            self.grid.binned(block_of(plane))
+        scaling = self.field_scaling
+        if self.unpolarized and not (scaling.low == -scaling.high and abs(scaling.forward(0.0)) < 1e-9):
+            raise ValueError(
+                f"a model that does not know polarity must scale fields of both signs alike; {self.field_scaling} "
+                "does not"
+            )
 
     @property
     def channels(self):
@@ -50,6 +70,7 @@ class FieldModel(Model):
         """Pixels in each direction of the blocks that a network of two scales sees in the large; 1 for others."""
         return self.architecture.get("block", 1)
 
+    @isolated()
     def inputs(self, field):
         """
         Field → network input.
@@ -69,6 +90,7 @@ class FieldModel(Model):
         planes = field_planes(self.planes, field, self.field_scaling, self.grid, saturation=self.saturation)
         return torch.from_numpy(planes)
 
+    @isolated()
     def run(self, field, device):
         """
         Field → network output, by way of `inputs`.
@@ -86,13 +108,34 @@ class FieldModel(Model):
         """
         import torch
 
-        inputs, network = self.inputs(field)[None], self.network(device)
+        network, inputs = self.network(device), self.inputs(field)[None]
         if self.unpolarized and not getattr(network, "unpolarized", False):
             # Planes are even or odd in the field.
-            signs = torch.tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
+            signs = inputs.new_tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
             inputs = torch.cat([inputs, inputs * signs[:, None, None]])
         with torch.inference_mode():
             return network(inputs.to(device, memory_format=torch.channels_last)).mean(dim=0)
+
+    def _check_shapes(self, network):
+        """A network of two scales, also, must be given blocks for its coarse part, and know which are odd."""
+        super()._check_shapes(network)
+        if self.architecture["kind"] != "two-scale":
+            return
+        if network.block != self.block:
+            raise ValueError(f"the architecture of {self.name} must say its block")
+        of_blocks, of_pixels = self.planes[: network.coarse_channels], self.planes[network.coarse_channels :]
+        if wrong := [plane for plane in of_blocks if block_of(plane) % network.block]:
+            raise ValueError(
+                f"the coarse part of {self.name} must see blocks of {network.block} pixels; {wrong[0]!r} are none"
+            )
+        if wrong := [plane for plane in of_pixels if is_odd(plane)]:
+            raise ValueError(f"the detail of {self.name} must not depend on polarity; {wrong[0]!r} does")
+        signs = [-1 if is_odd(plane) else 1 for plane in of_blocks]
+        if network.signs != signs:
+            raise ValueError(
+                f"odd of the architecture of {self.name} must be {[n for n, sign in enumerate(signs) if sign < 0]}, "
+                f"which are the planes that change their sign with the field; it is {self.architecture.get('odd')}"
+            )
 
     def record(self):
         """Everything but the weights, as plain data for JSON."""
@@ -105,12 +148,13 @@ class FieldModel(Model):
 
     @classmethod
     def _from_record(cls, record, **kwargs):
+        # Older weights do not say it.
+        record = {"saturation": float("inf")} | record
         return super()._from_record(
             record,
-            field_scaling=scaling_from_dict(record["field_scaling"]),
-            unpolarized=record["unpolarized"],
-            # Older weights do not say it.
-            saturation=record.get("saturation", float("inf")),
-            strongest_field=record["strongest_field"],
+            field_scaling=scaling_from_dict(entry(record, "field_scaling", dict)),
+            unpolarized=entry(record, "unpolarized"),
+            saturation=entry(record, "saturation"),
+            strongest_field=entry(record, "strongest_field"),
             **kwargs,
         )

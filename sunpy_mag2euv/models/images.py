@@ -5,13 +5,32 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.model import Model
-from sunpy_mag2euv.models.record import by_number, by_text, scalings_from_record, scalings_record
+from sunpy_mag2euv.models.record import (
+    by_number,
+    by_text,
+    check,
+    each,
+    is_number,
+    is_scaling,
+    scalings_from_record,
+    scalings_record,
+)
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.planes import GEOMETRY, check_image_planes, image_planes
 from sunpy_mag2euv.scaling import LinearScaling
 
 __all__ = ["ImageModel"]
+
+#: What the attributes that other models do not have must be.
+_TABLE = {
+    "input_scalings": (
+        "a scaling for each of one or more passbands",
+        lambda scalings: each(is_scaling)(scalings) and len(scalings) > 0,
+    ),
+    "levels": ("positive numbers by passband", each(is_number, 1e-6, 1e9)),
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -36,7 +55,17 @@ class ImageModel(Model):
     levels: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self):
+        super().__post_init__()
+        check(self, _TABLE)
         check_image_planes(self.planes)
+        count = self.architecture.get("images", len(self.input_scalings))
+        if self.architecture["kind"] == "any-to-any" and (
+            self.planes[:2] != ("image", "known") or count != len(self.input_scalings)
+        ):
+            raise ValueError(
+                f"a network from any to any must see images of {len(self.input_scalings)} passbands, and then where "
+                f"they are known; this one sees {', '.join(self.planes)} of {count!r}"
+            )
 
     @property
     def channels(self):
@@ -53,6 +82,7 @@ class ImageModel(Model):
         """Whether any of `input_passbands` will do; otherwise all are needed."""
         return "known" in self.planes
 
+    @isolated()
     def inputs(self, images):
         """
         Images → network input.
@@ -72,6 +102,7 @@ class ImageModel(Model):
 
         return torch.from_numpy(image_planes(self.planes, images, self.input_scalings, self.grid))
 
+    @isolated()
     def run(self, images, device, answers=None):
         """
         Images → network output, by way of `inputs`.
@@ -134,7 +165,9 @@ class ImageModel(Model):
             return mean, deviation
         known = mean.isfinite()
         # A mean of nought is no reason to have no weight at all.
-        weights = known * (1 if deviation is None else (mean / deviation).square().nan_to_num() + 1e-6)
+        weights = known.to(mean.dtype)
+        if deviation is not None:
+            weights = weights * ((mean / deviation).square().nan_to_num() + 1e-6)
         weights = weights / weights.sum(dim=0)
         each = mean.nan_to_num()
         mean = (weights * each).sum(dim=0)
@@ -161,7 +194,7 @@ class ImageModel(Model):
     def _from_record(cls, record, **kwargs):
         return super()._from_record(
             record,
-            input_scalings=scalings_from_record(record["input_scalings"]),
-            levels=by_number(record["levels"]),
+            input_scalings=scalings_from_record(record, "input_scalings"),
+            levels=by_number(record, "levels"),
             **kwargs,
         )

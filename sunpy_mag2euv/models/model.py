@@ -9,11 +9,60 @@ import numpy as np
 import astropy.units as u
 
 from sunpy_mag2euv.grid import Grid
-from sunpy_mag2euv.models.record import by_number, by_text, scalings_from_record, scalings_record
+from sunpy_mag2euv.isolation import isolated
+from sunpy_mag2euv.models.record import (
+    by_number,
+    by_text,
+    check,
+    each,
+    entry,
+    grid_from_record,
+    is_architecture,
+    is_epoch,
+    is_grid,
+    is_line,
+    is_number,
+    is_scaling,
+    is_text,
+    is_whole,
+    scalings_from_record,
+    scalings_record,
+    texts,
+)
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.scaling import LinearScaling
 
 __all__ = ["Model"]
+
+#: What the attributes must be, see `~sunpy_mag2euv.models.record.check`.
+_TABLE = {
+    "name": ("a line of text", is_line),
+    "description": ("text", is_text),
+    "architecture": ("a dictionary with the kind of the network", is_architecture),
+    "grid": ("a grid of at most 8192 by 8192 pixels that holds some of the solar disk", is_grid),
+    "planes": (
+        "a tuple of one to 1000 names",
+        lambda planes: isinstance(planes, tuple) and 1 <= len(planes) <= 1000 and all(map(is_text, planes)),
+    ),
+    "image_scalings": (
+        "a scaling for each of one or more passbands",
+        lambda scalings: each(is_scaling)(scalings) and len(scalings) > 0,
+    ),
+    "valid_radius": ("a number from 0.1 to 100 solar radii", lambda radius: is_number(radius, 0.1, 100)),
+    "calibration": ("text by passband", each(is_text)),
+    "provenance": ("text", is_text),
+    "epochs": ("'launch' or a date by passband", each(is_epoch)),
+    "caveats": ("text by passband", each(is_text)),
+    "references": ("a tuple of texts", lambda texts: isinstance(texts, tuple) and all(map(is_text, texts))),
+    "training_images": ("whole numbers by passband", each(is_whole, 0, 10**9)),
+    "deviation_factors": ("numbers from 1e-6 to 1e6 by passband", each(is_number, 1e-6, 1e6)),
+    "block_factors": ("numbers from 1e-6 to 1e6 by passband", each(is_number, 1e-6, 1e6)),
+    "sha256": ("text", is_text),
+    "state": ("a dictionary of tensors", lambda state: isinstance(state, dict)),
+}
+
+#: In DN/s; what images and their deviations are far from, and single precision is, too.
+_HUGE = 1e30
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,6 +111,11 @@ class Model:
         Of the weights file.
     state : dict
         Parameter tensors by name.
+
+    Raises
+    ------
+    ValueError
+        If an attribute is not what it must be, whoever makes the model: nothing can be computed with it then.
     """
 
     name: str
@@ -81,6 +135,16 @@ class Model:
     block_factors: dict[int, float] = field(default_factory=dict)
     sha256: str = ""
     state: dict = field(default_factory=dict, repr=False)
+
+    def __post_init__(self):
+        check(self, _TABLE)
+        if missing := [band for band in self.image_scalings if band not in self.calibration]:
+            raise ValueError(f"calibration of a model must be of all its passbands; {missing[0]} is missing")
+        for band, scaling in self.image_scalings.items():
+            if not _gives_numbers(scaling):
+                raise ValueError(
+                    f"the image scaling of {band} must give numbers in single precision; {scaling} is too wide"
+                )
 
     @property
     def passbands(self):
@@ -150,6 +214,7 @@ class Model:
         """What ``run`` returns → mean and standard deviation as of `moments`: those of the one answer that there is."""
         return self.moments(scaled)
 
+    @isolated()
     def outputs(self, scaled):
         """
         Network output → images.
@@ -173,9 +238,12 @@ class Model:
         return _quantity(images.numpy()), deviations
 
     @functools.lru_cache(maxsize=8)  # noqa: B019  (as many models as `files.read` keeps; a study makes hundreds)
+    @isolated()
     def network(self, device):
         """
         The network with its weights, ready for inference.
+
+        The same is handed out again and again: whoever wants to change it should copy it first.
 
         Parameters
         ----------
@@ -184,23 +252,63 @@ class Model:
         Returns
         -------
         `torch.nn.Module`
+            With weights of its own, which do not change with those in ``state``.
 
         Raises
         ------
         ValueError
-            If the weights do not fit the architecture.
+            If grid, planes or weights do not fit the architecture, or weights are not finite.
         """
         import torch
 
         from sunpy_mag2euv.network import build_network
 
-        network = build_network(**self.architecture).eval().requires_grad_(False)
-        try:
-            network.load_state_dict({name: tensor.float() for name, tensor in self.state.items()})
-        except RuntimeError as error:
-            raise ValueError(f"the weights of {self.name} do not fit its architecture: {error}") from None
+        # On torch's meta device, where nothing has values yet, no record takes up more memory than its weights do.
+        with torch.device("meta"):
+            network = build_network(**self.architecture).eval().requires_grad_(False)
+        self._check_shapes(network)
+        self._check_weights(network.state_dict())
+        # Copied, and of one type, whatever torch's default is.
+        weights = {
+            name: tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+            for name, tensor in self.state.items()
+        }
+        network.load_state_dict(weights, assign=True)
         # Channels of a pixel next to each other: on a CPU, large images take little more than half of the time.
         return network.to(device, memory_format=torch.channels_last)
+
+    def _check_shapes(self, network):
+        """ValueError unless a network can be asked what this model asks, and answers what it needs."""
+        count, shape = len(self.image_scalings), self.grid.shape
+        if network.in_channels != self.channels:
+            raise ValueError(
+                f"the architecture of {self.name} must have {self.channels} in_channels, as many as there are planes; "
+                f"it has {network.in_channels}"
+            )
+        if network.out_channels not in (count, 2 * count, 3 * count):
+            raise ValueError(
+                f"the architecture of {self.name} must make {count} planes, one for each passband, or two or three "
+                f"times that; it makes {network.out_channels}"
+            )
+        if any(size % network.step for size in shape):
+            raise ValueError(
+                f"the architecture of {self.name} needs a grid with sides that are multiples of {network.step}; "
+                f"its grid is {shape[0]} × {shape[1]}"
+            )
+
+    def _check_weights(self, expected):
+        """ValueError unless the weights are finite and those of tensors ``expected`` by name."""
+        if odd := sorted(expected.keys() ^ self.state.keys()):
+            has = "lack" if odd[0] in expected else "have"
+            raise ValueError(f"the weights of {self.name} do not fit its architecture: they {has} {odd[0]!r}")
+        for name, tensor in self.state.items():
+            if tensor.shape != expected[name].shape or tensor.is_floating_point() != expected[name].is_floating_point():
+                raise ValueError(
+                    f"the weights of {self.name} do not fit its architecture: {name} must be "
+                    f"{_described(expected[name])}; it is {_described(tensor)}"
+                )
+            if tensor.is_floating_point() and not tensor.float().isfinite().all():
+                raise ValueError(f"the weights of {self.name} must be finite numbers; {name} holds others")
 
     def record(self):
         """Everything but the weights, as plain data for JSON."""
@@ -225,25 +333,42 @@ class Model:
     @classmethod
     def _from_record(cls, record, **kwargs):
         """Inverse of `record`; ``kwargs`` are the attributes that this class does not have in a record."""
+        # Older weights do not say it, nor what is said of blocks.
+        record = {"epochs": {}, "block_factors": {}} | record
         return cls(
-            name=record["name"],
-            description=record["description"],
-            architecture=record["architecture"],
-            grid=Grid(tuple(record["grid"]["shape"]), record["grid"]["solar_radius"], tuple(record["grid"]["center"])),
-            planes=tuple(record["planes"]),
-            image_scalings=scalings_from_record(record["image_scalings"]),
-            valid_radius=record["valid_radius"],
-            calibration=by_number(record["calibration"]),
-            provenance=record["provenance"],
-            # Older weights do not say it, nor what is said of blocks.
-            epochs=by_number(record.get("epochs", {})),
-            caveats=by_number(record["caveats"]),
-            references=tuple(record["references"]),
-            training_images=by_number(record["training_images"]),
-            deviation_factors=by_number(record["deviation_factors"]),
-            block_factors=by_number(record.get("block_factors", {})),
+            name=entry(record, "name"),
+            description=entry(record, "description"),
+            architecture=entry(record, "architecture"),
+            grid=grid_from_record(record, "grid"),
+            planes=texts(record, "planes"),
+            image_scalings=scalings_from_record(record, "image_scalings"),
+            valid_radius=entry(record, "valid_radius"),
+            calibration=by_number(record, "calibration"),
+            provenance=entry(record, "provenance"),
+            epochs=by_number(record, "epochs"),
+            caveats=by_number(record, "caveats"),
+            references=texts(record, "references"),
+            training_images=by_number(record, "training_images"),
+            deviation_factors=by_number(record, "deviation_factors"),
+            block_factors=by_number(record, "block_factors"),
             **kwargs,
         )
+
+
+@isolated()
+def _gives_numbers(scaling):
+    """Whether images and deviations are numbers that single precision holds, for all that networks may answer."""
+    import torch
+
+    # The most and the least certain that networks with deviations can be.
+    means, deviations = torch.tensor([[-1.0, 0.0, 1.0]] * 2), torch.tensor([[-5.5], [-0.5]]).exp().expand(2, 3)
+    mean, deviation = scaling.moments(means.float(), deviations.float())
+    return bool((mean.abs() < _HUGE).all() and ((deviation > 1 / _HUGE) & (deviation < _HUGE)).all())
+
+
+def _described(tensor):
+    """A tensor's kind and shape."""
+    return f"{'numbers' if tensor.is_floating_point() else 'whole numbers'} of shape {tuple(tensor.shape)}"
 
 
 def _quantity(values):

@@ -1,10 +1,10 @@
 """The published models, and how one is had by its name, path or address."""
 
 import functools
+import os
 import re
 import tomllib
 from importlib import resources
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -76,37 +76,61 @@ def load_model(name_or_path_or_url=None, sha256=None):
     TypeError
         If it is neither text nor a path.
     ValueError
-        If there is no such model, the hash is missing or wrong, or the file is not one of this package's.
+        If there is no such model, the hash is missing or wrong, or the file is not one of this package's: its record
+        is not what a model needs, or was damaged.
     FileNotFoundError
         If there is no file at the path.
+    OSError
+        If the file cannot be read, or the cache not written to.
     ConnectionError
         If the file has to be fetched and cannot be.
     """
     if name_or_path_or_url is None:
         name_or_path_or_url = DEFAULT_MODEL
-    if not isinstance(name_or_path_or_url, str | PathLike):
+    source = os.fspath(name_or_path_or_url) if isinstance(name_or_path_or_url, os.PathLike) else name_or_path_or_url
+    if not isinstance(source, str):
         raise TypeError(
             "a model is loaded by its name, by the path of a weights file or by an address; "
-            f"got {type(name_or_path_or_url).__name__}"
+            f"got {type(source).__name__}"
         )
-    source = str(name_or_path_or_url)
+    if sha256 is not None:
+        sha256 = remote.normalized(sha256)
     registry = _registry()
     if source in registry:
         entry = registry[source]
-        if sha256 is not None and sha256.lower() != entry["sha256"]:
+        if sha256 not in (None, entry["sha256"]):
             raise ValueError(f"the model {source} has sha256 {entry['sha256']}, not {sha256}; leave sha256 out")
-        path, sha256 = remote.locate(entry["file"], entry["sha256"], entry.get("url")), entry["sha256"]
-    elif re.match(r"[A-Za-z]{2,}:", source):
+        sha256 = entry["sha256"]
+        path = remote.locate(entry["file"], sha256, entry.get("url"))
+    # A file may have a colon in its name, and on Windows its drive has one.
+    elif re.match(r"[A-Za-z]{2,}:", source) and isinstance(name_or_path_or_url, str) and not _is_file(source):
         path = remote.download(source, sha256)
     else:
-        path = Path(name_or_path_or_url)
-        if not path.is_file():
+        path = Path(source)
+        if not _is_file(path):
             if path.suffix or path.parent != Path():
-                raise FileNotFoundError(f"there is no weights file {path}")
+                raise FileNotFoundError(f"there is no weights file {_shown(path)}; give the path of an existing file")
             raise ValueError(
                 f"there is no model {source!r}; choose one of {', '.join(registry)}, or give a file's path"
             )
-        if sha256 is None:
-            sha256 = digest(path)
-        remote.check(path, sha256)
-    return read(path, sha256.lower())
+        try:
+            sha256 = sha256 or digest(path)
+            remote.check(path, sha256)
+        except OSError as error:
+            raise OSError(
+                f"{_shown(path)} cannot be read ({error.strerror or error}); make it readable, or copy it"
+            ) from error
+    return read(path, sha256)
+
+
+def _is_file(path):
+    """Whether there is a file; there is none of a name that no file can have."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _shown(path):
+    """A path for messages, in one line."""
+    return str(path) if str(path).isprintable() else repr(str(path))
