@@ -6,14 +6,17 @@ Whatever the source, a file is handed out only if its sha256 is the expected one
 
 import hashlib
 import os
+import queue
 import re
 import sys
+import tempfile
+import threading
 from importlib import resources
 from pathlib import Path
 
 from sunpy import log
 
-__all__ = ["cache_dir", "check", "download", "locate", "packaged"]
+__all__ = ["cache_dir", "check", "download", "locate", "normalized", "packaged"]
 
 #: Environment variables that move the cache, and that name a folder on the web where the published weights are.
 _CACHE, _MIRROR = "SUNPY_MAG2EUV_CACHE", "SUNPY_MAG2EUV_WEIGHTS_URL"
@@ -27,9 +30,33 @@ _ADDRESS = re.compile(r"(?:https?://[^/?#]+|doi:10\.[^/]+/[^/]+)/(?:[^?#]*/)?(?P
 #: Seconds without an answer, or between two pieces of a file, after which a server counts as down.
 _TIMEOUT = 30
 
+#: Seconds that a download may take in all, however slowly its pieces come.
+_DEADLINE = 3600
 
-def _normalized(sha256):
-    if not re.fullmatch("[0-9a-fA-F]{64}", str(sha256)):
+#: Bytes of the largest file that is fetched; the largest networks have two hundred million.
+_LARGEST = 512 * 2**20
+
+
+def normalized(sha256):
+    """
+    Spell a hash in one way.
+
+    Parameters
+    ----------
+    sha256 : str
+        64 hexadecimal digits.
+
+    Returns
+    -------
+    str
+        In small letters.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise ValueError(f"sha256 must be the 64 hexadecimal digits published with the weights file; got {sha256!r}")
     return sha256.lower()
 
@@ -71,7 +98,7 @@ def check(path, sha256):
     ValueError
         If ``sha256`` is not a hash, or the file has another one.
     """
-    path, expected = Path(path), _normalized(sha256)
+    path, expected = Path(path), normalized(sha256)
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}; expected the path of an existing file")
     with path.open("rb") as file:
@@ -106,13 +133,15 @@ def download(url, sha256):
     Raises
     ------
     ValueError
-        If ``url`` or ``sha256`` cannot be used (before the network is), or what came is not the expected file.
+        If ``url`` or ``sha256`` cannot be used (before the network is), or what came is not the expected file, or
+        larger than 512 MB.
     ConnectionError
-        If the server is down or does not have the file. The message says how to go on without it.
+        If the server is down, does not have the file, or takes longer than an hour. The message says how to go on
+        without it.
     OSError
         If the cache cannot be written to.
     """
-    url, sha256 = str(url), _normalized(sha256)
+    url, sha256 = str(url), normalized(sha256)
     address = _ADDRESS.match(url)
     if address is None:
         raise ValueError(
@@ -126,17 +155,24 @@ def download(url, sha256):
     name = re.sub("[^A-Za-z0-9._-]", "_", address["name"])[-100:]
     path = cache_dir() / f"{sha256[:16]}-{name}"
     downloader = (pooch.DOIDownloader if url.startswith("doi:") else pooch.HTTPDownloader)(
-        progressbar=sys.stderr is not None and sys.stderr.isatty(), chunk_size=2**16, timeout=_TIMEOUT
+        progressbar=sys.stderr is not None and sys.stderr.isatty(), chunk_size=2**12, timeout=_TIMEOUT
     )
     log.debug(f"Looking for {path}, else fetching {url}")
+    if _holds(path, sha256):
+        return path
     pooch_log = pooch.get_logger()
     level = pooch_log.level
     pooch_log.setLevel("WARNING")  # it announces every download
     try:
-        return Path(pooch.retrieve(url, f"sha256:{sha256}", path.name, path.parent, downloader=downloader))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent, ignore_cleanup_errors=True) as scratch:
+            _fetch(url, Path(scratch), path.name, sha256, downloader)
+            _share(Path(scratch), path.name)
+            os.replace(Path(scratch) / path.name, path)
+        return path
     except ChunkedEncodingError as error:
         raise ValueError(f"the transfer of {url} broke off before its end and nothing was kept; try again") from error
-    except (RequestException, LookupError) as error:
+    except (RequestException, LookupError, _TooSlowError) as error:
         # LookupError: pooch did not find what it expects in the answer of a DOI's archive
         if getattr(error, "response", None) is not None:
             error.response.close()  # pooch leaves the socket of a refusal open
@@ -155,6 +191,76 @@ def download(url, sha256):
         ) from error
     finally:
         pooch_log.setLevel(level)
+
+
+class _TooSlowError(Exception):
+    """A download took too long."""
+
+
+class _Watched:
+    """A file to write to, until it is too large or nobody waits for it any more."""
+
+    def __init__(self, file, abandoned):
+        self._file, self._abandoned = file, abandoned
+
+    def write(self, piece):
+        """Write a piece, or say why not."""
+        if self._abandoned.is_set():
+            raise _TooSlowError
+        if self._file.tell() + len(piece) > _LARGEST:
+            raise ValueError(f"the file is larger than {_LARGEST >> 20} MB, which no weights are")
+        return self._file.write(piece)
+
+    def flush(self):
+        """As of a file."""
+        self._file.flush()
+
+
+def _fetch(url, folder, name, sha256, downloader):
+    """
+    Fetch a file into a folder and check it, with all that takes time in a thread that need not be waited for.
+
+    What a server can do slowly, down to the lines of its header, cannot be interrupted: every byte starts a new wait. A
+    thread that is given up ends with the next piece that comes, or with the process.
+    """
+    import pooch
+
+    abandoned, outcome = threading.Event(), queue.SimpleQueue()
+
+    def write(url, output_file, pooch):
+        with open(output_file, "wb") as file:
+            downloader(url, _Watched(file, abandoned), pooch)
+
+    def work():
+        try:
+            outcome.put(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=write))
+        except BaseException as error:
+            outcome.put(error)
+
+    threading.Thread(target=work, name="sunpy_mag2euv download", daemon=True).start()
+    try:
+        found = outcome.get(timeout=_DEADLINE)
+    except queue.Empty:
+        raise _TooSlowError(f"it took longer than {_DEADLINE:g} s") from None
+    finally:
+        abandoned.set()
+    if isinstance(found, BaseException):
+        raise found
+
+
+def _share(folder, name):
+    """Give a file the permissions that new files have; those of pooch are for one user only."""
+    new = folder / "new"
+    new.touch()
+    (folder / name).chmod(new.stat().st_mode & 0o777)
+
+
+def _holds(path, sha256):
+    """Whether a file is there and the expected one."""
+    try:
+        return check(path, sha256) == path
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def packaged(filename):
