@@ -141,7 +141,8 @@ def _plateau(values, lowest):
     highest = values.max()
     if not highest >= lowest:
         return np.zeros(values.shape, dtype=bool)
-    top = values >= highest * (1 - 1e-6)
+    # What was done to an image was done to all of them alike, so that they are still the same.
+    top = values == highest
     beside = np.zeros(values.shape, dtype=bool)
     for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
         both = top[here] & top[there]

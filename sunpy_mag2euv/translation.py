@@ -70,8 +70,8 @@ def translate(
     Raises
     ------
     TypeError
-        If ``aia_maps`` are not Maps, ``passband`` nothing that names a passband, or ``correction_table`` nothing that
-        names a table.
+        If ``aia_maps`` are not Maps, ``passband`` nothing that names a passband, ``max_time_difference`` has no unit,
+        or ``correction_table`` is nothing that names a table.
     ValueError
         If the images cannot be used, or not together, or nothing could come of them; if they are not what the model
         takes; if ``max_time_difference`` is not one span of time; if a passband is unknown, among those given or not
@@ -134,7 +134,7 @@ def _translate(aia_maps, passbands, max_time_difference, correction_table, model
             "answer to. Take larger cutouts of one place, or images with more known pixels"
         )
     images = bring_to_epochs(images, aia_maps, model, sensitivity)
-    reports = {passband: assess_images(images, model, passband) for passband in passbands}
+    reports = assess_images(images, model, passbands)
     return make_maps(model, images, reports, aia_maps, device, images.corrections)
 
 

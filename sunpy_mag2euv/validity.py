@@ -425,48 +425,54 @@ def _levels(field, grid):
     }
 
 
-def assess_images(images, model, passband):
+def assess_images(images, model, passbands):
     """
-    Find out what there is to say against an image before it is made of others.
+    Find out what there is to say against images before they are made of others.
 
     Parameters
     ----------
     images : PreparedImages
     model : ImageModel
-    passband : Passband
-        One that the model has.
+    passbands : sequence of Passband
+        Those that the model has.
 
     Returns
     -------
-    ImageValidity
+    dict
+        For every passband its `ImageValidity`.
     """
-    disk = model.grid.radius < 1
+    disk, seen = model.grid.radius < 1, images.seen & model.valid
     values = {band: images.values[band] for band in sorted(images.values)}
     known = {band: np.isfinite(image) for band, image in values.items()}
     nowhere = np.zeros(model.grid.shape, dtype=bool)
     saturated = {band: images.saturated.get(band, nowhere) for band in values}
-    return ImageValidity(
-        known={band: _share(known[band], images.seen & model.valid) for band in values},
+    common = {
+        "known": {band: _share(known[band], seen) for band in values},
         # Saturated pixels are not known, but bright.
-        bright={
+        "bright": {
             band: _share(
                 (image >= model.input_scalings[band].high) | saturated[band],
                 disk & images.seen & (known[band] | saturated[band]),
             )
             for band, image in values.items()
         },
-        saturated={band: share for band in values if (share := _share(saturated[band], images.seen & model.valid)) > 0},
-        impossible={band: images.impossible[band] for band in values if images.impossible.get(band)},
-        coarseness={band: images.coarseness[band] for band in values if band in images.coarseness},
-        qualities={band: images.qualities[band] for band in values if band in images.qualities},
-        factors={
+        "factors": {
             band: level / model.levels[band]
             for band, image in values.items()
             if band in model.levels and (level := disk_level(image, model.grid)) is not None
         },
-        corrections={band: images.corrections[band] for band in sorted(images.corrections)},
-        **_of_training(model, passband),
-    )
+        "corrections": _ascending(images.corrections),
+        "saturated": {band: share for band in values if (share := _share(saturated[band], seen)) > 0},
+        "impossible": _ascending(images.impossible),
+        "coarseness": _ascending(images.coarseness),
+        "qualities": _ascending(images.qualities),
+    }
+    return {passband: ImageValidity(**common, **_of_training(model, passband)) for passband in passbands}
+
+
+def _ascending(values):
+    """What is known of passbands, in their order."""
+    return {band: values[band] for band in sorted(values)}
 
 
 def disk_level(image, grid):

@@ -5,6 +5,9 @@ import re
 import numpy as np
 import pytest
 from aia_images import make_aia
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import astropy.units as u
 import sunpy.map
@@ -275,6 +278,38 @@ def test_the_shutter_tells_what_was_set_to_1():
         reading = read_intensity(made_of(data, exposure=1.0, unit=unit, **SHUTTER))
         np.testing.assert_array_equal(reading.saturated, [[False, True], [True, False]])
         np.testing.assert_array_equal(reading.values[~reading.saturated], data[~reading.saturated])
+
+
+@settings(max_examples=30)
+@given(
+    recorded=arrays(float, (4, 4), elements=st.sampled_from([-(2.0**31), -5000, -3000, -8, 0, 100, 16382, 16383, 2e4])),
+    exposure=st.floats(0.05, 2.9),
+    left=st.floats(0.05, 1),
+)
+def test_the_same_pixels_whatever_was_done_to_the_image(recorded, exposure, left):
+    """By exposure, by degradation, or by both."""
+    shutter = {keyword: 1000 * exposure * ("c" in keyword[4:6]) for keyword in SHUTTER}
+    readings = [
+        read_intensity(sunpy.map.Map(data, make_aia(size=4, wavelength=193).meta | keywords))
+        for data, keywords in (
+            (recorded, {"exptime": exposure}),
+            (recorded / exposure, {"exptime": exposure, "bunit": "DN / s"}),
+            (recorded / exposure, {"exptime": 1.0, "bunit": "DN / s"} | shutter),
+            (recorded / exposure, {"exptime": 1.0} | shutter),
+            (recorded / exposure / left, {"exptime": 1.0, "deg_cor": left} | shutter),
+            (recorded / left, {"exptime": exposure, "deg_cor": left}),
+        )
+    ]
+    np.testing.assert_array_equal(readings[0].impossible, recorded < -4096)
+    saturated = readings[0].saturated
+    # A plateau is only looked for among what is bright.
+    np.testing.assert_array_equal(saturated[recorded >= 16383], True)
+    np.testing.assert_array_equal(saturated[recorded < 16382], False)
+    for reading in readings[1:]:
+        np.testing.assert_array_equal(reading.saturated, saturated)
+        np.testing.assert_array_equal(reading.impossible, readings[0].impossible)
+    for reading in readings[:4]:
+        np.testing.assert_allclose(reading.values, readings[0].values, rtol=1e-12)
 
 
 @pytest.mark.parametrize("broken", [{"aimshcbc": None}, {"aimshcbc": "late"}, {"aimshcbc": True}, {"aimshobc": 1e9}])

@@ -777,6 +777,30 @@ def test_unusable_image(refused, tiny_translator, keywords, message):
         refused(maps, tiny_translator, message if "passband" in message else f"^{name} {message}")
 
 
+def test_following_the_advice_helps(pair, tiny_translator):
+    """Who knows better than the header can say so."""
+    expected = mag2euv.translate(pair, 335, model=tiny_translator).data
+    unlabelled = sunpy.map.Map(pair[0].data, {**pair[0].meta, "lvl_num": "calibrated"})
+    with pytest.raises(ValueError, match=r"say so with map.meta\['lvl_num'\] = 1.5$"):
+        mag2euv.translate([unlabelled, pair[1]], 335, model=tiny_translator)
+    unlabelled.meta["lvl_num"] = 1.5
+    np.testing.assert_array_equal(mag2euv.translate([unlabelled, pair[1]], 335, model=tiny_translator).data, expected)
+
+
+def test_a_flare_that_was_corrected(sensitivity, launch_translator):
+    """Its brightest pixels seem saturated until the header says that the loss of sensitivity was divided out."""
+    left = sensitivity.since_launch(304, "2014-01-15")
+    flare = aia(304, lambda x, y: np.where(np.hypot(x, y) < 0.2, 0.9 * 16383 / 2 / left + x + y, faint_sun(x, y)))
+    made, sentences = translate_warned(flare, 335, model=launch_translator)
+    assert "saturated input" in made.meta["validity"]
+    assert any("say with map.meta['degepoch'] = 'launch' of an input whose loss of" in words for words in sentences)
+    marked = sunpy.map.Map(flare.data, flare.meta.copy())
+    marked.meta["degepoch"] = "launch"
+    made, _ = translate_warned(marked, 335, model=launch_translator)
+    assert "saturated" not in made.meta["validity"]
+    assert "bright input" in made.meta["validity"]
+
+
 def test_picture(refused, pair, tiny_translator):
     picture = sunpy.map.Map(pair[0].data.astype(np.uint8), pair[0].meta)
     refused(picture, tiny_translator, "^the image must hold intensities; this one holds uint8 numbers, as pictures")

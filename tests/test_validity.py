@@ -299,6 +299,11 @@ def test_instrument(make_magnetogram, model, instrument, known):
 # -- assess_images -----------------------------------------------------------------------------------------------------
 
 
+def report_images(images, model, passband):
+    """What is said against one image."""
+    return assess_images(images, model, [passband])[passband]
+
+
 @pytest.fixture(scope="module")
 def translator(tiny_translator):
     """The tiny translator with a record that tests can count on."""
@@ -325,7 +330,7 @@ def images(translator):
 
 
 def test_nothing_against_a_translation(images, translator):
-    validity = assess_images(images({304: 50, 171: 200, 131: 10}), translator, PASSBANDS[335])
+    validity = report_images(images({304: 50, 171: 200, 131: 10}), translator, PASSBANDS[335])
     assert validity == ImageValidity(
         known={131: 1, 171: 1, 304: 1},
         bright={131: 0, 171: 0, 304: 0},
@@ -347,7 +352,7 @@ def test_bright_inputs(images, translator):
     values[:5] = high  # off the limb
     values[125:, 125:] = np.nan
     expected = 375 / np.count_nonzero(disk & np.isfinite(values))
-    validity = assess_images(images({171: values, 304: 50}), translator, PASSBANDS[335])
+    validity = report_images(images({171: values, 304: 50}), translator, PASSBANDS[335])
     assert validity.bright == {171: expected, 304: 0}
     assert validity.concerns == ("bright input",)
     (sentence,) = validity.warnings()
@@ -359,18 +364,18 @@ def test_bright_inputs(images, translator):
     seen = np.zeros(disk.shape, dtype=bool)
     seen[115:135, 100:140] = True
     values = np.where(values == high, np.float32(high), 200)
-    assert assess_images(images({171: values}, seen), translator, PASSBANDS[335]).bright == {171: 325 / 800}
+    assert report_images(images({171: values}, seen), translator, PASSBANDS[335]).bright == {171: 325 / 800}
     values = np.where(values == high, np.nextafter(np.float32(high), np.float32(0)), values)
-    assert assess_images(images({171: values}), translator, PASSBANDS[335]).bright == {171: 0}
+    assert report_images(images({171: values}), translator, PASSBANDS[335]).bright == {171: 0}
 
 
 def test_a_few_bright_pixels_are_no_concern(images, translator):
     count = np.count_nonzero(translator.grid.radius < 1) // 1000
     values = np.full(translator.grid.shape, 200.0)
     values[128, 100 : 100 + count] = 1e4
-    assert assess_images(images({171: values}), translator, PASSBANDS[335]).concerns == ()
+    assert report_images(images({171: values}), translator, PASSBANDS[335]).concerns == ()
     values[128, 100 + count] = 1e4
-    assert assess_images(images({171: values}), translator, PASSBANDS[335]).concerns == ("bright input",)
+    assert report_images(images({171: values}), translator, PASSBANDS[335]).concerns == ("bright input",)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +385,7 @@ def test_level_of_an_input(images, translator, level, factor):
     # A few bright pixels do not matter to a median.
     values = np.full(translator.grid.shape, level)
     values[128, 128:130] = 300
-    validity = assess_images(images({171: 200, 304: values}), translator, PASSBANDS[335])
+    validity = report_images(images({171: 200, 304: values}), translator, PASSBANDS[335])
     assert validity.factors == {171: 1, 304: pytest.approx(level / 50)}
     if factor is None:
         assert validity.concerns == ()
@@ -399,7 +404,7 @@ def test_saturated_pixels_are_bright(images, translator, level):
     saturated[100:120, 100:120] = True
     values = np.where(saturated, np.nan, np.where(disk, level, 0))
     prepared = dataclasses.replace(images({171: values, 304: 50}), saturated={171: saturated})
-    validity = assess_images(prepared, translator, PASSBANDS[335])
+    validity = report_images(prepared, translator, PASSBANDS[335])
     assert validity.bright == {171: 400 / disk.sum() if level == 200 else 1, 304: 0}
     assert validity.saturated == {171: 400 / np.count_nonzero(translator.valid)}
     assert validity.concerns[:2] == ("bright input", "saturated input")
@@ -411,7 +416,7 @@ def test_saturated_pixels_elsewhere_are_no_concern(images, translator):
     seen, saturated = (np.zeros(translator.grid.shape, dtype=bool) for _ in range(2))
     seen[120:140, 100:120] = saturated[30:40, 100:120] = True
     prepared = dataclasses.replace(images({171: 200}, seen), saturated={171: saturated})
-    validity = assess_images(prepared, translator, PASSBANDS[335])
+    validity = report_images(prepared, translator, PASSBANDS[335])
     assert (validity.saturated, validity.concerns) == ({}, ())
     assert "saturate" not in validity.header()
 
@@ -424,7 +429,7 @@ def test_what_else_is_said_of_inputs(images, translator):
         coarseness={171: 0.3, 304: 2.0},
         qualities={304: "it is dark"},
     )
-    validity = assess_images(prepared, translator, PASSBANDS[335])
+    validity = report_images(prepared, translator, PASSBANDS[335])
     assert validity.concerns == ("impossible input", "quality", "coarse input")
     assert validity.warnings() == [
         "some inputs have numbers that AIA cannot have recorded (171 Å: 7 pixels), as files have for missing pixels; "
@@ -445,11 +450,11 @@ def test_what_else_is_said_of_inputs(images, translator):
 def test_level_is_that_of_the_whole_disk(images, translator):
     values = np.full(translator.grid.shape, 5.0)
     values[:, 125:] = np.nan
-    assert assess_images(images({304: values}), translator, PASSBANDS[335]).factors == {}
+    assert report_images(images({304: values}), translator, PASSBANDS[335]).factors == {}
     # If the first image is a cutout, another may have all of the disk.
     seen = np.zeros(translator.grid.shape, dtype=bool)
     seen[100:120, 100:120] = True
-    validity = assess_images(images({171: np.where(seen, 200, np.nan), 304: 5}, seen), translator, PASSBANDS[335])
+    validity = report_images(images({171: np.where(seen, 200, np.nan), 304: 5}, seen), translator, PASSBANDS[335])
     assert validity.factors == {304: pytest.approx(0.1)}
 
 
@@ -465,7 +470,7 @@ def brought(images):
 
 def test_known_levels_are_no_concern(brought, translator):
     corrections = {304: Correction(0.3, "from one to another"), 171: Correction(1.0, "from where it is already")}
-    validity = assess_images(brought(corrections), translator, PASSBANDS[335])
+    validity = report_images(brought(corrections), translator, PASSBANDS[335])
     assert validity.header()["validity"] == "no known objection"
     assert list(validity.corrections) == [171, 304]
 
@@ -476,7 +481,7 @@ def test_unknown_and_extrapolated_levels(brought, translator):
         171: Correction(None, "nobody knows", known=False),
         131: Correction(0.5, "from old to new, which is extrapolated from 2017-12-10 on", extrapolated=True),
     }
-    validity = assess_images(brought(corrections), translator, PASSBANDS[335])
+    validity = report_images(brought(corrections), translator, PASSBANDS[335])
     assert validity.header()["validity"] == "caution: unknown level, extrapolated level"
     unknown, extrapolated = validity.warnings()
     assert unknown.startswith(
@@ -491,7 +496,7 @@ def test_unknown_and_extrapolated_levels(brought, translator):
 def test_a_level_that_is_off_although_it_was_corrected(images, translator):
     """Then it is no good to say that it should be corrected."""
     faint = dataclasses.replace(images({304: 5}), corrections={304: Correction(0.3, "from one to another")})
-    (sentence,) = assess_images(faint, translator, PASSBANDS[335]).warnings()
+    (sentence,) = report_images(faint, translator, PASSBANDS[335]).warnings()
     assert sentence == (
         "the disk has another brightness than in training (304 Å: 0.1 times): check the inputs' units and exposure "
         "times, and say with map.meta['degepoch'] = 'launch' of one whose loss of sensitivity has been corrected "
@@ -511,7 +516,7 @@ def test_partial_input(images, translator):
     left, right = (np.full(translator.grid.shape, 50.0) for _ in range(2))
     left[:, 127:] = np.nan
     right[:, :126] = np.nan
-    validity = assess_images(images({304: left, 131: right}), translator, PASSBANDS[335])
+    validity = report_images(images({304: left, 131: right}), translator, PASSBANDS[335])
     seen = translator.valid
     assert validity.known[304] == np.count_nonzero(seen & np.isfinite(left)) / np.count_nonzero(seen) < 0.5
     assert validity.known[131] > 0.5
@@ -519,11 +524,11 @@ def test_partial_input(images, translator):
     assert "in less than half of the first one's field of view (304 Å: 49%)" in validity.warnings()[0]
     # Of the left half it has everything.
     seen = np.isfinite(left)
-    assert assess_images(images({304: left}, seen), translator, PASSBANDS[335]).known == {304: 1}
+    assert report_images(images({304: left}, seen), translator, PASSBANDS[335]).known == {304: 1}
 
 
 def test_scarce_passband_of_a_translation(images, translator):
-    validity = assess_images(images({304: 50}), translator, PASSBANDS[211])
+    validity = report_images(images({304: 50}), translator, PASSBANDS[211])
     assert validity.header() == {"validity": "caution: scarce passband", "inputs": "304", "ntrain": 3}
     assert validity.warnings() == ["211 Å: the weights rest on 3 training images of this passband"]
 

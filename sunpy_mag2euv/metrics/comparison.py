@@ -94,13 +94,15 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     Raises
     ------
     TypeError
-        If either is not a Map, or ``correction_table`` nothing that names a table.
+        If either is not a Map, ``max_time_difference`` has no unit, or ``correction_table`` is nothing that names a
+        table.
     ValueError
         If either is not a helioprojective AIA image in DN with an exposure time or in DN/s, observed or synthetic, with
         observer and time in its header; if an observation is of level 0, or the first image and the second is not; if
         the passbands, the times or the observers differ; if there is nothing to see in one of them; if they have no
-        pixels in common within 1.25 solar radii; if ``binning`` is not a positive integer, or leaves a Sun that is too
-        small to score or far too large; or if ``correction_table`` is no such table.
+        pixels in common within 1.25 solar radii; if ``max_time_difference`` is not one span of time; if ``binning`` is
+        not a positive integer, or leaves a Sun that is too small to score or far too large; or if ``correction_table``
+        is no such table.
     ImportError
         If ``correction_table`` is given and aiapy, which reads it, is not installed.
     OSError
