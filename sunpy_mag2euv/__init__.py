@@ -8,13 +8,56 @@ Solar magnetograms to the ultraviolet images that SDO/AIA would have taken.
 'AIA SYNTHETIC'
 """
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from sunpy_mag2euv.metrics.comparison import compare
-from sunpy_mag2euv.models import available_models, load_model
-from sunpy_mag2euv.synthesis import generate, generate_cube
-from sunpy_mag2euv.translation import translate
+if TYPE_CHECKING:
+    from sunpy_mag2euv.metrics.comparison import compare
+    from sunpy_mag2euv.models import available_models, load_model
+    from sunpy_mag2euv.reprojection import reproject
+    from sunpy_mag2euv.synthesis import generate, generate_cube
+    from sunpy_mag2euv.translation import translate
 
-__all__ = ["__version__", "available_models", "compare", "generate", "generate_cube", "load_model", "translate"]
+__all__ = [
+    "__version__",
+    "available_models",
+    "compare",
+    "generate",
+    "generate_cube",
+    "load_model",
+    "reproject",
+    "translate",
+]
 
-__version__ = version("sunpy_mag2euv")
+#: Modules of the verbs, which are imported when a verb is first asked for: sunpy takes seconds, in which the command
+#: line could neither help nor be interrupted quietly.
+_HOMES = {
+    "available_models": "models",
+    "compare": "metrics.comparison",
+    "generate": "synthesis",
+    "generate_cube": "synthesis",
+    "load_model": "models",
+    "reproject": "reprojection",
+    "translate": "translation",
+}
+
+
+def __getattr__(name):
+    """The version, a verb, or a module of the package."""
+    if name in __all__:
+        if name == "__version__":
+            value = import_module("importlib.metadata").version(__name__)
+        else:
+            value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    try:
+        return import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

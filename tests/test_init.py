@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import sunpy_mag2euv as mag2euv
 
 
@@ -23,3 +25,21 @@ def test_import_is_light():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[] []"
+
+
+def test_the_command_line_is_lighter_still():
+    # Until it has been imported it can neither help nor be interrupted quietly.
+    heavy = {"numpy", "astropy", "sunpy", "torch", "tqdm"}
+    code = f"import sys, sunpy_mag2euv.cli; print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_names_are_there_once_they_are_asked_for(monkeypatch):
+    monkeypatch.delitem(vars(mag2euv), "generate", raising=False)
+    monkeypatch.delitem(vars(mag2euv), "passbands", raising=False)
+    assert set(mag2euv.__all__) <= set(dir(mag2euv))
+    assert mag2euv.generate is mag2euv.synthesis.generate
+    assert mag2euv.passbands.get_passband(193).angstrom == 193
+    with pytest.raises(AttributeError, match="module 'sunpy_mag2euv' has no attribute 'nothing'"):
+        mag2euv.nothing  # noqa: B018
