@@ -1,9 +1,11 @@
 """The command line."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from astropy.table import QTable
 from sunpy.map.sources import AIAMap
 
 import sunpy_mag2euv
-from sunpy_mag2euv import cli, remote
+from sunpy_mag2euv import cli, commands, remote
 from sunpy_mag2euv.cli import UsageError, main
 from sunpy_mag2euv.models import save_model
 from sunpy_mag2euv.sensitivity import Sensitivity
@@ -101,6 +103,11 @@ def _directory(path):
     path.mkdir()
 
 
+def _pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -113,9 +120,10 @@ def _directory(path):
         ),
         (_two_images, "the file must hold one image; it holds 2. Save one"),
         (lambda path: path.unlink(), "there is no such file"),
-        (_directory, "there is no such file"),
+        (_directory, "this is a directory; give the files in it, such as "),
+        (_pipe, "this is a pipe or a device; give a file"),
     ],
-    ids=["truncated", "empty", "text", "header only", "two images", "missing", "directory"],
+    ids=["truncated", "empty", "text", "header only", "two images", "missing", "directory", "pipe"],
 )
 def test_unusable_file(run, make_magnetogram, names, capsys, tmp_path, spoil, message):
     path = tmp_path / "bad.fits"
@@ -144,6 +152,64 @@ def test_existing_files_are_kept(run, magnetogram, names, capsys, tmp_path, monk
     assert np.isfinite(sunpy.map.Map(existing).data).any()
 
 
+def test_files_are_replaced_all_or_none(run, magnetogram, names, capsys, tmp_path, monkeypatch):
+    """Something in the way of one keeps the others as they are, and is found before anything is computed."""
+    (tmp_path / "out" / "hmi.20140115_TAI_aia_0193.png").mkdir(parents=True)
+    existing = tmp_path / "out" / "hmi.20140115_TAI_aia_0171.fits"
+    existing.write_text("precious")
+    monkeypatch.setattr("sunpy_mag2euv.synthesis.generate", lambda *args, **kwargs: pytest.fail("computed in vain"))
+    for options in ([], ["--overwrite"]):
+        assert run("generate", magnetogram, "--png", *options, "--passband", "193") == 1
+        assert "hmi.20140115_TAI_aia_0193.png is a directory" in capsys.readouterr().err
+    assert existing.read_text() == "precious"
+    assert len(names()) == 2
+
+
+def test_permissions_are_the_usual_ones(run, magnetogram, tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert run("generate", magnetogram, "--png", "--passband", "193") == 0
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()] == [0o640, 0o640]
+
+
+def test_what_a_killed_process_left_is_removed(run, magnetogram, names, tmp_path):
+    left = tmp_path / "out" / ".mag2euv-x1y2z3"
+    left.mkdir(parents=True)
+    (left / "half.fits").write_text("half")
+    os.utime(left, times=(0, 0))
+    assert run("generate", magnetogram, "--passband", "193") == 0
+    assert names() == ["hmi.20140115_TAI_aia_0193.fits"]
+
+
+@pytest.mark.parametrize(
+    "ending", ["", ".fits", ".FIT", ".fts", ".fz", ".fits.gz", ".FITS.Z", ".fits.fz", ".asdf", ".jp2", ".j2k"]
+)
+def test_outputs_are_named_after_the_image(ending):
+    assert commands._stem(Path(f"hmi.1{ending}")) == "hmi.1"
+
+
+def test_asdf(run, make_magnetogram, names, capsys, tmp_path, monkeypatch):
+    make_magnetogram().save(tmp_path / "hmi.asdf")
+    assert run("generate", "hmi.asdf", "--passband", "193") == 0
+    assert names() == ["hmi_aia_0193.fits"]
+    monkeypatch.setitem(sys.modules, "asdf", None)
+    assert run("generate", "hmi.asdf", "--passband", "171") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("hmi.asdf: to read a file of this kind, install sunpy[asdf] (")
+
+
+def test_jpeg_2000_without_a_decoder(run, translate, names, capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "glymur", None)
+    (tmp_path / "hmi.jp2").write_bytes(b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(100))
+    assert run("generate", "hmi.jp2", "--passband", "193") == 1
+    assert translate("hmi.jp2", "--passband", "193") == 1
+    for line in capsys.readouterr().err.splitlines():
+        assert "hmi.jp2: to read a file of this kind, install sunpy_mag2euv[jp2] (" in line
+    assert names() == []
+
+
 def _fail_on_second(error):
     """A stand-in for `GenericMap.save` that fails half-way through the second file."""
     calls = []
@@ -160,7 +226,11 @@ def _fail_on_second(error):
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [
-        (OSError(28, "No space left on device"), 1, "hmi.20140115_TAI.fits: [Errno 28] No space left on device"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "hmi.20140115_TAI.fits: cannot write out/hmi.20140115_TAI_aia_0193.fits (No space left on device)",
+        ),
         (KeyError("x"), 1, "hmi.20140115_TAI.fits: KeyError: 'x'"),
         (KeyboardInterrupt(), 130, "mag2euv: interrupted"),
     ],
@@ -185,7 +255,9 @@ def test_nothing_half_written_stays(run, magnetogram, names, capsys, monkeypatch
         (["--passband", "193", "--model", "no/such.safetensors"], "there is no weights file no/such.safetensors"),
         (["--passband", "193", "--model", "https://127.0.0.1/w.safetensors"], "sha256 must be"),
         (["--passband", "193", "--sha256", "0" * 64], "has sha256"),
-        (["--passband", "193", "-o", "a-file/out"], "cannot make the directory a-file/out (Not a directory)"),
+        (["--passband", ","], "the passbands must be at least one"),
+        (["--passband", "193", "-o", "a-file/out"], "cannot write to the directory a-file/out (Not a directory)"),
+        (["--passband", "193", "-o", "a-file"], "a-file is a file; -o must name a directory"),
     ],
 )
 def test_unusable_arguments(tiny_weights, magnetogram, capsys, monkeypatch, tmp_path, arguments, message):
@@ -198,6 +270,34 @@ def test_unusable_arguments(tiny_weights, magnetogram, capsys, monkeypatch, tmp_
     assert line.startswith("mag2euv: error: ")
     assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
+@pytest.mark.parametrize(
+    "words", [["193,171"], ["193", "171"], ["193,", "171"], ["193, 171"], [",193,,171.0,"]], ids=str
+)
+def test_ways_to_name_passbands(run, magnetogram, names, words):
+    assert run("generate", magnetogram, "--passband", *words) == 0
+    assert names() == [f"hmi.20140115_TAI_aia_{band}.fits" for band in ("0171", "0193")]
+
+
+@pytest.mark.parametrize("command", ["generate", "translate"])
+@pytest.mark.parametrize("words", [["hmi.fits"], ["193", "FITS"], ["193,171", "away/hmi.asdf", "x.fits.gz"]], ids=str)
+def test_files_after_passbands(command, words, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("193", "FITS"):
+        (tmp_path / name).touch()
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "first.fits", "--passband", *words])
+    assert exit_.value.code == 2
+    file = words[min(len(words) - 1, 1)]
+    assert f"{file!r} is a file: give the files before --passband, or after --" in capsys.readouterr().err
+
+
+def test_files_after_two_dashes(tiny_weights, magnetogram, names, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", str(tiny_weights), "-o", "out", "--passband", "193", "171"]
+    assert main(["generate", *options, "--", str(magnetogram)]) == 0
+    assert names() == [f"hmi.20140115_TAI_aia_{band}.fits" for band in ("0171", "0193")]
 
 
 def test_a_model_without_the_passband(tiny_model, magnetogram, capsys, monkeypatch):
@@ -260,7 +360,7 @@ def aia_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("aia")
     paths = [folder / "aia.lev1.171.fits", folder / "aia.lev1.304.fits"]
     for path, band, minute in zip(paths, (171, 304), ("00", "15"), strict=True):
-        make_aia(lambda x, y: 50 + 0 * x, wavelength=band, date=f"2014-01-15T00:{minute}:00").save(path)
+        make_aia(lambda x, y: 50 + 10 * x, wavelength=band, date=f"2014-01-15T00:{minute}:00").save(path)
     return paths
 
 
@@ -300,6 +400,22 @@ def test_translate(translate, aia_files, names, capsys, tmp_path):
     assert sunpy.map.Map(tmp_path / "out" / "aia.lev1.171_aia_0335.fits").meta["inputs"] == "171"
 
 
+def test_translate_to_all_others(translate, aia_files, names, capsys):
+    assert translate(*aia_files, "--passband", "all", "--max-time-difference", "15") == 0
+    others = ("0094", "0131", "0193", "0211", "0335", "1600", "1700")
+    assert names() == [f"aia.lev1.171_aia_{band}.fits" for band in others]
+    assert capsys.readouterr().out == "7 images of 2 AIA images written to out\n"
+
+
+def test_translate_to_all_others_where_there_are_none(tiny_translator, aia_files, capsys, monkeypatch, tmp_path):
+    scalings = {band: tiny_translator.image_scalings[band] for band in (171, 304)}
+    narrow = dataclasses.replace(tiny_translator, image_scalings=scalings)
+    monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: narrow)
+    files = list(map(str, aia_files))
+    assert main(["translate", *files, "--passband", "all", "-o", str(tmp_path)]) == 1
+    assert "the images given are of all passbands that the model makes; leave out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
@@ -307,6 +423,11 @@ def test_translate(translate, aia_files, names, capsys, tmp_path):
         ([0, 0], ["--passband", "335"], "the AIA images must be of one passband each; 2 are of 171 Å"),
         ([0], ["--passband", "335", "171"], "171 Å is among the images given"),
         (["missing.fits", 0], ["--passband", "335"], "missing.fits: there is no such file"),
+        (
+            [0, "hmi"],
+            ["--passband", "all"],
+            "error: image 2 of 2 must be an AIA image of level 1 or 1.5; this one is HMI",
+        ),
         (
             [0, "hmi"],
             ["--passband", "335"],
@@ -332,7 +453,7 @@ def test_nothing_half_translated_stays(translate, aia_files, names, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--passband", "all"], "a passband must be a channel"),
+        (["--passband", "all", "335"], "a passband must be a channel"),
         (["--passband", "4500"], "there is no AIA passband 4500"),
         (["--passband", "335", "--max-time-difference", "-1"], "--max-time-difference must be a number of minutes"),
         (["--passband", "335", "--device", "nonsense"], "the device nonsense cannot be used here"),
@@ -389,11 +510,31 @@ def test_demo(run, make_magnetogram, names, capsys, monkeypatch):
     assert seeds == [7, 7]
 
 
-def test_demo_fails(run, names, capsys):
-    assert run("demo", "--seed", -1) == 1
-    assert names() == []
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mag2euv: error: ")
+def test_demo_fails(run, names, capsys, monkeypatch, tmp_path):
+    assert run("demo", "--seed", -1) == 2
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out" / "contact_sheet.png").mkdir(parents=True)
+    monkeypatch.setattr("sunpy_mag2euv.sample.sample_magnetogram", lambda seed: pytest.fail("computed in vain"))
+    assert run("demo") == 1
+    assert names() == ["contact_sheet.png"]
+    seed, directory = capsys.readouterr().err.splitlines()
+    assert seed == "mag2euv: error: --seed must be at least 0; got -1"
+    assert directory.startswith("mag2euv: error: out/contact_sheet.png is a directory where a file is to be written")
+
+
+def test_images_are_written_without_standard_streams(run, magnetogram, names, monkeypatch):
+    for stream in ("stdout", "stderr", "__stdout__", "__stderr__"):
+        monkeypatch.setattr(sys, stream, None)
+    assert run("generate", magnetogram, "missing.fits", "--passband", "193", "211") == 1
+    assert names() == [f"hmi.20140115_TAI_aia_{band}.fits" for band in ("0193", "0211")]
+
+
+def test_an_answer_that_is_lost(monkeypatch, capsys):
+    with open("/dev/full", "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.setattr(sys, "__stdout__", stream)
+        assert main(["models"]) == 1
+    assert capsys.readouterr().err == "mag2euv: standard output cannot be written to (No space left on device)\n"
 
 
 def test_sunpy_is_as_talkative_as_before(run, magnetogram):
@@ -495,6 +636,13 @@ def test_compare_to_a_file(synthetic, capsys, tmp_path):
 
     assert main(arguments) == 2
     assert f"{output} exists already" in capsys.readouterr().err
+    for unusable, message in (
+        (output.parent, "is a directory; -o must name a file"),
+        (output / "table.ecsv", "table.ecsv is a file; -o must name a directory"),
+        (output / "more" / "table.ecsv", "cannot write to the directory"),
+    ):
+        assert main([*arguments[:-1], str(unusable)]) == 2
+        assert message in capsys.readouterr().err
     assert [path.name for path in output.parent.iterdir()] == ["table.ecsv"]
 
 
@@ -562,7 +710,7 @@ def plug_in(monkeypatch):
             assert group == cli.PLUGINS == "sunpy_mag2euv.commands"
             return plugins
 
-        monkeypatch.setattr(cli, "entry_points", entry_points)
+        monkeypatch.setattr(commands, "entry_points", entry_points)
 
     return plug_in
 
