@@ -22,6 +22,7 @@ import sunpy_mag2euv
 from sunpy_mag2euv import cli, commands, remote
 from sunpy_mag2euv.cli import UsageError, main
 from sunpy_mag2euv.models import save_model
+from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.sensitivity import Sensitivity
 
 
@@ -409,7 +410,11 @@ def test_translate_to_all_others(translate, aia_files, names, capsys):
 
 def test_translate_to_all_others_where_there_are_none(tiny_translator, aia_files, capsys, monkeypatch, tmp_path):
     scalings = {band: tiny_translator.image_scalings[band] for band in (171, 304)}
-    narrow = dataclasses.replace(tiny_translator, image_scalings=scalings)
+    architecture = tiny_translator.architecture | {"out_channels": 2}
+    state = build_network(**architecture).state_dict()
+    narrow = dataclasses.replace(
+        tiny_translator, image_scalings=scalings, caveats={}, architecture=architecture, state=state
+    )
     monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: narrow)
     files = list(map(str, aia_files))
     assert main(["translate", *files, "--passband", "all", "-o", str(tmp_path)]) == 1
