@@ -9,6 +9,7 @@ and would let other threads' Maps pass.
 
 import math
 import numbers
+import re
 import textwrap
 
 import numpy as np
@@ -94,7 +95,10 @@ _CORRECT = "Correct it in map.meta, or use the file as its archive has it"
 def describe(image):
     """A Map in a few words, for messages, whatever its header holds."""
     measurement, unit = _read(image, "measurement"), readable_unit(image)
-    words = [str(image.meta.get("instrume") or "").replace("_", " "), "image" if measurement is None else str(measurement)]
+    words = [
+        str(image.meta.get("instrume") or "").replace("_", " "),
+        "image" if measurement is None else str(measurement),
+    ]
     if unit is not None:
         words.append(f"in {unit}")
     elif image.meta.get("bunit"):
@@ -205,6 +209,9 @@ def _check_projection(image, name, better):
     if not (_has_own(image, "coordinate_system") or _has(image, *_CTYPE)):
         # Whether that will do depends on the instrument.
         return
+    for keyword in _CTYPE:
+        if not isinstance(said := image.meta.get(keyword, ""), str):
+            raise ValueError(f"{name} must have words in {keyword}; its header says {said!r}. {_CORRECT}")
     axes = image.coordinate_system
     if (axes.axis1[:4].upper(), axes.axis2[:4].upper()) != ("HPLN", "HPLT"):
         kind = _FRAMES.get(axes.axis1[:4].upper(), f"the coordinates {axes.axis1} and {axes.axis2}")
@@ -215,11 +222,14 @@ def _check_projection(image, name, better):
 
 def _check_time(image, name):
     """Without one that can be read, sunpy takes now."""
-    said = {keyword: image.meta.get(keyword) for keyword in _TIME if image.meta.get(keyword)}
+    said = {keyword: image.meta[keyword] for keyword in _TIME if image.meta.get(keyword) is not None}
+    said = {keyword: value for keyword, value in said.items() if not isinstance(value, str) or value.strip()}
     if not said:
         raise ValueError(_LACKS.format(name=name, what="observation time", keywords="DATE-OBS"))
-    timesys = f" with TIMESYS {image.meta['timesys']!r}" if "timesys" in image.meta else ""
-    words = " and ".join(f"{keyword} {value!r}" for keyword, value in said.items()) + timesys
+    # Some sources take the time of their coordinates from T_OBS.
+    others = ("TIMESYS", "T_OBS") if _has_own(image, "reference_date") else ("TIMESYS",)
+    words = said | {keyword: image.meta[keyword] for keyword in others if keyword in image.meta}
+    words = ", ".join(f"{keyword} = {value!r}" for keyword, value in words.items())
     try:
         readable = any(isinstance(value, str) and is_time(value) for value in said.values())
         readable = readable and image.date.isscalar and image.reference_date.isscalar
@@ -280,11 +290,16 @@ def _check_placement(image, name):
     used = next(
         (kind for kind in (_PC, _CD) if any(_has(image, keyword) for keyword in kind)), _orientation(image)[-1:]
     )
-    for keyword in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CDELT1", "CDELT2", *used):
+    for keyword in (*_POINTING, "CDELT1", "CDELT2", *used, "LONPOLE", "LATPOLE", *_projection_parameters(image)):
         if keyword in image.meta:
             value = _number(image, keyword, name)
             if keyword.startswith("CDELT") and value == 0:
                 raise ValueError(f"{name} must have pixels of some size; its header says {keyword} = 0. {_CORRECT}")
+
+
+def _projection_parameters(image):
+    """Their keywords; most projections have none."""
+    return [keyword.upper() for keyword in image.meta if re.fullmatch(r"pv\d+_\d+", keyword)]
 
 
 def _check_disk(image, name):

@@ -14,7 +14,19 @@ import sunpy.map
 __all__ = ["check_map", "check_pixels", "in_known_time", "known_pixels"]
 
 #: Keywords that sunpy reads as words, and of these the ones that must not be there without any.
-_WORDS = ("INSTRUME", "TELESCOP", "OBSRVTRY", "DETECTOR", "BUNIT", "PIXLUNIT", "WAVEUNIT")
+_WORDS = (
+    "INSTRUME",
+    "TELESCOP",
+    "OBSRVTRY",
+    "DETECTOR",
+    "BUNIT",
+    "PIXLUNIT",
+    "WAVEUNIT",
+    "CONTENT",
+    "BTYPE",
+    "SERIES",
+    "IMG_TYPE",
+)
 _SOME_WORDS = ("INSTRUME", "TELESCOP", "OBSRVTRY")
 
 #: What other pipelines call UTC, and how files say that they say nothing; FITS files without ``TIMESYS`` are in UTC.

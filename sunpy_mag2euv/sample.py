@@ -7,7 +7,6 @@ limb and the loss of network flux in coarse pixels come out by themselves.
 """
 
 import operator
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,6 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 import sunpy.map
-from sunpy.util.exceptions import SunpyUserWarning
 
 __all__ = ["sample_aia_maps", "sample_magnetogram"]
 
@@ -118,19 +116,24 @@ def sample_aia_maps(passbands, seed=0):
     (<Quantity 171. Angstrom>, 1.5, 'AIA_SAMPLE')
     """
     # Imported here, since generating needs much that making magnetograms up does not.
-    from sunpy_mag2euv.synthesis import generate
+    from sunpy_mag2euv.aia import make_map
+    from sunpy_mag2euv.inference import resolve_device, resolve_model, resolve_passbands
+    from sunpy_mag2euv.models import FieldModel
+    from sunpy_mag2euv.preparation import prepare
+    from sunpy_mag2euv.validity import assess
 
-    with warnings.catch_warnings():
-        # That some passbands rest on few images does not matter for images that are made up.
-        warnings.simplefilter("ignore", SunpyUserWarning)
-        images = generate(sample_magnetogram(seed), list(passbands))
+    # As `generate` does, but for what there is to say against synthetic images, which these do not pretend to be.
+    model, magnetogram = resolve_model(None, FieldModel), sample_magnetogram(seed)
+    passbands = resolve_passbands(passbands, model)
+    field = prepare(magnetogram, model.grid)
+    images, _ = model.outputs(model.run(field.values, resolve_device()))
+    images[:, ~(field.known & model.valid)] = np.nan
     maps = []
-    for image in images:
-        header = image.meta.copy()
-        for key in ("validity", "offlimb", "hmiscale", "coarse", "strong", "maxfield", "ntrain"):
-            header.pop(key, None)
-        header |= {"instrume": "AIA_SAMPLE", "lvl_num": 1.5, **_marks(seed)}
-        maps.append(sunpy.map.Map(image.data, header))
+    for passband, report in assess(field, model, passbands).items():
+        image = images[model.passbands.index(passband)]
+        synthetic = make_map(image, None, model.grid, passband, [magnetogram], model, report)
+        header = {key: value for key, value in synthetic.meta.items() if key not in report.header()}
+        maps.append(sunpy.map.Map(image.value, header | {"instrume": "AIA_SAMPLE", "lvl_num": 1.5, **_marks(seed)}))
     return maps
 
 

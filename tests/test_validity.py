@@ -21,7 +21,8 @@ from sunpy_mag2euv.translation import PreparedImages
 from sunpy_mag2euv.validity import FieldValidity, ImageValidity, assess, assess_images, disk_level
 
 KEYWORDS = {
-    "validity", "strong", "maxfield", "offlimb", "hmiscale", "coarse", "ntrain", "zerolev", "meanfld", "medfield", "badpix",
+    "validity", "strong", "maxfield", "offlimb", "hmiscale", "coarse", "ntrain", "zerolev", "meanfld", "medfield",
+    "badpix",
 }  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def test_the_magnetogram_is_symmetric_coarse_and_north_up(magnetogram, images):
 
 
 def test_the_magnetogram_is_on_the_same_pixels_as_the_images(make_magnetogram, tiny_model):
-    magnetogram = make_magnetogram([(0.3, 0.2, 0.05, 500.0)], rotation=179.93, offset=(9, -6))
+    magnetogram = make_magnetogram([(0.3, 0.2, 0.05, 500.0), (0.6, 0.2, 0.05, -400.0)], rotation=179.93, offset=(9, -6))
     image = generate(magnetogram, 193, model=tiny_model)
     axes = contact_sheet(magnetogram, [image]).axes[0]
     (drawn,) = axes.images
