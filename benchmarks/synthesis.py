@@ -13,12 +13,17 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import torch
 
+from sunpy_mag2euv.disk import Disk, visible_limb
+from sunpy_mag2euv.headers import check_geometry
+from sunpy_mag2euv.maps import check_map, check_pixels
 from sunpy_mag2euv.models import load_model
 from sunpy_mag2euv.network import Generator
 from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.sample import sample_magnetogram
+from sunpy_mag2euv.validity import assess
 
 
 def seconds(function, repeats):
@@ -57,8 +62,19 @@ def main():
             for generator in generators:
                 generator(image)
 
+    values, disk = np.array(magnetogram.data, dtype=np.float32), Disk.of(magnetogram)
+    prepared = prepare(magnetogram, model.grid)
+
+    def look():
+        check_map(magnetogram, "the magnetogram")
+        check_pixels(magnetogram, "the magnetogram")
+        check_geometry(magnetogram, "the magnetogram", "another")
+        visible_limb(values, disk, np.isfinite)
+        assess(prepared, model, model.passbands)
+
     importing = statistics.median(import_seconds() for _ in range(arguments.repeats))
     preparing = seconds(lambda: prepare(magnetogram, model.grid), arguments.repeats)
+    looking = seconds(look, arguments.repeats)
     default = seconds(lambda: model.outputs(model.run(field, device)), arguments.repeats)
     coarse = prepare(magnetogram, quick.grid).values
     quickly = seconds(lambda: quick.outputs(quick.run(coarse, device)), arguments.repeats)
@@ -68,6 +84,7 @@ def main():
     print(f"median of {arguments.repeats} runs of each step")
     print(f"import, on top of sunpy.map               {importing:8.3f} s")
     print(f"prepare a 4096² magnetogram               {preparing:8.3f} s")
+    print(f"look for what is wrong with it             {looking:8.4f} s  (counted in, but for the last of it)")
     print(f"nine passbands, {model.name:25} {default:8.3f} s  (1024² pixels)")
     print(f"nine passbands, {quick.name:25} {quickly:8.3f} s  (256² pixels)")
     print(f"nine passbands, nine networks of P19      {nine:8.3f} s  (1024² pixels)")

@@ -301,7 +301,7 @@ def test_a_coarse_magnetogram_is_marked(test_data):
     assert 1.2 < image.meta["coarse"] < 1.4
     image = mag2euv.generate(sunpy.map.Map(test_data / "inputs" / FILES[0]), 171)
     assert image.meta["coarse"] < 1
-    assert image.meta["validity"] == "good"
+    assert image.meta["validity"] == "no known objection"
 
 
 def test_noise_makes_no_structure(test_data):

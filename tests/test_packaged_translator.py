@@ -49,7 +49,7 @@ def test_made_up_images(made_up):
     given = [made_up[band] for band in (131, 171, 211)]
     image = mag2euv.translate(given, 193)
     assert image.meta["instrume"] == "AIA_SYNTHETIC"
-    assert image.meta["validity"] == "good"
+    assert image.meta["validity"] == "no known objection"
     disk = load_model(DEFAULT_TRANSLATOR).grid.radius < 1
     assert correlation(image.data[disk], bin_image(made_up[193].data, 4)[disk]) > 0.7
     assert np.all(image.uncertainty.array[disk] > 0)

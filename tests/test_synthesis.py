@@ -1,3 +1,4 @@
+import concurrent.futures
 import dataclasses
 
 import numpy as np
@@ -502,3 +503,26 @@ class TestBadInput:
     def test_options_are_keywords(self, magnetogram, tiny_model):
         with pytest.raises(TypeError, match="positional"):
             mag2euv.generate(magnetogram, 193, tiny_model)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_eight_threads(make_magnetogram, tiny_model):
+    """Each gets the answers that it would get alone, whatever the others are given."""
+    good = [make_magnetogram(size=64, rotation=30.0 * number) for number in range(5)]
+    bad = [make_magnetogram(size=64, **{keyword: None}) for keyword in ("dsun_obs", "date-obs", "cdelt1")]
+    alone = [mag2euv.generate(magnetogram, 193, model=tiny_model).data for magnetogram in good]
+
+    def answer(number):
+        magnetogram = (good + bad)[number % 8]
+        try:
+            return mag2euv.generate(magnetogram, 193, model=tiny_model).data
+        except ValueError as error:
+            return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as executor:
+        answers = list(executor.map(answer, range(200)))
+    for number, found in enumerate(answers):
+        if number % 8 < 5:
+            np.testing.assert_allclose(found, alone[number % 8], rtol=1e-5)
+        else:
+            assert f"must say its {('observer', 'observation time', 'scale')[number % 8 - 5]}" in found
