@@ -476,10 +476,10 @@ def build_network(kind, **parameters):
         If the kind is unknown, or the parameters are none that it has or can be made from.
     """
     if not isinstance(kind, str) or kind not in _NETWORKS:
-        raise ValueError(f"unknown network {kind!r}; expected one of {', '.join(_NETWORKS)}")
+        raise ValueError(f"unknown network {kind!r:.100}; expected one of {', '.join(_NETWORKS)}")
     _check_parameters(parameters)
     try:
         return _NETWORKS[kind](**parameters)
     except TypeError as error:
         # The values are sound, so it is a name that is unknown or missing.
-        raise ValueError(f"the network {kind} cannot be made from {', '.join(parameters)}: {error}") from None
+        raise ValueError(f"the network {kind} cannot be made: {error!s:.200}") from None

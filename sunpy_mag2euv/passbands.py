@@ -96,6 +96,8 @@ def get_passband(passband):
     else:
         try:
             number = float(passband)
+        except OverflowError:
+            number = float("inf")
         except (TypeError, ValueError):
             kind = repr(passband) if isinstance(passband, str) else type(passband).__name__
             error = ValueError if isinstance(passband, str) else TypeError

@@ -154,9 +154,6 @@ def download(url, sha256):
 
     name = re.sub("[^A-Za-z0-9._-]", "_", address["name"])[-100:]
     path = cache_dir() / f"{sha256[:16]}-{name}"
-    downloader = (pooch.DOIDownloader if url.startswith("doi:") else pooch.HTTPDownloader)(
-        progressbar=sys.stderr is not None and sys.stderr.isatty(), chunk_size=2**12, timeout=_TIMEOUT
-    )
     log.debug(f"Looking for {path}, else fetching {url}")
     if _holds(path, sha256):
         return path
@@ -166,7 +163,7 @@ def download(url, sha256):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent, ignore_cleanup_errors=True) as scratch:
-            _fetch(url, Path(scratch), path.name, sha256, downloader)
+            _fetch(url, Path(scratch), path.name, sha256)
             _share(Path(scratch), path.name)
             os.replace(Path(scratch) / path.name, path)
         return path
@@ -174,8 +171,6 @@ def download(url, sha256):
         raise ValueError(f"the transfer of {url} broke off before its end and nothing was kept; try again") from error
     except (RequestException, LookupError, _TooSlowError) as error:
         # LookupError: pooch did not find what it expects in the answer of a DOI's archive
-        if getattr(error, "response", None) is not None:
-            error.response.close()  # pooch leaves the socket of a refusal open
         reason = getattr(error.args[0], "reason", error) if error.args else type(error).__name__
         raise ConnectionError(
             f"cannot fetch {url} ({reason}); to go on offline, copy the file by hand to {path}, or give load_model "
@@ -216,7 +211,7 @@ class _Watched:
         self._file.flush()
 
 
-def _fetch(url, folder, name, sha256, downloader):
+def _fetch(url, folder, name, sha256):
     """
     Fetch a file into a folder and check it, with all that takes time in a thread that need not be waited for.
 
@@ -225,7 +220,13 @@ def _fetch(url, folder, name, sha256, downloader):
     """
     import pooch
 
-    abandoned, outcome = threading.Event(), queue.SimpleQueue()
+    abandoned, outcome, responses = threading.Event(), queue.SimpleQueue(), []
+    downloader = (pooch.DOIDownloader if url.startswith("doi:") else pooch.HTTPDownloader)(
+        progressbar=sys.stderr is not None and sys.stderr.isatty(),
+        chunk_size=2**12,
+        timeout=_TIMEOUT,
+        hooks={"response": lambda response, **_: responses.append(response)},
+    )
 
     def write(url, output_file, pooch):
         with open(output_file, "wb") as file:
@@ -233,9 +234,12 @@ def _fetch(url, folder, name, sha256, downloader):
 
     def work():
         try:
-            outcome.put(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=write))
+            found = pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=write)
         except BaseException as error:
-            outcome.put(error)
+            found = error
+        for response in responses:
+            response.close()  # pooch leaves the socket open if anything goes wrong
+        outcome.put(found)
 
     threading.Thread(target=work, name="sunpy_mag2euv download", daemon=True).start()
     try:

@@ -1,8 +1,13 @@
+import copy
 import dataclasses
 import gc
 import hashlib
 import json
+import os
+import threading
+import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 
@@ -23,11 +28,13 @@ from sunpy_mag2euv.models import (
     FieldModel,
     ImageModel,
     available_models,
+    files,
     load_model,
     registry,
     save_model,
 )
 from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.scaling import AsinhScaling, LogScaling
 
 ANGSTROMS = [94, 131, 171, 193, 211, 304, 335, 1600, 1700]
 
@@ -200,6 +207,74 @@ def test_save_into_a_folder_that_is_not_there(tiny_model, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def _save(model, path, barrier):
+    """Save a model several times, as soon as the others do."""
+    barrier.wait(120)
+    return {save_model(model, path) for _ in range(20)}
+
+
+def test_many_may_save_to_one_place_at_once(tiny_model, tmp_path):
+    path, barrier = tmp_path / "saved.safetensors", threading.Barrier(4)
+    models = [dataclasses.replace(tiny_model, name=f"model {number}") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        hashes = list(pool.map(_save, models, [path] * 4, [barrier] * 4))
+    assert [len(found) for found in hashes] == [1] * 4
+    assert list(tmp_path.iterdir()) == [path]
+    assert {digest(path)} in hashes
+    assert load_model(path).name in [model.name for model in models]
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(60, True), (4000, False)])
+def test_what_killed_processes_left_is_removed(tiny_model, tmp_path, monkeypatch, seconds, kept):
+    path, other = tmp_path / "saved.safetensors", tmp_path / "other.safetensors"
+
+    def killed(self, target):
+        raise KeyboardInterrupt
+
+    for place in (path, other):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", killed)
+            patch.setattr(Path, "unlink", lambda self, missing_ok: None)
+            with pytest.raises(KeyboardInterrupt):
+                save_model(tiny_model, place)
+    left = list(tmp_path.iterdir())
+    assert len(left) == 2
+    (tmp_path / f"{left[0].name}.mine").touch()
+    for partial in tmp_path.iterdir():
+        os.utime(partial, (time.time() - seconds,) * 2)
+    save_model(tiny_model, path)
+    # Those of other files are none of ours.
+    assert len(set(left) & set(tmp_path.iterdir())) == (2 if kept else 1)
+    assert path.is_file()
+    assert len(list(tmp_path.iterdir())) == (4 if kept else 3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize("existing", [False, True])
+def test_saved_files_have_the_permissions_of_new_files(tiny_model, tmp_path, existing):
+    path, usual = tmp_path / "saved.safetensors", tmp_path / "usual"
+    usual.touch()
+    if existing:
+        path.write_bytes(b"an earlier model")
+    save_model(tiny_model, path)
+    assert path.stat().st_mode == usual.stat().st_mode
+
+
+def test_long_names(tiny_model, tmp_path):
+    path = tmp_path / f"{'Å' * 120}.safe"
+    save_model(tiny_model, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [1e5, float("nan"), float("inf")])
+def test_weights_that_half_precision_cannot_hold(tiny_model, tmp_path, value):
+    """They would be infinite in the file."""
+    state = {**tiny_model.state, "read.bias": torch.full((18,), value)}
+    with pytest.raises(ValueError, match=r"half precision has, up to 65504; read\.bias holds others"):
+        save_model(dataclasses.replace(tiny_model, state=state), tmp_path / "saved.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- Loading -----------------------------------------------------------------------------------------------------------
 
 
@@ -288,9 +363,293 @@ def test_weights_of_another_network(write, record):
         model.network(torch.device("cpu"))
 
 
-def test_neither_name_nor_path():
-    with pytest.raises(TypeError, match="by its name, by the path of a weights file or by an address; got int"):
-        load_model(5)
+@pytest.mark.parametrize(("source", "kind"), [(5, "int"), (b"shared-browse", "bytes"), (["shared-browse"], "list")])
+def test_neither_name_nor_path(source, kind):
+    with pytest.raises(TypeError, match=f"by its name, by the path of a weights file or by an address; got {kind}"):
+        load_model(source)
+
+
+@pytest.mark.parametrize("sha256", [5, int("1" * 64), b"0" * 64, True, ["0" * 64], "", "0" * 63, f" {'0' * 63}", 0.5])
+@pytest.mark.parametrize("source", [DEFAULT_MODEL, "file", "https://example.org/a.safetensors"])
+def test_hashes_that_are_none(tiny_weights, source, sha256):
+    with pytest.raises(ValueError, match="sha256 must be the 64 hexadecimal digits"):
+        load_model(tiny_weights if source == "file" else source, sha256)
+
+
+@pytest.mark.parametrize("name", ["my:weights.safetensors", "C:x.safetensors", "doi:weights", "https:weights"])
+def test_files_with_a_colon_in_their_names(tiny_weights, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(remote, "download", lambda *args: pytest.fail("went to the network"))
+    Path(name).write_bytes(tiny_weights.read_bytes())
+    for source in (name, Path(name), str(tmp_path / name)):
+        assert load_model(source).name == "tiny"
+
+
+@pytest.mark.parametrize("name", ["my:weights.safetensors", "mailto:someone", "ftp://example.org/a.safetensors"])
+def test_what_is_neither_a_file_nor_an_address(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"cannot fetch '{name}'; expected https://"):
+        load_model(name, "0" * 64)
+
+
+@pytest.mark.parametrize("source", [Path("https://example.org/a.safetensors"), Path("my:weights.safetensors")])
+def test_paths_are_never_addresses(tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(remote, "download", lambda *args: pytest.fail("went to the network"))
+    with pytest.raises(FileNotFoundError, match="there is no weights file"):
+        load_model(source)
+
+
+class _PathLike:
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+def test_paths_of_other_classes(tiny_weights):
+    assert load_model(_PathLike(str(tiny_weights))).name == "tiny"
+    with pytest.raises(TypeError, match="got bytes"):
+        load_model(_PathLike(bytes(tiny_weights)))
+
+
+@pytest.mark.parametrize("name", ["a\0b.safetensors", "a\nb.safetensors", f"{'x' * 5000}.safetensors", "folder.d"])
+def test_names_that_no_file_has(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("folder.d").mkdir()
+    for source in (name, Path(name), tmp_path / name):
+        with pytest.raises(FileNotFoundError, match="there is no weights file") as error:
+            load_model(source)
+        assert str(error.value).isprintable()
+
+
+def test_files_that_may_not_be_read(tiny_weights, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(registry, "digest", denied)
+    with pytest.raises(OSError, match=rf"{tiny_weights} cannot be read \(Permission denied\); make it readable, or"):
+        load_model(tiny_weights)
+
+
+def test_files_that_change_while_they_are_read(tiny_weights, tmp_path, monkeypatch):
+    path = tmp_path / "changing.safetensors"
+    path.write_bytes(tiny_weights.read_bytes())
+    monkeypatch.setattr(files, "digest", lambda path: "0" * 64)
+    with pytest.raises(ValueError, match=f"{path} was changed while it was read; load it again"):
+        load_model(path)
+
+
+def test_what_was_read_does_not_change_with_the_file(tiny_weights, tmp_path):
+    path = tmp_path / "changing.safetensors"
+    path.write_bytes(tiny_weights.read_bytes())
+    model = load_model(path)
+    before = {name: tensor.clone() for name, tensor in model.state.items()}
+    with path.open("r+b") as file:
+        file.write(b"\xff" * path.stat().st_size)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state.items())
+
+
+# -- Records that are not what they must be ----------------------------------------------------------------------------
+
+NAN, INF = float("nan"), float("inf")
+
+
+def altered(record, place, value):
+    """A record with another value at some place, such as "grid.shape.0"."""
+    record = copy.deepcopy(record)
+    node, *keys = record, *place.split(".")
+    for key in keys[:-1]:
+        node = node[int(key) if isinstance(node, list) else key]
+    node[int(keys[-1]) if isinstance(node, list) else keys[-1]] = value
+    return record
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "5", "null", '"text"', "NaN", "true"])
+def test_records_that_are_no_objects(write, text):
+    with pytest.raises(ValueError, match="it is not an object but"):
+        load_model(write({"sunpy_mag2euv": text}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'{{"name": {"[" * 100_000}', "it is nested too deeply"),
+        (f'{{"name": {"1" * 5000}}}', "Exceeds the limit"),
+        (f'{{"name": "{"x" * 2**20}"}}', "more than the 1048576 that are read"),
+        ('{"name": "one", "name": "other"}', "a key comes twice in it"),
+    ],
+)
+def test_records_beyond_measure(write, text, message):
+    with pytest.raises(ValueError, match=rf"record in .* cannot be read: .*{message}.*; get an intact copy"):
+        load_model(write({"sunpy_mag2euv": text}))
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        ("name", [5, None, "", [], "two\nlines", "\x00", "x" * 2000]),
+        ("description", [5, None, [], "\x1b[31m"]),
+        ("architecture", [5, None, "shared-unet", [], {}, {"widths": [4]}]),
+        ("grid", [5, None, [], {}, {"shape": [256, 256]}]),
+        ("grid.shape", [5, None, "ab", [256], [256, 256, 256], {}, [10**9, 10**9], [1, 10**9], [256.0, 256], [0, 256]]),
+        ("grid.shape.0", [-256, "256", None, True, NAN, 10**400, [256]]),
+        ("grid.solar_radius", [0, -98, NAN, INF, None, "98", True, 1e300, 10**400, [98]]),
+        ("grid.center", [5, None, [], [1], [1, 2, 3], "ab"]),
+        ("grid.center.0", [NAN, INF, -INF, None, "1", 1e300, 5000]),
+        ("planes", [None, 5, [], "signed", {}, ["signed", 5], [None], ["mu"] * 2000]),
+        ("planes.0", ["", "wind", "absolute 1e-9 Mm", "absolute 1e9 Mm", "absolute inf Mm", "0x0 mu", "3x3 mu"]),
+        ("planes.1", ["99999999x99999999 mu", "٤x٤ mu", f"{'9' * 5000}x{'9' * 5000} mu", None]),
+        ("image_scalings", [None, 5, [], {}, [5], [[]], [{}], "text"]),
+        ("image_scalings.0.passband", [None, "94", 94.5, True, [94], {}, 5, 131, -94, NAN, 10**400]),
+        ("image_scalings.0.kind", [None, 5, "cubic", [], {}]),
+        ("image_scalings.0.low", [None, "0", True, NAN, INF, 1e300, 10**400, -1, 1e9, [0]]),
+        ("image_scalings.1.offset", [None, "0", NAN, INF, -10, 1e17]),
+        ("image_scalings.1.high", [None, 1, 0, -1, NAN, INF, 1e17]),
+        ("image_scalings.0.more", [1]),
+        ("field_scaling", [None, 5, [], {}, {"kind": "asinh"}, {"kind": "linear", "low": -1, "high": 2}]),
+        ("field_scaling.knee", [0, -1, NAN, None, 1e-320]),
+        ("valid_radius", [0, -1, NAN, INF, None, "1.25", True, []]),
+        ("calibration", [None, 5, [], {}, "text", {"193": "launch"}, {"5": "launch"}]),
+        ("calibration.193", [None, 5, [], "\x00"]),
+        ("provenance", [None, 5, []]),
+        ("epochs", [None, 5, [], {"5": "launch"}]),
+        ("epochs.193", [None, 5, "", "soon", "2011-13-01", "2011-02-30", "1999-01-01", "20110101", "2011", []]),
+        ("caveats", [None, 5, [], {"x": "text"}]),
+        ("caveats.211", [None, 5, []]),
+        ("references", [None, 5, "doi", {}, [5], [None]]),
+        ("training_images", [None, 5, [], {"193.0": 1}, {" 193": 1}]),
+        ("training_images.193", [None, -1, 1.5, "3", True, NAN, 10**400]),
+        ("deviation_factors", [None, 5, [], {"193": {}}]),
+        ("deviation_factors.193", [None, 0, -1, NAN, INF, "1", True, 1e300]),
+        ("block_factors", [None, 5, [], {"193": 0}, {"193": -1.0}, {"193": NAN}, {"193": None}]),
+        ("unpolarized", [None, 1, 0, "true", []]),
+        ("saturation", [None, 0, -1, NAN, "100", True]),
+        ("strongest_field", [None, 0, -1, NAN, "100", True]),
+    ],
+)
+def test_records_with_entries_that_cannot_be(write, record, place, values):
+    for value in values:
+        path = write({"sunpy_mag2euv": json.dumps(altered(record, place, value))})
+        with pytest.raises(ValueError, match=r"cannot be read: .*; get an intact copy") as error:
+            load_model(path)
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"name": ""}, "name of a model must be a line of text; got ''"),
+        ({"valid_radius": NAN}, "valid_radius of a model must be a number from 0.1 to 100 solar radii; got nan"),
+        ({"planes": ["signed"]}, r"planes of a model must be a tuple .*; got \['signed'\]"),
+        ({"deviation_factors": {193: 0.0}}, "deviation_factors of a model must be .*; got {193: 0.0}"),
+        ({"image_scalings": {}}, "a scaling for each of one or more passbands; got {}"),
+        ({"calibration": {94: "launch"}}, "must be of all its passbands; 131 is missing"),
+        ({"grid": Grid((64, 64), 98.0, center=(500.0, 0.0))}, "that holds some of the solar disk"),
+        ({"grid": Grid((10**9, 10**9), 98.0)}, "at most 8192 by 8192 pixels"),
+        ({"unpolarized": "yes"}, "unpolarized of a model must be True or False; got 'yes'"),
+        ({"field_scaling": AsinhScaling(-3000, 2000, knee=10)}, "must scale fields of both signs alike"),
+        ({"planes": ("3x3 mu",)}, "256 × 256 pixels are no whole number of 3 × 3 blocks"),
+        ({"image_scalings": {94: LogScaling(1e-17, 1e17)}}, "must give numbers in single precision"),
+    ],
+)
+def test_models_are_sound_whoever_makes_them(tiny_model, entries, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(tiny_model, **entries)
+
+
+def test_whatever_is_a_number_will_do(tiny_model):
+    """Who computes a record has numbers of NumPy."""
+    model = dataclasses.replace(
+        tiny_model,
+        valid_radius=np.float64(1.2),
+        strongest_field=np.float32(1000),
+        training_images={193: np.int64(5)},
+        deviation_factors={193: np.float32(1.5)},
+        epochs={193: " LAUNCH ", 171: "2011-01-01T00:00:00.000"},
+        provenance="in two\nlines",
+    )
+    assert model.valid.any()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"kind": "pix3pix"}, "unknown network 'pix3pix'; expected one of generator"),
+        ({"kind": ["shared-unet"]}, r"unknown network \['shared-unet'\]"),
+        ({"widths": [10**6, 10**6]}, "widths of a network must be one to twelve whole numbers from 1 to 10000; got"),
+        ({"widths": [4] * 100_000}, "widths of a network must be one to twelve whole numbers"),
+        ({"widths": []}, "widths of a network must be one to twelve whole numbers"),
+        ({"widths": 4}, "widths of a network must be"),
+        ({"head": 0}, "head of a network must be a whole number from 1 to 10000; got 0"),
+        ({"head": "4"}, "head of a network must be a whole number from 1 to 10000; got '4'"),
+        ({"in_channels": -1}, "in_channels of a network must be a whole number"),
+        ({"dropout": NAN}, "dropout of a network must be a number from 0 to 1; got nan"),
+        ({"deviations": 1}, "deviations of a network must be true or false; got 1"),
+        ({"more": 1}, "the network shared-unet cannot be made: .*more"),
+        ({"in_channels": 6}, "tiny must have 7 in_channels, as many as there are planes; it has 6"),
+        (
+            {"out_channels": 8},
+            "tiny must make 9 planes, one for each passband, or .*; it makes 16",
+        ),
+        ({"widths": [4, 8, 8, 8, 8, 8, 8, 8, 8]}, "needs a grid with sides that are multiples of 512; its grid is 256"),
+        ({"widths": [9999, 9999]}, "the weights of tiny do not fit its architecture"),
+    ],
+)
+def test_architectures_that_cannot_be(tiny_model, parameters, message):
+    """Found without memory for them."""
+    model = dataclasses.replace(tiny_model, architecture={**tiny_model.architecture, **parameters})
+    with pytest.raises(ValueError, match=message):
+        model.network(torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensor: tensor * NAN, r"the weights of tiny must be finite numbers; read\.bias holds others"),
+        (lambda tensor: tensor + INF, r"the weights of tiny must be finite numbers; read\.bias holds others"),
+        (lambda tensor: tensor.double() + 1e300, "must be finite numbers"),
+        (
+            lambda tensor: tensor.int(),
+            r"read\.bias must be numbers of .*; it is whole numbers of shape \(18,\)",
+        ),
+        (lambda tensor: tensor[:9], r"read\.bias must be numbers of shape \(18,\); it is numbers of shape \(9,\)"),
+        (lambda tensor: tensor.to(torch.complex64), r"do not fit its architecture: read\.bias must be numbers"),
+        (lambda tensor: None, r"the weights of tiny do not fit its architecture: they lack 'read\.bias'"),
+    ],
+)
+def test_weights_that_cannot_be(tiny_model, change, message):
+    state = {**tiny_model.state, "read.bias": change(tiny_model.state["read.bias"])}
+    state = {name: tensor for name, tensor in state.items() if tensor is not None}
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(tiny_model, state=state).network(torch.device("cpu"))
+    with pytest.raises(ValueError, match="they have 'more'"):
+        dataclasses.replace(tiny_model, state={**tiny_model.state, "more": torch.zeros(1)}).network(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_weights_of_any_precision_will_do(tiny_model, dtype):
+    state = {name: tensor.to(dtype) for name, tensor in tiny_model.state.items()}
+    network = dataclasses.replace(tiny_model, state=state).network(torch.device("cpu"))
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    torch.testing.assert_close(network.read.bias, tiny_model.state["read.bias"], rtol=1e-2, atol=1e-2)
+
+
+def test_networks_with_counts_are_loaded_as_they_are(tiny_model):
+    """Statistics of batches come with a count, which is no parameter."""
+    architecture = {"kind": "generator", "in_channels": 1, "out_channels": 9, "levels": 5, "width": 4}
+    with torch.random.fork_rng(devices=[]):
+        expected = build_network(**architecture).eval().requires_grad_(False)
+    expected.encoder[1][1].num_batches_tracked.fill_(12345)
+    model = dataclasses.replace(
+        tiny_model, architecture=architecture, planes=("signed",), state=expected.state_dict(), deviation_factors={}
+    )
+    network = model.network(torch.device("cpu"))
+    assert network.encoder[1][1].num_batches_tracked == 12345
+    field = torch.linspace(-1, 1, 64 * 64).reshape(1, 1, 64, 64)
+    torch.testing.assert_close(network(field), expected(field))
 
 
 # -- Registry ----------------------------------------------------------------------------------------------------------
@@ -662,6 +1021,39 @@ def test_models_of_two_scales_are_asked_once_about_both_polarities(two_scale_mod
     torch.testing.assert_close(mirrored, image, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"odd": []}, r"odd of the architecture of tiny must be \[1, 6\], which .*; it is \[\]"),
+        ({"odd": [0, 1, 6]}, r"must be \[1, 6\]"),
+        ({"block": 4}, "the coarse part of tiny must see blocks of 4 pixels; '2x2 absolute' are none"),
+        ({"block": 0}, "block of a network must be a whole number from 1 to 64; got 0"),
+        ({"block": "2"}, "block of a network must be a whole number from 1 to 64; got '2'"),
+        ({"coarse": None}, "coarse of a network must be a dictionary with in_channels; got None"),
+        ({"coarse": {"in_channels": 100, "deviations": True}}, "the coarse part cannot see 100 planes out of 9"),
+        ({"coarse": {"in_channels": 7}}, "the coarse part must give deviations; it gives none"),
+        ({"coarse": {"in_channels": 7, "widths": [-1]}}, "widths of a network must be"),
+        ({"odd": 5}, "odd of a network must be whole numbers that count planes from 0; got 5"),
+    ],
+)
+def test_networks_of_two_scales_that_do_not_fit_their_planes(two_scale_model, change, message):
+    model = dataclasses.replace(two_scale_model, architecture={**two_scale_model.architecture, **change})
+    with pytest.raises(ValueError, match=message):
+        model.network(torch.device("cpu"))
+
+
+def test_networks_of_two_scales_that_do_not_say_their_block(two_scale_model):
+    architecture = {name: of for name, of in two_scale_model.architecture.items() if name != "block"}
+    with pytest.raises(ValueError, match="the architecture of tiny must say its block"):
+        dataclasses.replace(two_scale_model, architecture=architecture).network(torch.device("cpu"))
+
+
+def test_detail_must_not_depend_on_polarity(two_scale_model):
+    model = dataclasses.replace(two_scale_model, planes=(*two_scale_model.planes[:-1], "signed"))
+    with pytest.raises(ValueError, match="the detail of tiny must not depend on polarity; 'signed' does"):
+        model.network(torch.device("cpu"))
+
+
 def test_models_of_two_scales_answer_as_their_coarse_part_without_detail(tiny_model, two_scale_model):
     """It is asked about means of blocks, and its answers are what is between them; but for the limb, seen finer."""
     rng = np.random.default_rng(0)
@@ -930,3 +1322,34 @@ def test_available_models_say_what_they_take(published, monkeypatch):
         table = available_models()
         assert list(table["inputs"]) == expected
         assert list(table["passbands"]) == [tuple(ANGSTROMS)] * len(entries)
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        ("input_scalings", [None, 5, [], {}, [{}]]),
+        ("input_scalings.0.passband", [None, "94", 5, 131]),
+        ("input_scalings.0.low", [None, NAN, 1e300]),
+        ("levels", [None, 5, [], {"5": 1.0}]),
+        ("levels.193", [None, 0, -1, NAN, INF, "1", True]),
+        ("planes", [[], ["signed"], ["image", None]]),
+        ("field_scaling", []),
+    ],
+)
+def test_translators_records_with_entries_that_cannot_be(tmp_path, translator, place, values):
+    record = json.loads(json.dumps(translator.record()))
+    path = tmp_path / "written.safetensors"
+    for value in values:
+        save_file(translator.state, path, metadata={"sunpy_mag2euv": json.dumps(altered(record, place, value))})
+        with pytest.raises(ValueError, match=r"cannot be read: .*; get an intact copy"):
+            load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"planes": ("known", "image", "mu")}, {"planes": ("image", "mu")}, {"architecture": {"images": 3}}]
+)
+def test_networks_from_any_to_any_know_where_their_images_are(translator, change):
+    change = {"architecture": {}, **change}
+    change["architecture"] = {"kind": "any-to-any", "images": 9, **change["architecture"]}
+    with pytest.raises(ValueError, match="must see images of 9 passbands, and then where they are known; this one"):
+        dataclasses.replace(translator, **change)

@@ -739,3 +739,42 @@ def test_build_network():
     assert two_scale(torch.zeros(1, 5, 8, 8)).shape == (1, 6, 8, 8)
     with pytest.raises(ValueError, match="unknown network 'resnet'; expected one of generator, shared-unet, two-scale"):
         build_network("resnet")
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+def test_signs_are_of_the_planes_type_and_place(two_scale, default):
+    """They are no part of the weights, and are there for a network that was made without any."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        with torch.device("meta"):
+            network = TwoScaleUNet(5, 2, coarse=COARSE, odd=ODD, widths=(4,), head=4).eval()
+        network.load_state_dict(two_scale.state_dict(), assign=True)
+        planes = torch.linspace(-1, 1, 5 * 32 * 32, dtype=torch.float32).reshape(1, 5, 32, 32)
+        answer = network(planes)
+    finally:
+        torch.set_default_dtype(before)
+    assert answer.dtype == torch.float32
+    assert torch.equal(answer, two_scale(planes))
+
+
+def test_networks_say_what_they_take_and_give():
+    with torch.device("meta"):
+        networks = [
+            Generator(2, 3, levels=6),
+            SharedUNet(2, 3, widths=(4, 8)),
+            SharedUNet(2, 3, widths=(4, 8), deviations=True),
+            AnyToAny(5, 3, images=2, widths=(4, 8), deviations=True),
+            TwoScaleUNet(5, 3, coarse=COARSE, block=3, widths=(4, 8, 8)),
+        ]
+    for network, step in zip(networks, (64, 4, 4, 4, 24), strict=True):
+        assert network.step == step
+        planes = torch.empty(1, network.in_channels, 2 * step, step, device="meta")
+        assert network(planes).shape == (1, network.out_channels, 2 * step, step)
+        with pytest.raises(ValueError, match="multiples of"):
+            network(torch.empty(1, network.in_channels, step, step // 2, device="meta"))
+
+
+def test_two_planes_for_every_image():
+    with pytest.raises(ValueError, match="3 images need two planes each; there are 5"):
+        AnyToAny(5, 3, images=3)

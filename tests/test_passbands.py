@@ -45,6 +45,7 @@ def test_passbands_are_those_of_the_papers():
         (-193, "no AIA passband -193"),
         (193.4, "no AIA passband 193.4"),
         (float("nan"), "no AIA passband nan"),
+        (10**400, "no AIA passband 1000"),
         ("94 Å", "such as 193, '193' or 193 \\* u.angstrom; got '94 Å'"),
         ("iron", "got 'iron'"),
         ("", "got ''"),

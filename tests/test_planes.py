@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.planes import (
     GEOMETRY,
+    block_of,
     check_field_planes,
     check_image_planes,
     field_planes,
@@ -212,3 +213,22 @@ def test_planes_of_blocks_that_there_are_not(field, plane):
 def test_grids_are_of_whole_blocks(field, block):
     with pytest.raises(ValueError, match=f"24 × 32 pixels are no whole number of {block} × {block} blocks"):
         field_planes(("signed", f"{block}x{block} signed"), field, FIELD_SCALING, FINE)
+
+
+def test_blocks_of_planes():
+    assert [block_of(name) for name in ("mu", "net 57 Mm", "1x1 mu", "4x4 disk", "16x16 net 57 Mm")] == [1, 1, 1, 4, 16]
+
+
+@pytest.mark.parametrize("width", ["1e-300", "0.001", "20000", "1e300", "-7", "nan", "inf"])
+def test_averages_that_no_image_of_the_sun_can_have(width):
+    with pytest.raises(ValueError, match="unknown input plane"):
+        check_field_planes([f"absolute {width} Mm"])
+    # The finest and the widest give numbers.
+    planes = field_planes(["absolute 0.01 Mm", "signed 10000 Mm"], np.full(GRID.shape, 100.0), FIELD_SCALING, GRID)
+    assert np.isfinite(planes).all()
+
+
+@pytest.mark.parametrize("name", ["0x0 mu", "12345x12345 mu", "٤x٤ mu", "4x5 mu", "-4x-4 mu", "4x4", "4x4mu"])
+def test_blocks_that_cannot_be(name):
+    with pytest.raises(ValueError, match="unknown input plane"):
+        check_field_planes([name])

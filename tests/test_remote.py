@@ -1,10 +1,15 @@
 """Fetching weights, against a real HTTP server on loopback."""
 
+import contextlib
+import gc
+import gzip
 import hashlib
 import multiprocessing
+import os
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -205,6 +210,138 @@ def test_server_hangs(server, cache, monkeypatch, sent):
     assert names(cache) == []
 
 
+@pytest.mark.parametrize("part", ["status", "header", "body"])
+def test_servers_that_drip(server, cache, monkeypatch, part):
+    """Each byte comes well before anybody would give up, and the last one never."""
+    monkeypatch.setattr(remote, "_DEADLINE", 0.5)
+    given_up = threading.Event()
+
+    def answer(handler):
+        if part == "body":
+            handler.send_file(b"", len(CONTENT))
+        beginning = {"status": b"HTTP/1.0 ", "header": b"HTTP/1.0 200 OK\r\nX-Long: ", "body": b""}[part]
+        handler.wfile.write(beginning)
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                if given_up.wait(0.02):
+                    break
+                handler.wfile.write(b"0")
+        handler.close_connection = True
+
+    server.answer = answer
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"it took longer than 0\.5 s") as error:
+        remote.download(f"{server.url}/{NAME}", SHA256)
+    assert time.monotonic() - start < 5
+    assert_says_how_to_go_on(str(error.value), cache / CACHED)
+    assert names(cache) == []
+    given_up.set()
+    for thread in threading.enumerate():
+        if thread.name == "sunpy_mag2euv download":
+            thread.join(10)
+            assert not thread.is_alive()
+    assert names(cache) == []
+
+
+def test_slow_servers_are_waited_for(server, cache):
+    def answer(handler):
+        handler.send_file(b"", len(CONTENT))
+        for start in range(0, len(CONTENT), len(CONTENT) // 5):
+            time.sleep(0.02)
+            handler.wfile.write(CONTENT[start : start + len(CONTENT) // 5])
+
+    server.answer = answer
+    assert remote.download(f"{server.url}/{NAME}", SHA256).read_bytes() == CONTENT
+
+
+def endless(handler):
+    """A file without a length that does not end."""
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(CONTENT)
+
+
+def bomb(handler):
+    """A small answer that unfolds to a large one."""
+    content = gzip.compress(bytes(50 * 2**20))
+    assert len(content) < 2**17
+    handler.send_response(200)
+    handler.send_header("Content-Encoding", "gzip")
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        handler.wfile.write(content)
+
+
+def boastful(handler):
+    """A file whose length is said to be beyond measure."""
+    handler.send_file(b"", 2**60)
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(CONTENT)
+
+
+@pytest.mark.parametrize("answer", [endless, bomb, boastful])
+def test_files_that_are_too_large(server, cache, monkeypatch, answer):
+    monkeypatch.setattr(remote, "_LARGEST", 2**20)
+    server.answer = answer
+    with pytest.raises(ValueError, match=f"nothing was kept of {server.url}.*the file is larger than 1 MB"):
+        remote.download(f"{server.url}/{NAME}", SHA256)
+    assert names(cache) == []
+    # The socket is closed when the last that knows of it goes.
+    gc.collect()
+
+
+def test_the_largest_file_that_is_fetched(server, cache, monkeypatch):
+    monkeypatch.setattr(remote, "_LARGEST", len(CONTENT))
+    assert remote.download(f"{server.url}/{NAME}", SHA256).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("length", ["-5", "abc", "1e9", ""])
+def test_lengths_that_are_none(server, cache, length):
+    def answer(handler):
+        handler.send_file(length=length)
+
+    server.answer = answer
+    # Whatever the length, it is the file or it is not.
+    try:
+        path = remote.download(f"{server.url}/{NAME}", SHA256)
+    except ValueError as error:
+        path = None
+        message = str(error)
+    if path is None:
+        assert message.startswith(f"nothing was kept of {server.url}/{NAME}; try again")
+        assert names(cache) == []
+    else:
+        assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("target", ["/again", "file:///etc/hostname", "ftp://127.0.0.1/file", "http://", "//"])
+def test_redirections_that_lead_nowhere(server, cache, target):
+    def answer(handler):
+        handler.send_response(302)
+        handler.send_header("Location", target)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.answer = answer
+    with pytest.raises(ConnectionError, match="cannot fetch") as error:
+        remote.download(f"{server.url}/{NAME}", SHA256)
+    assert_says_how_to_go_on(str(error.value), cache / CACHED)
+    assert len(server.requested) <= 31
+    assert names(cache) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+def test_cached_files_have_the_permissions_of_new_files(server, cache, tmp_path):
+    (tmp_path / "usual").touch()
+    path = remote.download(f"{server.url}/{NAME}", SHA256)
+    assert path.stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert path.stat().st_mode & 0o600 == 0o600
+
+
 def test_two_processes_at_once(server, cache, monkeypatch):
     both_ask = threading.Barrier(2)
 
@@ -224,7 +361,9 @@ def test_two_processes_at_once(server, cache, monkeypatch):
     assert (cache / CACHED).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("sha256", [None, "", "abc", "g" * 64, "0" * 65, f"md5:{'0' * 32}"])
+@pytest.mark.parametrize(
+    "sha256", [None, "", "abc", "g" * 64, "0" * 65, f"md5:{'0' * 32}", 5, int("1" * 64), b"0" * 64, f"{'0' * 64}\n"]
+)
 def test_needs_a_hash(server, sha256):
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         remote.download(f"{server.url}/{NAME}", sha256)

@@ -222,3 +222,30 @@ def test_gradients_of_the_mean_of_what_is_certain(scaling):
     within = mean.detach().abs() < 0.99
     assert (gradient[within] > 0).all()
     assert not gradient[mean.detach().abs() > 1.01].any()
+
+
+@pytest.mark.parametrize("kind", ["linear", "sqrt", "log", "asinh"])
+@pytest.mark.parametrize("value", [None, "1", True, [1], {}, float("inf"), -float("inf"), 1e19, -(10**400)])
+@pytest.mark.parametrize("name", ["low", "high"])
+def test_parameters_are_numbers(kind, name, value):
+    with pytest.raises(ValueError, match=rf"{name} of a scaling must be a number up to 1e\+18; got"):
+        scaling_from_dict({"kind": kind, "low": 1, "high": 2, name: value})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"kind": "log", "low": 1, "high": 2, "offset": float("nan")},
+        {"kind": "asinh", "low": 1, "high": 2, "knee": float("nan")},
+        {"kind": "asinh", "low": 1, "high": 2, "knee": 1e-310},
+        {"kind": "log", "low": 1, "high": 1.001, "offset": 1e17},
+        {"kind": "linear", "low": 1, "high": float("nan")},
+        {"kind": ["log"], "low": 1, "high": 2},
+        {"kind": "log", "low": 1},
+        {"kind": "log", "low": 1, "high": 2, "knee": 1},
+    ],
+    ids=str,
+)
+def test_scalings_that_would_give_no_numbers(record):
+    with np.errstate(all="raise"), pytest.raises(ValueError, match="scaling"):
+        scaling_from_dict(record)

@@ -73,7 +73,7 @@ def read(path, sha256):
     try:
         return model_from_record(parse(text), sha256=sha256, state=state)
     except ValueError as error:
-        raise ValueError(f"the model's record in {path} cannot be read: {error}; get an intact copy") from None
+        raise ValueError(f"the model's record in {path} cannot be read: {error!s:.300}; get an intact copy") from None
 
 
 @isolated()
