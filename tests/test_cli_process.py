@@ -76,6 +76,8 @@ def test_interrupted_while_others_are_imported(tmp_path, number, status, line):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": paths},
+        # What runs in a shell's background, as tests may, and all that it starts do not hear of Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         assert process.stdout.readline() == "importing\n"

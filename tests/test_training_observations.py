@@ -403,7 +403,11 @@ def test_data_that_turn_out_to_be_corrupt(directory, calibration, tmp_path):
 def test_a_magnetogram_with_a_hole(directory, calibration, tmp_path):
     path = directory / "hmi_6.fits"
     path.unlink()
-    write_hmi(path, TIME + 6 * u.h, size=256, field=lambda x, y: np.where(np.hypot(x, y) < 0.2, -(2**31) / 10, 5))
+
+    def field(x, y):
+        return np.where(np.hypot(x, y) < 0.2, -(2**31) / 10, 5 * np.sin(9 * x))
+
+    write_hmi(path, TIME + 6 * u.h, size=256, field=field)
     frames, _ = match(directory, BANDS)
     store = open_store(tmp_path / "store", frames, BANDS, SMALL, calibration)
     file, kind, reason = fill(store, directory, calibration)[0]
