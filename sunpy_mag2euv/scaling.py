@@ -48,10 +48,12 @@ class LinearScaling:
         if not self.low < self.high:
             raise ValueError(f"a scaling needs low < high; got low={self.low:g}, high={self.high:g}")
         self._check()
+        # Images are of single precision.
+        low, high = (np.array([value], dtype=np.float32) for value in (self.low, self.high))
         with np.errstate(all="ignore"):
-            span = self._stretch(self.high) - self._stretch(self.low)
-        if not 0 < span < np.inf:
-            raise ValueError(f"a scaling must tell low from high in double precision; {self} does not")
+            spans = self._stretch(high) - self._stretch(low), self._stretch(self.high) - self._stretch(self.low)
+        if not all(0 < span < np.inf for span in spans):
+            raise ValueError(f"a scaling must tell low from high in single precision; {self} does not")
 
     def _check(self):
         """ValueError if parameters are not such as the stretch needs."""

@@ -479,6 +479,7 @@ def test_records_that_are_no_objects(write, text):
         (f'{{"name": {"1" * 5000}}}', "Exceeds the limit"),
         (f'{{"name": "{"x" * 2**20}"}}', "more than the 1048576 that are read"),
         ('{"name": "one", "name": "other"}', "a key comes twice in it"),
+        (r'{"name": {"in\nlines": 1}}', r"its keys must be names; got 'in\\nlines'"),
     ],
 )
 def test_records_beyond_measure(write, text, message):

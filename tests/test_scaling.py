@@ -238,6 +238,8 @@ def test_parameters_are_numbers(kind, name, value):
         {"kind": "log", "low": 1, "high": 2, "offset": float("nan")},
         {"kind": "asinh", "low": 1, "high": 2, "knee": float("nan")},
         {"kind": "asinh", "low": 1, "high": 2, "knee": 1e-310},
+        {"kind": "asinh", "low": -3000, "high": 3000, "knee": 1e-142},
+        {"kind": "linear", "low": 1e9, "high": 1e9 + 1},
         {"kind": "log", "low": 1, "high": 1.001, "offset": 1e17},
         {"kind": "linear", "low": 1, "high": float("nan")},
         {"kind": ["log"], "low": 1, "high": 2},

@@ -70,10 +70,12 @@ def parse(text):
 
 
 def _object(pairs):
-    """A dictionary, if no key comes twice: JSON does not say which of the values is meant."""
+    """A dictionary, if its keys are names and none comes twice: JSON does not say which of the values is meant."""
     entries = dict(pairs)
     if len(entries) < len(pairs):
         raise ValueError("a key comes twice in it")
+    if odd := [key for key in entries if not key.isprintable()]:
+        raise ValueError(f"its keys must be names; got {_shown(odd[0])}")
     return entries
 
 
