@@ -7,6 +7,7 @@ nothing of a magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak in
 
 import math
 import textwrap
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 import astropy.units as u
 import sunpy.map
 from astropy.nddata import StdDevUncertainty
+from astropy.time import Time
+from sunpy.coordinates import Helioprojective
 from sunpy.map.sources import AIAMap
 
-__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "is_aia", "is_observation", "level_of", "make_cube", "make_map"]
+__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "View", "is_aia", "is_observation", "level_of", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
@@ -80,7 +83,50 @@ def level_of(header):
     return level if math.isfinite(level) and not isinstance(said, bool) else None
 
 
-def make_map(image, deviation, grid, passband, sources, model, validity, corrections=None):
+@dataclass(frozen=True)
+class View:
+    """
+    From where and when an image is seen, and what it was made of.
+
+    Attributes
+    ----------
+    frame : `~sunpy.coordinates.frames.Helioprojective`
+        With observer and observation time.
+    date, reference_date : `~astropy.time.Time`
+        Of the image, and of its coordinates.
+    origin : str
+        What it was made of, in a few words.
+    sources : tuple of str
+        The same for ``HISTORY``, a line each.
+    telescope : str
+        Which telescope would have taken it.
+    """
+
+    frame: Helioprojective
+    date: Time
+    reference_date: Time
+    origin: str
+    sources: tuple[str, ...]
+    telescope: str = "SDO/AIA"
+
+    @classmethod
+    def of(cls, maps, corrections=None):
+        """
+        The view of the first of some Maps.
+
+        Parameters
+        ----------
+        maps : sequence of `~sunpy.map.GenericMap`
+            A magnetogram, or AIA images.
+        corrections : dict, optional
+            For the passbands (int, angstrom) of AIA images that were brought to an epoch of AIA's sensitivity, the
+            `~sunpy_mag2euv.sensitivity.Correction`.
+        """
+        sources = tuple(_source(image, corrections or {}) for image in maps)
+        return cls(maps[0].coordinate_frame, maps[0].date, maps[0].reference_date, _origin(maps), sources)
+
+
+def make_map(image, deviation, grid, passband, view, model, validity):
     """
     Make an AIA-like Map.
 
@@ -93,15 +139,12 @@ def make_map(image, deviation, grid, passband, sources, model, validity, correct
     grid : Grid
         The pixels that ``image`` is on.
     passband : Passband
-    sources : sequence of `~sunpy.map.GenericMap`
-        What the image was made of: a magnetogram, or AIA images. Observer and time are those of the first.
+    view : View
+        From where and when it is seen, and what it was made of.
     model : Model
         What the image was made with.
     validity : Validity
         What there is to say against it.
-    corrections : dict, optional
-        For the passbands (int, angstrom) of AIA images that were brought to an epoch of AIA's sensitivity, the
-        `~sunpy_mag2euv.sensitivity.Correction`.
 
     Returns
     -------
@@ -112,23 +155,22 @@ def make_map(image, deviation, grid, passband, sources, model, validity, correct
         ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which sunpy
         writes to ASDF files but not to FITS files.
     """
-    first = sources[0]
     header = grid.header(
-        first.coordinate_frame,
+        view.frame,
         instrument=INSTRUMENT,
-        telescope="SDO/AIA",
+        telescope=view.telescope,
         wavelength=passband.wavelength,
         unit=u.DN / u.s,
     )
     # sunpy takes AIA's reference time from T_OBS and prints DATE-OBS; HMI has T_OBS in TAI, so both are written in UTC.
-    header["date-obs"] = first.date.utc.isot
-    header["t_obs"] = first.reference_date.utc.isot
+    header["date-obs"] = view.date.utc.isot
+    header["t_obs"] = view.reference_date.utc.isot
     header["timesys"] = "UTC"
     header["origin"] = f"sunpy_mag2euv {version('sunpy_mag2euv')}"
     if passband.angstrom in model.epochs:
         header[EPOCH_KEYWORD] = model.epochs[passband.angstrom]
     header |= validity.header()
-    header["history"] = "\n".join(_history(passband, sources, model, corrections or {}))
+    header["history"] = "\n".join(_history(passband, view, model))
     uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)
     synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
     # For titles of plots; files do not keep it.
@@ -136,16 +178,15 @@ def make_map(image, deviation, grid, passband, sources, model, validity, correct
     return synthetic
 
 
-def _history(passband, sources, model, corrections):
+def _history(passband, view, model):
     """Provenance in lines that fit FITS cards."""
     entries = [
-        f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from {_origin(sources)}: "
-        "not an observation",
+        f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from {view.origin}: not an observation",
         f"model: {model.name}",
         f"weights sha256: {model.sha256}",
         f"trained on: {model.provenance}",
         f"calibration: {model.calibration[passband.angstrom]}",
-        *(_source(source, corrections) for source in sources),
+        *view.sources,
         *(f"paper: doi:{doi}" for doi in model.references),
     ]
     if passband.angstrom in model.caveats:

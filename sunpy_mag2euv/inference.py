@@ -122,7 +122,7 @@ def resolve_device(device=None):
 
 
 @isolated()
-def make_maps(model, prepared, reports, sources, device, corrections=None):
+def make_maps(model, prepared, reports, view, device):
     """
     Ask a model, and make its answer Maps.
 
@@ -134,11 +134,9 @@ def make_maps(model, prepared, reports, sources, device, corrections=None):
     reports : dict
         For every passband that is wanted, its `~sunpy_mag2euv.validity.Validity`. What they warn of is said before the
         network runs.
-    sources : sequence of `~sunpy.map.GenericMap`
-        What ``prepared`` was made of, see `~sunpy_mag2euv.aia.make_map`.
+    view : View
+        From where and when the Maps are seen, and what ``prepared`` was made of.
     device : `torch.device`
-    corrections : dict, optional
-        As `~sunpy_mag2euv.aia.make_map` takes it.
 
     Returns
     -------
@@ -156,5 +154,5 @@ def make_maps(model, prepared, reports, sources, device, corrections=None):
     for passband, validity in reports.items():
         plane = (model.passbands.index(passband), *prepared.window)
         image, deviation = (None if planes is None else planes[plane] for planes in (images, deviations))
-        maps.append(make_map(image, deviation, grid, passband, sources, model, validity, corrections))
+        maps.append(make_map(image, deviation, grid, passband, view, model, validity))
     return maps

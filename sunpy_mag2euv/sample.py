@@ -116,7 +116,7 @@ def sample_aia_maps(passbands, seed=0):
     (<Quantity 171. Angstrom>, 1.5, 'AIA_SAMPLE')
     """
     # Imported here, since generating needs much that making magnetograms up does not.
-    from sunpy_mag2euv.aia import make_map
+    from sunpy_mag2euv.aia import View, make_map
     from sunpy_mag2euv.inference import resolve_device, resolve_model, resolve_passbands
     from sunpy_mag2euv.models import FieldModel
     from sunpy_mag2euv.preparation import prepare
@@ -131,7 +131,7 @@ def sample_aia_maps(passbands, seed=0):
     maps = []
     for passband, report in assess(field, model, passbands).items():
         image = images[model.passbands.index(passband)]
-        synthetic = make_map(image, None, model.grid, passband, [magnetogram], model, report)
+        synthetic = make_map(image, None, model.grid, passband, View.of([magnetogram]), model, report)
         header = {key: value for key, value in synthetic.meta.items() if key not in report.header()}
         maps.append(sunpy.map.Map(image.value, header | {"instrume": "AIA_SAMPLE", "lvl_num": 1.5, **_marks(seed)}))
     return maps

@@ -1,6 +1,6 @@
 """Synthesis: magnetogram Map in, AIA-like Maps out."""
 
-from sunpy_mag2euv.aia import make_cube
+from sunpy_mag2euv.aia import View, make_cube
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
 from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.models import FieldModel
@@ -116,4 +116,4 @@ def _generate(passbands, magnetogram, model, device):
     magnetogram = in_known_time(magnetogram)
     field = prepare(magnetogram, model.grid)
     reports = assess(field, model, passbands)
-    return make_maps(model, field, reports, [magnetogram], device)
+    return make_maps(model, field, reports, View.of([magnetogram]), device)

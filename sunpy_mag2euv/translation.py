@@ -8,7 +8,7 @@ import astropy.units as u
 import sunpy.map
 from sunpy.map.sources import AIAMap
 
-from sunpy_mag2euv.aia import is_observation, level_of
+from sunpy_mag2euv.aia import View, is_observation, level_of
 from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.headers import describe
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
@@ -135,7 +135,7 @@ def _translate(aia_maps, passbands, max_time_difference, correction_table, model
         )
     images = bring_to_epochs(images, aia_maps, model, sensitivity)
     reports = assess_images(images, model, passbands)
-    return make_maps(model, images, reports, aia_maps, device, images.corrections)
+    return make_maps(model, images, reports, View.of(aia_maps, images.corrections), device)
 
 
 @dataclass(frozen=True)

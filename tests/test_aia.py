@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 
-from sunpy_mag2euv.aia import INSTRUMENT, is_aia, is_observation, level_of, make_cube, make_map
+from sunpy_mag2euv.aia import INSTRUMENT, View, is_aia, is_observation, level_of, make_cube, make_map
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sensitivity import Correction
@@ -82,7 +82,7 @@ def make(grid, magnetogram, tiny_model):
         image[-1] = np.nan
         image *= u.DN / u.s
         deviation = None if certain else image / 10
-        return make_map(image, deviation, grid, PASSBANDS[angstrom], [magnetogram], model, validity)
+        return make_map(image, deviation, grid, PASSBANDS[angstrom], View.of([magnetogram]), model, validity)
 
     return make
 
@@ -108,7 +108,7 @@ def test_colours_of_the_passband(make, angstrom):
 
 def test_unit_is_converted(grid, magnetogram, tiny_model):
     ones = np.ones(grid.shape) * u.DN / u.ms
-    image = make_map(ones, ones, grid, PASSBANDS[193], [magnetogram], tiny_model, GOOD)
+    image = make_map(ones, ones, grid, PASSBANDS[193], View.of([magnetogram]), tiny_model, GOOD)
     assert image.unit == image.uncertainty.unit == u.DN / u.s
     np.testing.assert_allclose(image.data, 1000)
     np.testing.assert_allclose(image.uncertainty.array, 1000)
@@ -255,7 +255,7 @@ def test_levels(said, level):
 
 def test_history_of_a_translation(grid, aia_images, tiny_translator):
     ones = np.ones(grid.shape) * u.DN / u.s
-    image = make_map(ones, None, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD)
+    image = make_map(ones, None, grid, PASSBANDS[335], View.of(aia_images), tiny_translator, GOOD)
     lines = image.meta["history"].split("\n")
     assert all(0 < len(line) <= 72 and line.isascii() for line in lines)
     assert tiny_translator.sha256 in lines
@@ -273,19 +273,19 @@ def test_history_of_a_translation(grid, aia_images, tiny_translator):
         304: Correction(0.021, "nobody knows", known=False),
         1600: Correction(None, "nobody knows", known=False),
     }
-    image = make_map(ones, None, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD, corrections)
+    image = make_map(ones, None, grid, PASSBANDS[335], View.of(aia_images, corrections), tiny_translator, GOOD)
     text = image.meta["history"].replace("\n", " ")
     assert "1600 angstrom, level 1, 2014-01-15T00:00:00.000 UTC, DN/s as taken input:" in text
     assert "131 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC, DN/s divided by 0.7123 input:" in text
     assert "304 angstrom, level 1.5, 2014-01-15T00:00:09.500 UTC, DN/s divided by 0.021 for the level of" in text
 
-    alone = make_map(ones, None, grid, PASSBANDS[335], aia_images[1:2], tiny_translator, GOOD)
+    alone = make_map(ones, None, grid, PASSBANDS[335], View.of(aia_images[1:2]), tiny_translator, GOOD)
     assert "computed from an AIA image of 131 angstrom: not" in alone.meta["history"].replace("\n", " ")
 
 
 def test_header_of_a_translation(grid, aia_images, tiny_translator):
     ones = np.ones(grid.shape) * u.DN / u.s
-    image = make_map(ones, ones, grid, PASSBANDS[335], aia_images, tiny_translator, GOOD)
+    image = make_map(ones, ones, grid, PASSBANDS[335], View.of(aia_images), tiny_translator, GOOD)
     assert image.instrument == "AIA SYNTHETIC"
     assert image.wavelength == 335 * u.AA
     assert [keyword for keyword in FOREIGN if keyword in image.meta] == []

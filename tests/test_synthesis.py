@@ -13,7 +13,7 @@ from sunpy.data.test import get_dummy_map_from_header, get_test_filepath
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
-from sunpy_mag2euv.aia import make_map
+from sunpy_mag2euv.aia import View, make_map
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import DEFAULT_MODEL, FieldModel
 from sunpy_mag2euv.network import build_network
@@ -362,7 +362,7 @@ class TestBadInput:
     def test_own_output(self, magnetogram, tiny_model):
         dark = np.zeros(tiny_model.grid.shape) * u.DN / u.s
         validity = assess(prepare(magnetogram, tiny_model.grid), tiny_model, [PASSBANDS[193]])[PASSBANDS[193]]
-        synthetic = make_map(dark, None, tiny_model.grid, PASSBANDS[193], [magnetogram], tiny_model, validity)
+        synthetic = make_map(dark, None, tiny_model.grid, PASSBANDS[193], View.of([magnetogram]), tiny_model, validity)
         self.refused(synthetic, tiny_model, match="in gauss; this Map is AIA SYNTHETIC 193.0 Angstrom in DN / s")
 
     def test_real_sharp_patch(self, test_data, tiny_model):
