@@ -1,0 +1,693 @@
+"""
+Charts: files of the whole Sun's radial field → Maps with sound headers → the field by longitude and latitude.
+
+Archives ship charts with headers that contradict the standard, each other and themselves. What is known to be wrong
+with them is put right here, one by one, and said; whatever else is wrong is refused, since a chart that is shifted or
+stretched is as plausible as one that is not.
+"""
+
+import math
+import numbers
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+import astropy.units as u
+import sunpy.map
+from astropy.io import fits
+from astropy.time import Time
+from sunpy.coordinates import get_earth, sun
+from sunpy.map.sources import GONGSynopticMap, MDISynopticMap
+from sunpy.sun import constants
+from sunpy.time import is_time, parse_time
+from sunpy.util.exceptions import warn_user
+
+from sunpy_mag2euv.headers import describe, readable_unit
+from sunpy_mag2euv.maps import check_map, check_pixels, in_known_time, known_pixels
+from sunpy_mag2euv.preparation import MAGNETOGRAPHS
+
+__all__ = ["Chart", "chart_of", "read_chart"]
+
+#: How archives write the unit of an axis of sine latitude, as which sunpy reads some of them and not others: HMI's and
+#: MDI's charts, and HMI's daily frames. The steps are then of the sine, where the standard wants degrees of a cylinder
+#: (Thompson 2006, section 5.5, doi:10.1051/0004-6361:20054262).
+_SINES = ("sine latitude", "sin(deg)", "sin(latitude)")
+
+#: How they write degrees; the last is in charts of 2013 and 2014.
+_DEGREES = ("deg", "degree", "degrees", "degreedegree")
+
+#: Sources whose steps of latitude sunpy takes for those of the sine whatever their unit is, so that degrees would be
+#: wrong there.
+_STEPS_OF_SINE = (GONGSynopticMap, MDISynopticMap)
+
+#: JSOC's small charts are averages over 5 columns by 4 rows of the large ones, but until 2017 the step of latitude in
+#: their headers was multiplied by 5 as well (jsoc.stanford.edu/jsocwiki/SynopticMaps).
+_WRONG_STEP = 5 / 4
+
+#: Longitudes beyond this are Carrington times, which count degrees of all rotations, against longitude.
+_CARRINGTON_TIME = 1000
+
+#: Keywords with the time of a chart, in the order in which they are asked, and JSOC's way to say that there is none.
+#: ``MAPTIME`` is that of ADAPT; GONG's has no date.
+_TIMES = ("T_OBS", "T_ROT", "T_REC", "MAPTIME")
+_NO_TIME = "-4712"
+
+#: Units that archives document but leave out of headers.
+_UNITS = {"HMI": "G", "MDI": "G", "GONG": "G", "ADAPT": "G"}
+
+#: Words for other components of the field, as archives name files and contents: HMI's and MDI's line-of-sight charts,
+#: and those of the vector's components along meridians and parallels. Letters count only as words of their own.
+_LINE_OF_SIGHT = re.compile(r"line.of.sight|(?<![a-z])(?:b_?los|los|m_?los|ml|bl|mldailysynframe)(?![a-z])", re.I)
+_RADIAL = re.compile(r"radial|(?<![a-z])(?:mr|br|mrdailysynframe|mr(?:zqs|bqs|mqs|nqs)\d*\w*)(?![a-z])", re.I)
+_ANOTHER_QUANTITY = re.compile(
+    r"strength|inclin|azimuth|transvers|horizontal|continuum|intensity|doppler|velocity|"
+    r"(?<![a-z])(?:bmag|btot|bt|bp|btheta|bphi|epts|ic|vlos)(?![a-z])",
+    re.I,
+)
+
+_NOT_RADIAL = "the chart must be of the radial field; {found}. Use its archive's chart of the radial field (Mr or Br)"
+
+#: In gauss. More is no field, as for magnetograms, see `sunpy_mag2euv.preparation`.
+_STRONGEST_FIELD = 6000
+
+#: In degrees. From here to the poles a gap is due to the tilt of the Sun's axis.
+_POLAR = 60
+
+#: Rows beside a polar gap whose mean fills it: 5° of latitude and more.
+_BAND = 5
+
+#: Half the width in degrees of what the day's magnetograms show in charts that are brought up to date with them: HMI's
+#: daily frames, by their documentation, and ADAPT's, which takes in the disk to about there.
+_SWATH = 60
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Chart:
+    """
+    The radial field of the whole Sun, by Carrington longitude and latitude.
+
+    Attributes
+    ----------
+    values : `~numpy.ndarray`
+        Radial field in gauss on HMI's scale, float32, 0 where it is not known. Rows go from south to north, columns to
+        larger longitudes.
+    known : `~numpy.ndarray`
+        Boolean, same shape.
+    filled : `~numpy.ndarray`
+        Boolean, same shape: the part of ``known`` that nobody has seen, at the poles.
+    first_longitude : float
+        Carrington longitude of the middle of the first column, in degrees.
+    equal_area : bool
+        Whether rows have equal steps in the sine of latitude (CEA), or in latitude (CAR).
+    time : `~astropy.time.Time`
+        That of the chart: of a whole rotation its middle, otherwise that of the last magnetogram in it.
+    observed : `~astropy.time.Time`
+        When the field of each column was observed: as it passed the central meridian, or, of what the chart's last
+        magnetograms show, its ``time``.
+    rotation : int or None
+        Carrington rotation, if the chart is of one.
+    instrument : str
+        Such as "HMI".
+    content : str
+        What it is of, by its header, for people.
+    on_hmi_scale : bool
+        Whether ``values`` really are on HMI's scale; otherwise the instrument's scale is unknown, and they are as it
+        gave them.
+    objections : dict
+        What there is to say against the chart, a sentence each, by what it is called in a word or two.
+    """
+
+    values: np.ndarray
+    known: np.ndarray
+    filled: np.ndarray
+    first_longitude: float
+    equal_area: bool
+    time: Time
+    observed: Time
+    rotation: int | None
+    instrument: str
+    content: str
+    on_hmi_scale: bool
+    objections: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def step(self):
+        """Width of the columns in degrees."""
+        return 360 / self.values.shape[1]
+
+    @property
+    def longitudes(self):
+        """Carrington longitudes of the middles of the columns in degrees, ascending."""
+        return self.first_longitude + self.step * np.arange(self.values.shape[1])
+
+    @property
+    def latitudes(self):
+        """Latitudes of the middles of the rows in degrees, ascending."""
+        return _latitudes(self.values.shape[0], self.equal_area)
+
+    @property
+    def filled_share(self):
+        """Part of the Sun's surface that nobody has seen."""
+        return _share(self.filled, self.equal_area)
+
+
+def read_chart(path, *, realization=0):
+    """
+    Read a chart of the whole Sun's radial field, and put right what is known to be wrong with its archive's headers.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file: HMI's or MDI's chart of a rotation (``hmi.Synoptic_Mr…``, ``mdi.synoptic_Mr…``), HMI's daily frame
+        (``hmi.mrdailysynframe…``), GONG's (``mrzqs…`` and the like), ADAPT's ensembles, or any whole-Sun chart in
+        Carrington coordinates, as CEA or CAR.
+    realization : int, optional
+        Which member of an ensemble to take, counted from 0.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        Whose ``HISTORY`` says what was put right.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    OSError
+        If it cannot be read.
+    ValueError
+        If it holds no chart of the radial field, or has not that many realizations.
+
+    Notes
+    -----
+    What is put right, where it occurs:
+
+    - "nan" as text, which is no number, is removed;
+    - units of axes such as ``degreedegree``, ``Sine Latitude`` or ``sin(deg)`` become degrees;
+    - longitudes that are Carrington times, such as 755460, and so run against the columns, become longitudes;
+    - longitudes of the reference point that contradict those of the first and last column (``LON_FRST``,
+      ``LON_LAST``) become those;
+    - steps of latitude that are rounded, or five quarters of what they should be, and an equator half a row off, become
+      those of rows from pole to pole;
+    - where the time of observation is missing, it is that of ``T_OBS`` and the like, or the middle of the rotation;
+    - where the unit is missing, it is the one that the archive documents;
+    - where the observer is missing, it is Earth, to whose view Carrington longitudes refer;
+    - numbers that ADAPT documents as standing for none become NaN.
+    """
+    path = Path(path)
+    data, header = _read(path, realization)
+    if (said := _LINE_OF_SIGHT.search(path.name) or _ANOTHER_QUANTITY.search(path.name)) is not None:
+        raise ValueError(_NOT_RADIAL.format(found=f"{path.name} is of {said[0]!r}, by its name"))
+    meta, repairs = _repaired(header, data.shape, path.name)
+    missing = meta.get("missing")
+    if isinstance(missing, numbers.Real) and (data == missing).any():
+        data = np.where(data == missing, np.nan, data)
+        repairs.append(f"{missing:g}, which stands for no number, became NaN")
+    if repairs:
+        before = str(meta.get("history") or "").strip()
+        said = "sunpy_mag2euv put right: " + "; ".join(repairs)
+        meta["history"] = f"{before}\n{said}" if before else said
+    chart = _map(data, meta)
+    _chart_of(chart)
+    return chart
+
+
+def _read(path, realization):
+    """Data of two dimensions and the header that belongs to them, from a file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}. Charts come from jsoc.stanford.edu and gong.nso.edu")
+    try:
+        with fits.open(path, ignore_blank=True) as units:
+            images = [
+                (np.array(unit.data), _readable(unit))
+                for unit in units
+                if unit.is_image and unit.data is not None and unit.data.ndim in (2, 3)
+            ]
+    except Exception as error:
+        # astropy raises whatever it comes across.
+        raise OSError(f"{path} cannot be read as FITS ({error}). Download it again") from error
+    if not images:
+        raise ValueError(f"{path.name} must hold a chart, an image of two dimensions; there is none in it")
+    data, header = images[0]
+    count = len(data) if data.ndim == 3 else 1
+    whole = isinstance(realization, numbers.Integral) and not isinstance(realization, bool)
+    if not (whole and 0 <= realization < count):
+        raise ValueError(
+            f"realization must be a whole number from 0 to {count - 1} for {path.name}, which holds {count}; "
+            f"got {realization!r}"
+        )
+    if data.ndim == 3:
+        data = data[realization]
+        header["naxis"], header["realizat"] = 2, int(realization)
+        del header["naxis3"]
+    return data.astype(data.dtype.newbyteorder("=")), header
+
+
+def _readable(unit):
+    """Header of a part of a file, by keywords in lower case, with what cannot be read as text."""
+    unit.verify("silentfix")
+    meta = {key.lower(): value for key, value in unit.header.items() if key and key not in ("COMMENT", "HISTORY")}
+    if "HISTORY" in unit.header:
+        meta["history"] = "\n".join(unit.header["HISTORY"])
+    return meta
+
+
+def _map(data, meta):
+    """A Map whose coordinates are those of a header in degrees, whatever its source makes of units."""
+    chart = sunpy.map.Map(data, meta)
+    if isinstance(chart, _STEPS_OF_SINE) and meta["ctype2"].endswith("CEA"):
+        steps = {"cdelt2": math.radians(meta["cdelt2"]), "cunit2": "Sine Latitude"}
+        chart = sunpy.map.Map(data, {**meta, **steps})
+    return chart
+
+
+def _repaired(header, shape, name=""):
+    """
+    Put right what is known to be wrong with archives' headers.
+
+    Parameters
+    ----------
+    header : mapping
+    shape : tuple of int
+        Of the data.
+    name : str, optional
+        Of the file, which can say of what the chart is.
+
+    Returns
+    -------
+    meta : dict
+        With steps of latitude in degrees.
+    repairs : list of str
+        What was put right; nothing, if nothing was wrong.
+
+    Raises
+    ------
+    ValueError
+        If what the header says is neither right nor known to be wrong.
+    """
+    meta, repairs = {key.lower(): value for key, value in header.items() if key != "keycomments"}, []
+    # A value that nobody filled in. FITS knows no such number, so that it is read as text.
+    if empty := [key for key, value in meta.items() if isinstance(value, str) and value.strip().lower() == "nan"]:
+        meta = {key: value for key, value in meta.items() if key not in empty}
+        repairs.append(f"{', '.join(key.upper() for key in empty)} said nan and went")
+    archive = _archive(meta)
+    _repair_axes(meta, repairs, archive)
+    _repair_rows(meta, repairs, shape[0])
+    _repair_columns(meta, repairs, shape[1])
+    _repair_time(meta, repairs)
+    _repair_quantity(meta, repairs, archive, name)
+    _repair_observer(meta, repairs)
+    return meta, repairs
+
+
+def _archive(meta):
+    """Whose chart it is: a key of `MAGNETOGRAPHS`, "ADAPT", or "" where that is not known."""
+    if str(meta.get("model") or "").strip().upper() == "ADAPT":
+        return "ADAPT"
+    names = " ".join(str(meta.get(key) or "") for key in ("instrume", "telescop", "obsrvtry", "detector")).upper()
+    return next((name for name in MAGNETOGRAPHS if name in names), "")
+
+
+def _repair_axes(meta, repairs, archive):
+    """Names and units."""
+    # ADAPT's, whose pixels are of equal angles: nso.edu/data/nisp-data/adapt-maps.
+    if archive == "ADAPT" and (meta.get("ctype1"), meta.get("ctype2")) == ("Long", "Lat"):
+        meta |= {"ctype1": "CRLN-CAR", "ctype2": "CRLT-CAR"}
+        repairs.append("CTYPE1 and CTYPE2 were Long and Lat")
+    axes = [str(meta.get(f"ctype{axis}") or "") for axis in (1, 2)]
+    names, projections = [axis[:4].upper() for axis in axes], [axis[4:].strip("-").upper() for axis in axes]
+    if names == ["HPLN", "HPLT"]:
+        raise ValueError(
+            "the chart must show the whole Sun in Carrington coordinates; this one is helioprojective, as its observer "
+            "saw it. Its line-of-sight field cannot be turned to another direction, since it is one component of the "
+            "field only: use a chart of the radial field, or leave observer out"
+        )
+    if names != ["CRLN", "CRLT"]:
+        raise ValueError(
+            f"the chart must be in Carrington coordinates (CRLN, CRLT); its axes are {axes[0]!r} and {axes[1]!r}. Use "
+            "a chart as its archive has it"
+        )
+    if projections not in (["CEA", "CEA"], ["CAR", "CAR"]):
+        raise ValueError(
+            f"the chart must have rows of equal steps in latitude (CAR) or in its sine (CEA); its axes are {axes[0]!r} "
+            f"and {axes[1]!r}. Reproject it to one of these"
+        )
+    for axis in (1, 2):
+        said = meta.get(f"cunit{axis}")
+        if said is None or str(said).strip().lower() in _DEGREES:
+            if str(said).strip() not in ("None", "deg", "degree"):
+                repairs.append(f"CUNIT{axis} was {said}")
+        elif not (axis == 2 and str(said).strip().lower() in _SINES and projections[0] == "CEA"):
+            raise ValueError(f"the chart must have axes in degrees; CUNIT{axis} of its header says {said!r}")
+
+
+def _repair_rows(meta, repairs, count):
+    """Latitudes: charts of the whole Sun go from pole to pole."""
+    step, middle = _number(meta, "cdelt2"), _number(meta, "crpix2")
+    equal_area = meta["ctype2"].upper().endswith("CEA")
+    whole = 180 / count if not equal_area else math.degrees(2 / count)
+    unit = str(meta.pop("cunit2", None)).strip()
+    # GONG's steps are of the sine and do not say so.
+    of_sine = equal_area and (unit.lower() in _SINES or abs(step - 2 / count) < 0.01 * abs(step))
+    if of_sine:
+        step = math.degrees(step)
+        if unit != "Sine Latitude":
+            repairs.append(f"CUNIT2 was {unit}" if unit != "None" else "CDELT2 was a step of the sine")
+    meta["cunit2"] = "deg"
+    if equal_area and abs(step / whole - _WRONG_STEP) < 0.01:
+        repairs.append(f"CDELT2 was {meta['cdelt2']}, with which {count} rows go beyond the poles")
+    elif not abs(step / whole - 1) < 0.01:
+        raise ValueError(
+            f"the chart must go from pole to pole, south first; its {count} rows have steps of {meta['cdelt2']:g} "
+            f"(CDELT2), which makes {abs(step / whole):.3g} of that. Use the whole chart as its archive has it"
+        )
+    meta["cdelt2"] = whole
+    if not (abs(middle - (count + 1) / 2) <= 0.5 and meta.get("crval2", 0) == 0):
+        raise ValueError(
+            f"the chart must have its equator in the middle of its {count} rows; CRPIX2 and CRVAL2 of its header say "
+            f"{middle:g} and {meta.get('crval2', 0)}. Use the whole chart as its archive has it"
+        )
+    if middle != (count + 1) / 2:
+        repairs.append(f"CRPIX2 was {middle:g}, which is not the middle of the rows")
+    meta |= {"crpix2": (count + 1) / 2, "crval2": 0.0}
+
+
+def _repair_columns(meta, repairs, count):
+    """Longitudes: a whole turn, and none of them a Carrington time."""
+    step, value, pixel = (_number(meta, key) for key in ("cdelt1", "crval1", "crpix1"))
+    meta["cunit1"] = "deg"
+    if not abs(abs(step) * count - 360) < abs(step):
+        raise ValueError(
+            f"the chart must go once around the Sun; its {count} columns have steps of {step:g} degrees (CDELT1), "
+            f"which makes {abs(step) * count:.4g}. Use the whole chart as its archive has it"
+        )
+    if abs(value) > _CARRINGTON_TIME:
+        # By JSOC's documentation, Carrington time is 360 (rotation − 1) + 360 − longitude, all in degrees. What a
+        # header says of the first and the last column is in the same; its columns begin with the last in time.
+        meta |= {"cdelt1": abs(step), "crval1": -value % 360}
+        repairs.append(f"CRVAL1 was {value:.12g}, a Carrington time, and CDELT1 {step:g}")
+        last = meta.get("lon_last")
+        if step < 0 and isinstance(last, numbers.Real) and abs(last) > _CARRINGTON_TIME:
+            shift = (last - (value + step * (1 - pixel)) + 180) % 360 - 180
+            if abs(shift) > abs(step):
+                raise ValueError(
+                    f"the chart must have one place on the Sun; by LON_LAST of its header its first column is "
+                    f"{shift:.4g} degrees from where CRVAL1 and CRPIX1 have it. Use the chart as its archive has it"
+                )
+            # In 2012 they differed by half a column.
+            if abs(shift) > abs(step) / 100:
+                meta["crval1"] = -(value + shift) % 360
+                repairs.append(f"CRVAL1 was {shift:+.4g} degrees from what LON_LAST says")
+
+
+def _repair_time(meta, repairs):
+    """Time of observation, where sunpy would take now."""
+    scale = str(meta.get("timesys") or "UTC").strip().lower()
+    said = meta.get("date-obs") or meta.get("date_obs")
+    if isinstance(said, str) and is_time(said):
+        return
+    for keyword in _TIMES:
+        words = str(meta.get(keyword.lower()) or "").strip()
+        # 60 seconds are how JSOC rounds them.
+        words = re.sub(r":60_TAI$", ":59_TAI", words)
+        if words and not words.startswith(_NO_TIME) and is_time(words):
+            time = parse_time(words, scale="tai" if words.endswith("_TAI") else scale)
+            break
+    else:
+        if not isinstance(rotation := meta.get("car_rot"), numbers.Real):
+            raise ValueError(
+                "the chart must say its time, since longitudes say nothing without; its header does not. Add DATE-OBS, "
+                "or CAR_ROT, the number of its rotation"
+            )
+        keyword, time = "CAR_ROT", sun.carrington_rotation_time(rotation + 0.5)
+    time = time.utc.isot
+    meta |= {"date-obs": time, "timesys": "UTC"} | ({"t_obs": time} if meta.get("t_obs") else {})
+    repairs.append(f"DATE-OBS is from {keyword}")
+
+
+def _repair_quantity(meta, repairs, archive, name):
+    """Unit, and which component, where only the file's name says it."""
+    if not str(meta.get("bunit") or "").strip() and archive:
+        meta["bunit"] = _UNITS[archive]
+        repairs.append(f"BUNIT was missing, and is {_UNITS[archive]} by {archive}'s documentation")
+    # sunpy reads these where FITS does: Mx is none of its units.
+    elif str(meta.get("bunit")).strip().lower() in ("mx/cm^2", "gauss"):
+        meta["bunit"] = "G"
+    if not _RADIAL.search(str(meta.get("content") or "")) and _RADIAL.search(name):
+        meta["content"] = f"{meta.get('content') or 'chart'} of Br"
+        repairs.append("CONTENT did not say that it is of the radial field, which the file's name does")
+
+
+def _repair_observer(meta, repairs):
+    """Somebody whose view longitudes refer to, and the Sun's size that sunpy takes anyway, but not without a word."""
+    meta.setdefault("rsun_ref", float(constants.radius.to_value(u.m)))
+    if all(isinstance(meta.get(key), numbers.Real) for key in ("crln_obs", "crlt_obs", "dsun_obs")):
+        return
+    if all(isinstance(meta.get(key), numbers.Real) for key in ("hgln_obs", "hglt_obs", "dsun_obs")):
+        return
+    earth = get_earth(_time(meta))
+    meta |= {
+        "hgln_obs": float(earth.lon.deg),
+        "hglt_obs": float(earth.lat.deg),
+        "dsun_obs": float(earth.radius.to_value(u.m)),
+    }
+    repairs.append("the observer is Earth")
+
+
+def _time(meta):
+    """The time of a header in which it was put right."""
+    said = meta.get("date-obs") or meta.get("date_obs")
+    if "T" not in said and meta.get("time-obs"):
+        said = f"{said} {meta['time-obs']}"
+    return parse_time(said, scale=str(meta.get("timesys") or "UTC").strip().lower())
+
+
+def _number(meta, key):
+    """What a header says, which has to be a finite number."""
+    value = meta.get(key)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    raise ValueError(
+        f"the chart must have a number in {key.upper()}; its header says {value!r}. Use it as its archive has it"
+    )
+
+
+def chart_of(image):
+    """
+    Take the whole Sun's radial field from a Map.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        A chart in Carrington coordinates, CEA or CAR, in units of a magnetic field, as `read_chart` or
+        `sunpy.map.Map` reads it; what `read_chart` puts right is put right here, too.
+
+    Returns
+    -------
+    Chart
+        On HMI's scale: the field of MDI and GONG is multiplied by their factors, see
+        `~sunpy_mag2euv.preparation.MAGNETOGRAPHS`, that of ADAPT by the factor of its magnetograms over the one that
+        it multiplied them by (``FLUXSCAL``). Gaps at the poles are filled with the mean of the five rows next to the
+        gap; other gaps are left.
+
+    Raises
+    ------
+    TypeError
+        If ``image`` is not a Map.
+    ValueError
+        If it is no chart of the whole Sun's radial field, with unit and time.
+
+    Warns
+    -----
+    SunpyUserWarning
+        If the field scale of its instrument is unknown.
+
+    Notes
+    -----
+    HMI's and MDI's charts (``Mr``) are of magnetograms divided by the cosine of the angle from the disk's centre
+    (jsoc.stanford.edu/jsocwiki/MagneticField/SynopticRadial), as are GONG's (J. Harvey, "GONG Magnetograms: raw to
+    synoptic map"), and ADAPT's that are made of these. Charts of the line-of-sight field are refused: what they were
+    divided by is not in the file, at the poles it is all that counts, and each archive has the radial field as well.
+    """
+    chart = _chart_of(image)
+    if not chart.on_hmi_scale:
+        warn_user(f"no conversion to HMI's field scale is known for {chart.instrument}: its field is taken as it is")
+    return chart
+
+
+def _chart_of(image):
+    """As `chart_of`, without a warning."""
+    name = "the chart"
+    check_map(image, name)
+    check_pixels(image, name)
+    image = in_known_time(image)
+    meta, _ = _repaired(dict(image.meta), image.data.shape)
+    _check_quantity(image, meta)
+    sound = _map(np.asarray(image.data), meta)
+    unit = readable_unit(sound)
+    if unit is None or not unit.is_equivalent(u.G):
+        found = "without a unit" if not meta.get("bunit") else f"with {meta['bunit']!r}"
+        raise ValueError(
+            f"the chart must be in gauss or another unit of the field; this {describe(image)} is {found}. If it is in "
+            "gauss, say so with map.meta['bunit'] = 'G'"
+        )
+    longitudes, descending = _check_grid(sound)
+    equal_area = meta["ctype1"].upper().endswith("CEA")
+
+    gauss = unit.to(u.G)
+    values = np.asarray(image.data, dtype=np.float64) * gauss
+    known = known_pixels(image)
+    objections = {}
+    believable = known & (np.abs(np.where(known, values, 0)) <= _STRONGEST_FIELD)
+    if impossible := np.count_nonzero(known & ~believable):
+        objections["impossible field"] = (
+            f"the chart has {impossible} pixels with more than {_STRONGEST_FIELD} G, which no field is: they count as "
+            "unknown; check BUNIT, BLANK and BSCALE in its file"
+        )
+    if descending:
+        values, believable = values[:, ::-1], believable[:, ::-1]
+    start = int(np.argmin(longitudes % 360))
+    values, believable = np.roll(values, -start, axis=1), np.roll(believable, -start, axis=1)
+    if _share(believable, equal_area) < 0.5:
+        raise ValueError(
+            f"the chart must have values on most of the Sun; this {describe(image)} has them on "
+            f"{_share(believable, equal_area):.0%}. Use a complete one, or correct map.meta['bunit']"
+        )
+    if not ((values[believable] > 0).any() and (values[believable] < 0).any()):
+        raise ValueError(
+            f"the chart must be of the radial field, which has both signs on the Sun; this {describe(image)} has one, "
+            "as field strengths do. Use the chart of the radial field"
+        )
+    if not _RADIAL.search(str(meta.get("content") or "")) and _archive(meta) not in ("GONG", "ADAPT"):
+        objections["component unsaid"] = (
+            "the chart does not say that it is of the radial field, for which it is taken: make sure that it is not of "
+            "the line-of-sight field, and read it with mag2euv.read_chart if its file's name says so"
+        )
+    values = np.where(believable, values, 0)
+    filled = _fill_poles(values, believable, equal_area)
+    instrument, factor = _scale(meta)
+    longitudes = np.sort(longitudes % 360)
+    time = _time(meta)
+    observed, rotation = _observed(meta, time, longitudes)
+    return Chart(
+        values=(values * (1 if factor is None else factor)).astype(np.float32),
+        known=believable | filled,
+        filled=filled,
+        first_longitude=float(longitudes[0]),
+        equal_area=equal_area,
+        time=time,
+        observed=observed,
+        rotation=rotation,
+        instrument=instrument,
+        content=str(meta.get("content") or "chart"),
+        on_hmi_scale=factor is not None,
+        objections=objections,
+    )
+
+
+def _check_quantity(image, meta):
+    """Refuse, with a sentence each, charts of what is not the radial field."""
+    for keyword in ("content", "btype", "series"):
+        said = str(meta.get(keyword) or "")
+        line_of_sight = _LINE_OF_SIGHT.search(said) and not _RADIAL.search(said)
+        if line_of_sight or _ANOTHER_QUANTITY.search(said):
+            raise ValueError(_NOT_RADIAL.format(found=f"{keyword.upper()} of this {describe(image)} says {said!r}"))
+    if image.data.dtype.kind == "u":
+        raise ValueError(
+            f"the chart must hold field strengths, which have a sign; this {describe(image)} holds "
+            f"{image.data.dtype.name} numbers, as pictures do. Use the FITS file"
+        )
+
+
+def _check_grid(sound):
+    """Longitudes of the columns by the Map's own coordinates, ascending, and whether they were descending in it."""
+    rows, columns = sound.data.shape
+    # From the reference point; half a turn from there, projections end.
+    reference = sound.meta["crpix1"] - 1
+    turns = np.array([-0.25, 0, 0.25])
+    longitudes, at_equator = sound.wcs.pixel_to_world_values(reference + turns * columns, np.full(3, (rows - 1) / 2))
+    _, latitudes = sound.wcs.pixel_to_world_values(np.full(rows, reference), np.arange(rows))
+    turned = (np.diff(longitudes) + 180) % 360 - 180
+    direction = -1 if turned[0] < 0 else 1
+    expected = _latitudes(rows, sound.coordinate_system.axis2.upper().endswith("CEA"))
+    # Steps may be rounded, by which a whole turn is none.
+    regular = np.allclose(turned, 90 * direction, rtol=0.01) and np.allclose(at_equator, 0, atol=1e-3)
+    if not (regular and np.allclose(latitudes, expected, atol=0.05)):
+        raise ValueError(
+            "the chart must have rows of equal latitude from south to north; by its header they are turned or oblique. "
+            "Use the chart as its archive has it"
+        )
+    longitudes = longitudes[1] + direction * 360 / columns * (np.arange(columns) - reference)
+    return longitudes[::direction], direction < 0
+
+
+def _latitudes(rows, equal_area):
+    """Latitudes of the middles of so many rows from pole to pole, in degrees."""
+    middles = (np.arange(rows) + 0.5) / rows * 2 - 1
+    return np.degrees(np.arcsin(middles)) if equal_area else 90 * middles
+
+
+def _share(chosen, equal_area):
+    """Part of the Sun's surface."""
+    weights = np.ones(len(chosen)) if equal_area else np.cos(np.radians(_latitudes(len(chosen), False)))
+    return float((chosen.mean(axis=1) * weights).sum() / weights.sum())
+
+
+def _fill_poles(values, known, equal_area):
+    """
+    Fill what the tilt of the Sun's axis hides with the mean of the rows beside it, in place.
+
+    There the field is of one sign with noise on it, so that a mean says more than an extrapolation would.
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Boolean: what was filled.
+    """
+    filled = np.zeros_like(known)
+    polar = np.abs(_latitudes(len(values), equal_area)) > _POLAR
+    # From each pole, until the first pixel that is known.
+    for way in (slice(None), slice(None, None, -1)):
+        near = np.cumprod(polar[way]).astype(bool)[:, None]
+        gap = np.logical_and.accumulate(~known[way] & near, axis=0)
+        depth = int(gap.any(axis=1).sum())
+        beside = slice(depth, depth + _BAND)
+        if depth and known[way][beside].any():
+            values[way][gap] = values[way][beside][known[way][beside]].mean()
+            filled[way] |= gap
+    return filled
+
+
+def _scale(meta):
+    """The instrument, and what brings its field to HMI's scale; None if that is not known."""
+    archive = _archive(meta)
+    if archive != "ADAPT":
+        name = archive or str(meta.get("instrume") or meta.get("telescop") or "this instrument")
+        return name, MAGNETOGRAPHS[archive].hmi_factor if archive else None
+    # ADAPT multiplies magnetograms by a factor of its own before it takes them in.
+    source, scaled = str(meta.get("mapdata") or "").upper(), meta.get("fluxscal")
+    name = next((name for name in MAGNETOGRAPHS if name in source), None)
+    if name is None or not (isinstance(scaled, numbers.Real) and scaled > 0):
+        return f"ADAPT {source}".strip(), None
+    return f"ADAPT {name}", MAGNETOGRAPHS[name].hmi_factor / scaled
+
+
+def _observed(meta, time, longitudes):
+    """When each column was observed, and the rotation that a chart is of, if it is of one."""
+    rotation = meta.get("car_rot")
+    whole = "synoptic chart" in str(meta.get("content") or "").lower() and isinstance(rotation, numbers.Real)
+    # Days on which all of this can have happened, and how far the Sun had turned then.
+    knots = time + np.arange(-45, 46) * u.day
+    turned = 360 * sun.carrington_rotation_number(knots)
+    if whole:
+        # A rotation begins with 360 degrees at the central meridian and ends with 0.
+        passage = 360 * rotation + (-longitudes % 360)
+    else:
+        now = 360 * sun.carrington_rotation_number(time)
+        swath = _SWATH if _archive(meta) in ("HMI", "ADAPT") else 0
+        since = (longitudes - (-now % 360) + _SWATH) % 360 - _SWATH
+        passage = now - np.where(since <= swath, 0, since)
+    days = np.interp(passage, turned, np.arange(-45, 46))
+    return time + days * u.day, int(rotation) if whole else None

@@ -1,0 +1,483 @@
+"""
+Vantage points: the whole Sun's radial field → the line-of-sight field that an observer anywhere would see.
+
+The field is taken to be radial, as charts are, so that its component towards an observer is ``B_r (r̂·n̂)``; and the Sun
+is taken to have turned as a rigid body since it was seen, as in the fields that the packaged weights were trained on.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+import astropy.units as u
+from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+from astropy.time import Time
+from sunpy.coordinates import (
+    HeliographicCarrington,
+    HeliographicStonyhurst,
+    get_body_heliographic_stonyhurst,
+    get_earth,
+    get_horizons_coord,
+)
+from sunpy.sun import constants
+from sunpy.time import parse_time
+
+from sunpy_mag2euv.preparation import PreparedField
+
+__all__ = ["age_map", "project", "resolve_observer"]
+
+#: Observers whose place is known without a network, by the distance from Earth in au towards the Sun. SDO is never
+#: farther from Earth's centre than 0.0003 au, which turns the Sun by less than a hundredth of a degree.
+_NEAR_EARTH = {"earth": 0.0, "sdo": 0.0, "l1": 0.01, "soho": 0.01}
+
+#: Planets, whose places sunpy has from astropy's own ephemeris.
+_PLANETS = ("mercury", "venus", "mars", "jupiter", "saturn")
+
+#: How JPL's Horizons calls what people call otherwise.
+_HORIZONS = {
+    "stereo a": "STEREO-A",
+    "stereo ahead": "STEREO-A",
+    "stereo b": "STEREO-B",
+    "stereo behind": "STEREO-B",
+    "psp": "Parker Solar Probe",
+    "solo": "Solar Orbiter",
+}
+
+#: Where observers may be, as for magnetograms, see `sunpy_mag2euv.headers`. Nearer, a disk is no disk any more.
+_NEAREST, _FARTHEST = 0.01 * u.au, 10 * u.au
+
+#: Two times that differ by less are the same.
+_SAME = 1 * u.s
+
+#: Samples per pixel and axis, where a pixel of the grid covers more of the chart than an interpolation reaches.
+_SAMPLES = 4
+
+#: Elements of a chart that a linear interpolation hears of, since each is a mean over its own width.
+_REACH = 3
+
+#: A pixel is known when at least this part of it is, as for magnetograms.
+_KNOWN = 0.25
+
+#: From this part of the pixels on the disk on, it is said that nobody has seen what they show.
+_MUCH = 0.01
+
+
+def resolve_observer(observer, obstime=None, default=None):
+    """
+    Find out where an observer is.
+
+    Parameters
+    ----------
+    observer : `~astropy.coordinates.SkyCoord`, coordinate frame or str
+        A place in any frame that has one in space; or "earth", "sdo", "l1", "soho", or a planet; or any other name,
+        such as "stereo_a", "solar orbiter" or "psp", which is looked up in JPL's Horizons over the network.
+    obstime : time-like, optional
+        When; unless given, the time that the coordinates have.
+    default : `~astropy.time.Time`, optional
+        When, if neither says so.
+
+    Returns
+    -------
+    `~astropy.coordinates.SkyCoord`
+        In `~sunpy.coordinates.HeliographicStonyhurst` coordinates, with ``obstime``.
+
+    Raises
+    ------
+    TypeError
+        If ``observer`` is neither.
+    ValueError
+        If the name is unknown, if there is no time or there are two, if it is not one place and time, or if it is in
+        the Sun or too near or too far.
+    ConnectionError
+        If Horizons cannot be reached.
+    """
+    time = None if obstime is None else _read_time(obstime)
+    if isinstance(observer, str):
+        time = default if time is None else time
+        if time is None:
+            raise ValueError(_NO_TIME.format(what=f"for {observer!r}"))
+        place = _named(observer, time)
+    elif isinstance(observer, (SkyCoord, BaseCoordinateFrame)):
+        place = _placed(observer, time, default)
+    else:
+        raise TypeError(
+            "observer must be a SkyCoord, or a name such as 'earth', 'mars' or 'stereo_a'; got "
+            f"{type(observer).__name__}"
+        )
+    _check_distance(place, observer)
+    return place
+
+
+_NO_TIME = (
+    "an observer must have a time, since the Sun turns by 13 degrees a day; there is none {what}. Give obstime, such "
+    "as obstime='2012-11-18'"
+)
+
+
+def _read_time(obstime):
+    """One time, from what sunpy takes for one."""
+    try:
+        time = parse_time(obstime)
+    except Exception as error:
+        # sunpy and astropy raise whatever they come across.
+        raise ValueError(f"obstime must be a time, such as '2012-11-18T12:00'; {obstime!r} is none") from error
+    if not time.isscalar:
+        raise ValueError(f"obstime must be one time; got {time.size}. Call once for each")
+    return time
+
+
+def _named(name, time):
+    """Where a body is."""
+    words = " ".join(name.replace("_", " ").replace("-", " ").lower().split())
+    if words in _NEAR_EARTH:
+        earth = get_earth(time)
+        return SkyCoord(
+            earth.lon, earth.lat, earth.radius - _NEAR_EARTH[words] * u.au, frame=HeliographicStonyhurst(obstime=time)
+        )
+    if words in _PLANETS:
+        return SkyCoord(get_body_heliographic_stonyhurst(words, time))
+    known = f"{', '.join(_NEAR_EARTH)}, {', '.join(_PLANETS)}"
+    if not words:
+        raise ValueError(f"observer must have a name, such as one of {known}, or 'stereo_a'; got {name!r}")
+    try:
+        return SkyCoord(get_horizons_coord(_HORIZONS.get(words, name.replace("_", " ")), time))
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"observer {name!r} is unknown to JPL's Horizons at {time.utc.iso} ({_short(error)}). Use its name there, "
+            f"give a SkyCoord, or one of {known}"
+        ) from error
+    except OSError as error:
+        raise ConnectionError(
+            f"JPL's Horizons, which knows where {name!r} is, cannot be reached ({_short(error)}). Give a SkyCoord; "
+            f"known without a network are {known}"
+        ) from error
+
+
+def _short(error):
+    """The first line of what went wrong."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+
+
+def _placed(observer, time, default):
+    """Where and when coordinates are."""
+    if getattr(observer, "shape", ()) != ():
+        raise ValueError(f"observer must be one place; got {observer.size}. Call once for each")
+    frame = getattr(observer, "frame", observer)
+    # Some frames have a time that nobody gave them.
+    nobodys = "obstime" in frame.frame_attributes and frame.is_frame_attr_default("obstime")
+    own = None if nobodys else getattr(observer, "obstime", None)
+    if own is not None and not own.isscalar:
+        raise ValueError(f"observer must have one time; got {own.size}. Call once for each")
+    if own is not None and time is not None and abs(own - time) > _SAME:
+        raise ValueError(
+            f"observer must be where it is at obstime; its own time is {own.utc.iso}, obstime {time.utc.iso}. Give one "
+            "of them only"
+        )
+    time = own if own is not None else time if time is not None else default
+    if time is None:
+        raise ValueError(_NO_TIME.format(what="with these coordinates"))
+    try:
+        if own is None and "obstime" in frame.frame_attributes:
+            frame = frame.replicate(obstime=time)
+        if isinstance(frame, HeliographicCarrington) and frame.observer is None:
+            frame = frame.replicate(observer="self")
+        return SkyCoord(frame.transform_to(HeliographicStonyhurst(obstime=time)))
+    except Exception as error:
+        # sunpy and astropy raise whatever they come across.
+        raise ValueError(
+            f"observer must be a place in space that can be seen from the Sun; these coordinates are none "
+            f"({_short(error)}). Give longitude, latitude and radius in HeliographicStonyhurst"
+        ) from error
+
+
+def _check_distance(place, observer):
+    """Refuse who could not see a disk."""
+    said = repr(observer) if isinstance(observer, str) else "these coordinates"
+    radius = place.radius
+    if not (radius.unit.is_equivalent(u.m) and np.isfinite([radius.value, place.lon.value, place.lat.value]).all()):
+        raise ValueError(f"observer must be at some place; {said} have no finite one. Give a radius, such as 1 au")
+    if radius <= constants.radius * 1.0001:
+        raise ValueError(
+            f"observer must be outside of the Sun; {said} have a radius of {radius.to(u.Mm):.5g}, where coordinates "
+            "without one are on its surface. Give a radius, such as 1 au"
+        )
+    if not _NEAREST <= radius <= _FARTHEST:
+        raise ValueError(
+            f"observer must be {_NEAREST:g} to {_FARTHEST:g} from the Sun; {said} have a radius of "
+            f"{radius.to(u.au):.4g}. Check its unit"
+        )
+
+
+@dataclass(frozen=True)
+class _View:
+    """
+    What an observer sees of the Sun: Carrington longitude and latitude below it in radians, distance in solar radii.
+
+    The longitude is that of Carrington coordinates with the observer itself as ``observer``: light takes as long to it
+    as it does, and so it sees the same place below it as all others in its direction.
+    """
+
+    longitude: float
+    latitude: float
+    distance: float
+
+    @classmethod
+    def of(cls, place):
+        """The view from a place with a time."""
+        carrington = place.transform_to(HeliographicCarrington(observer="self", obstime=place.obstime))
+        distance = (place.radius / constants.radius).to_value(u.one)
+        return cls(float(carrington.lon.rad), float(carrington.lat.rad), float(distance))
+
+    def surface(self, x, y):
+        """
+        Which place on the Sun is behind a point of a grid.
+
+        Parameters
+        ----------
+        x, y : `~numpy.ndarray`
+            West and north from the disk's centre, in apparent solar radii.
+
+        Returns
+        -------
+        longitude, sine, cosine : `~numpy.ndarray`
+            Longitude from the observer's in radians, sine of the latitude, and ``r̂·n̂``, the cosine of the angle between
+            the vertical and the line of sight; that is 0, and the others are meaningless, off the disk.
+        """
+        # A grid has the limb at one apparent radius, in the plane of a tangential projection.
+        squared = x**2 + y**2
+        tangent = math.asin(1 / self.distance)
+        cos = 1 / np.sqrt(1 + tangent**2 * squared)
+        # The line of sight passes the Sun's centre at this distance in solar radii, over that from the disk's centre,
+        # and meets the surface at an angle of which it is the sine; what is left of that is seen from the Sun's centre.
+        passing = self.distance * tangent * cos
+        cosine = np.sqrt(np.maximum(1 - passing**2 * squared, 0))
+        aside = (passing - cosine * tangent) * cos
+        toward = (cosine + passing * tangent * squared) * cos
+        west, north = aside * x, aside * y
+        sin_b, cos_b = math.sin(self.latitude), math.cos(self.latitude)
+        return np.arctan2(west, toward * cos_b - north * sin_b), north * cos_b + toward * sin_b, cosine
+
+
+def project(chart, observer, grid, obstime=None):
+    """
+    Show the whole Sun's radial field as an observer would see its line-of-sight component.
+
+    Parameters
+    ----------
+    chart : `~sunpy_mag2euv.charts.Chart`
+    observer, obstime
+        As `resolve_observer` takes them; without any time, that of the chart.
+    grid : Grid
+        With solar north up.
+
+    Returns
+    -------
+    `~sunpy_mag2euv.preparation.PreparedField`
+        As `~sunpy_mag2euv.preparation.prepare` would make it of a magnetogram taken there. What the chart fills at the
+        poles is known; whether that is much of the view is among the objections.
+
+    Raises
+    ------
+    TypeError, ValueError, ConnectionError
+        As by `resolve_observer`.
+
+    Notes
+    -----
+    The chart is averaged over blocks of elements that together are no larger than a pixel, and interpolated linearly at
+    the middle of each pixel, which is a mean over some of these elements in itself. Near the limb, where a pixel covers
+    more than it reaches, 4 by 4 points are averaged. The fields that the packaged weights were trained on are such
+    interpolations of HMI's small charts.
+    """
+    view = _View.of(resolve_observer(observer, obstime, chart.time))
+    surface = _Surface.of(chart, grid)
+    disk = grid.radius < 1
+    mean, share = np.zeros(grid.shape, np.float32), np.ones(grid.shape, np.float32)
+    for pixels, x, y in _points(grid, surface.covered):
+        longitude, sine, cosine = view.surface(x, y)
+        at = surface.at(longitude + np.float32(view.longitude), sine)
+        on_disk = cosine > 0
+        count = np.maximum(on_disk.sum(axis=0), 1)
+        values = (surface.interpolate(surface.values, at) * cosine).sum(axis=0) / count
+        if surface.known is not None:
+            known = (surface.interpolate(surface.known, at) * on_disk).sum(axis=0) / count
+            share.ravel()[pixels] = known
+            # What is unknown has no weight.
+            values = np.where(known >= _KNOWN, values / np.maximum(known, _KNOWN), 0)
+        mean.ravel()[pixels] = values
+
+    objections = dict(chart.objections)
+    if (much := _unseen(chart, view)) > _MUCH:
+        objections["unseen pole"] = (
+            f"{much:.0%} of the disk is a pole that was turned away while the chart was made: a mean of its "
+            "surroundings is in its place"
+        )
+    coarseness = math.radians(chart.step) * grid.solar_radius
+    window = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
+    known = (share >= _KNOWN) | ~disk
+    return PreparedField(mean, known, window, chart.on_hmi_scale, coarseness, objections=objections)
+
+
+@functools.lru_cache(maxsize=8)
+def _points(grid, covered):
+    """
+    Where a chart is to be interpolated for a grid, whoever looks.
+
+    Parameters
+    ----------
+    grid : Grid
+    covered : float
+        How many elements of the chart a pixel covers at the disk's centre.
+
+    Returns
+    -------
+    tuple of (pixels, x, y)
+        Twice: for pixels that a single point is enough for, and for those near the limb. Indices of the pixels in the
+        flattened grid, and points in solar radii from the disk's centre, float32, shape (points, pixels).
+    """
+    radius = grid.radius.ravel()
+    # As it is seen from the side, a pixel covers more.
+    aside = np.sqrt(np.maximum(1 - radius**2, 0)) * _REACH < covered
+    answer = []
+    for pixels, samples in (((radius < 1) & ~aside, 1), ((radius < 1) & aside, _SAMPLES)):
+        (pixels,) = np.nonzero(pixels)
+        rows, columns = np.divmod(pixels, grid.shape[1])
+        offsets = (np.arange(samples) + 0.5) / samples - 0.5
+        up, right = (offset.ravel()[:, None] for offset in np.meshgrid(offsets, offsets))
+        x = ((columns + right - grid.center[0]) / grid.solar_radius).astype(np.float32)
+        y = ((rows + up - grid.center[1]) / grid.solar_radius).astype(np.float32)
+        for array in (pixels, x, y):
+            array.flags.writeable = False
+        answer.append((pixels, x, y))
+    return tuple(answer)
+
+
+@dataclass(frozen=True, eq=False)
+class _Surface:
+    """
+    A chart to interpolate in, averaged over blocks until its elements are about as large as a grid's pixels.
+
+    Attributes
+    ----------
+    values : `~numpy.ndarray`
+        The field, float32, flattened, of shape ``(rows + 1, columns + 1)``: the last row is there twice, and the first
+        column once more.
+    known : `~numpy.ndarray` or None
+        What of it is known, alike; None if that is everything.
+    rows, columns : int
+        Of blocks.
+    first : float
+        Longitude of the middle of the first column, in radians.
+    equal_area : bool
+        As of the chart.
+    covered : float
+        How many elements a pixel covers at the centre of the disk, in one direction.
+    """
+
+    values: np.ndarray
+    known: np.ndarray | None
+    rows: int
+    columns: int
+    first: float
+    equal_area: bool
+    covered: float
+
+    @classmethod
+    def of(cls, chart, grid):
+        """Blocks of a chart for a grid."""
+        rows, columns = chart.values.shape
+        pixel = 1 / grid.solar_radius
+        # Steps at the centre of the disk, in radians.
+        across, along = math.radians(chart.step), (2 if chart.equal_area else math.pi) / rows
+        wide, high = _divisor(columns, pixel / across), _divisor(rows, pixel / along)
+        return cls(
+            values=_blocks(chart.values, high, wide),
+            known=None if chart.known.all() else _blocks(chart.known.astype(np.float32), high, wide),
+            rows=rows // high,
+            columns=columns // wide,
+            first=math.radians(chart.first_longitude) + across * (wide - 1) / 2,
+            equal_area=chart.equal_area,
+            covered=max(pixel / (across * wide), pixel / (along * high)),
+        )
+
+    def at(self, longitude, sine):
+        """Index of the element below and left of places, and how far they are from its middle, as parts of one."""
+        height = (sine + 1) / 2 if self.equal_area else np.arcsin(np.clip(sine, -1, 1)) / np.pi + 0.5
+        row = np.clip(height * np.float32(self.rows) - np.float32(0.5), 0, self.rows - 1)
+        column = (longitude - np.float32(self.first)) * np.float32(self.columns / (2 * np.pi))
+        below, left = row.astype(np.int32), np.floor(column)
+        up, right = row - below, column - left
+        return below * (self.columns + 1) + left.astype(np.int32) % self.columns, up, right
+
+    def interpolate(self, plane, at):
+        """Linear interpolation of ``values`` or ``known``."""
+        index, up, right = at
+        width = self.columns + 1
+        lower = plane[index] * (1 - right) + plane[index + 1] * right
+        upper = plane[index + width] * (1 - right) + plane[index + width + 1] * right
+        return lower * (1 - up) + upper * up
+
+
+def _unseen(chart, view):
+    """Part of the disk in which the chart was filled."""
+    if not chart.filled.any():
+        return 0.0
+    # A hundredth of the disk is told from none by a thousand points.
+    y, x = np.mgrid[-1:1:40j, -1:1:40j]
+    longitude, sine, cosine = view.surface(x, y)
+    on_disk = cosine > 0
+    rows = len(chart.values)
+    height = (sine + 1) / 2 if chart.equal_area else np.arcsin(np.clip(sine, -1, 1)) / np.pi + 0.5
+    row = np.clip(height * rows, 0, rows - 1).astype(int)
+    return float(chart.filled[row, _nearest(chart, longitude + view.longitude)][on_disk].mean())
+
+
+def _nearest(chart, longitude):
+    """Index of the column that has a longitude in radians."""
+    return np.rint((np.degrees(longitude) - chart.first_longitude) / chart.step).astype(int) % chart.values.shape[1]
+
+
+def _divisor(count, most):
+    """The largest number up to ``most`` that divides a count."""
+    return next(divisor for divisor in range(max(1, int(most)), 0, -1) if count % divisor == 0)
+
+
+def _blocks(plane, high, wide):
+    """Means over blocks, flattened, with the last row twice and the first column once more."""
+    rows, columns = plane.shape
+    means = plane.reshape(rows // high, high, columns // wide, wide).mean(axis=(1, 3), dtype=np.float32)
+    return np.pad(np.pad(means, ((0, 0), (0, 1)), "wrap"), ((0, 1), (0, 0)), "edge").ravel()
+
+
+def age_map(chart, observer, grid, obstime=None):
+    """
+    Tell how long ago the chart has seen what an observer sees.
+
+    Parameters
+    ----------
+    chart : `~sunpy_mag2euv.charts.Chart`
+    observer, obstime
+        As `project` takes them.
+    grid : Grid
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        In days, shape ``grid.shape``, NaN off the disk. From the time at which the place passed the central meridian
+        seen from Earth, or was last seen in a chart that is kept up to date, to the time of the view: positive if the
+        chart shows the past, negative if it shows the future, as charts of a whole rotation do of what was to pass
+        later.
+
+    Raises
+    ------
+    TypeError, ValueError, ConnectionError
+        As by `resolve_observer`.
+    """
+    place = resolve_observer(observer, obstime, chart.time)
+    rows, columns = np.indices(grid.shape)
+    x, y = (columns - grid.center[0]) / grid.solar_radius, (rows - grid.center[1]) / grid.solar_radius
+    view = _View.of(place)
+    longitude, _, _ = view.surface(x, y)
+    ages = (Time(place.obstime) - chart.observed).to_value(u.day)
+    return np.where(grid.radius < 1, ages[_nearest(chart, longitude + view.longitude)], np.nan) * u.day

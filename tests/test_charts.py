@@ -1,0 +1,481 @@
+"""Charts of the whole Sun: files as archives ship them, and what is behind them."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import astropy.units as u
+import sunpy.map
+from astropy.io import fits
+from astropy.time import Time
+from sunpy.coordinates import get_earth, sun
+from sunpy.map.header_helper import make_heliographic_header
+from sunpy.util.exceptions import SunpyUserWarning
+
+from sunpy_mag2euv.charts import chart_of, read_chart
+
+#: What the header of HMI's small chart of a rotation says, of 2010 in the main, but for its shape.
+HMI = {
+    "TELESCOP": "SDO/HMI",
+    "INSTRUME": "HMI_SIDE1",
+    "BUNIT": "Mx/cm^2",
+    "CONTENT": "Carrington Synoptic Chart Of Br Field",
+    "CTYPE1": "CRLN-CEA",
+    "CTYPE2": "CRLT-CEA",
+    "CUNIT1": "Degree",
+    "CUNIT2": "Sine Latitude",
+    "CRVAL1": 360 * 2098.5,
+    "CRVAL2": 0.0,
+    "CAR_ROT": 2099,
+    "T_OBS": "2010.07.26_23:22:04_TAI",
+    "T_ROT": "2010.07.26_23:22:04_TAI",
+    "T_REC": "-4712.01.01_11:59:28_TAI",
+}
+
+ADAPT = {
+    "MODEL": "ADAPT",
+    "MAPTIME": "2020-01-01T00:00:00",
+    "MAPDATA": "GONG",
+    "FLUXSCAL": 1.85,
+    "MISSING": -9999.0,
+    "CTYPE1": "Long",
+    "CTYPE2": "Lat",
+    "CUNIT1": "deg",
+    "CUNIT2": "deg",
+    "CRVAL1": 180.0,
+    "CRVAL2": 0.0,
+}
+
+
+def field(rows=36, columns=72, equal_area=True):
+    """A field of both signs in gauss that says longitude and latitude, without structure where those end."""
+    middles = (np.arange(rows) + 0.5) / rows * 2 - 1
+    sine = middles if equal_area else np.sin(middles * np.pi / 2)
+    longitude = 2 * np.pi * (np.arange(columns) + 0.5) / columns
+    return (100 * np.cos(longitude - 1) * np.sqrt(1 - sine**2)[:, None] + 30 * sine[:, None]).astype(np.float32)
+
+
+def write(path, data, header=None, **keywords):
+    """A chart's file; None leaves a keyword out, and "nan" is written without quotes, as JSOC does."""
+    rows, columns = data.shape[-2:]
+    geometry = {
+        "CRPIX1": columns / 2 + 0.5,
+        "CRPIX2": rows / 2 + 0.5,
+        "CDELT1": -360 / columns,
+        "CDELT2": 2 / rows,
+    }
+    unit = fits.PrimaryHDU(data)
+    for key, value in (geometry | (HMI if header is None else header) | keywords).items():
+        if value is not None:
+            unit.header[key] = value
+    unit.writeto(path)
+    # Without quotes, and as long.
+    path.write_bytes(path.read_bytes().replace(b"'nan     '", b"       nan"))
+    return path
+
+
+def generic(rows=36, columns=72, code="CEA", data=None, **keywords):
+    """A chart that follows the standard, of nobody in particular."""
+    date = "2014-01-15T12:00:00"
+    header = make_heliographic_header(
+        date,
+        get_earth(date),
+        (rows, columns),
+        frame="carrington",
+        projection_code=code,
+        map_center_longitude=180 * u.deg,
+    )
+    header = header | {"bunit": "G", "content": "radial field", "instrume": "HMI"} | keywords
+    return sunpy.map.Map(field(rows, columns, code == "CEA") if data is None else data, header)
+
+
+class TestReading:
+    def test_values_by_longitude_and_latitude(self, tmp_path):
+        chart = chart_of(read_chart(write(tmp_path / "hmi.fits", field())))
+        np.testing.assert_allclose(chart.values, field())
+        np.testing.assert_allclose(chart.longitudes, 2.5 + 5 * np.arange(72), atol=1e-6)
+        np.testing.assert_allclose(np.sin(np.radians(chart.latitudes)), (np.arange(36) + 0.5) / 18 - 1)
+        assert chart.known.all()
+        assert not chart.filled.any()
+        assert (chart.rotation, chart.instrument, chart.on_hmi_scale, chart.objections) == (2099, "HMI", True, {})
+        assert chart.values.dtype == np.float32
+
+    @pytest.mark.parametrize(
+        ("keywords", "said"),
+        [
+            ({"CUNIT1": "degreedegree"}, "CUNIT1 was degreedegree"),
+            ({"CUNIT1": "Degree"}, "CUNIT1 was Degree"),
+            ({"CUNIT2": "sin(deg)"}, r"CUNIT2 was sin\(deg\)"),
+            ({"CDELT2": 0.069444}, "CDELT2 was 0.069444, with which 36 rows go beyond the poles"),
+            ({"CRPIX2": 18.0}, "CRPIX2 was 18, which is not the middle"),
+            (
+                {"CRVAL1": 360 * 2098.5 + 2.5, "LON_LAST": 360 * 2099 - 2.5},
+                "CRVAL1 was -2.5 degrees from what",
+            ),
+            ({}, "CRVAL1 was 755460, a Carrington time, and CDELT1 -5"),
+            ({"CRDER1": "nan", "CSYSER2": "nan"}, "CRDER1, CSYSER2 said nan"),
+            ({}, "DATE-OBS is from T_OBS"),
+            ({"T_OBS": None, "T_ROT": None}, "DATE-OBS is from CAR_ROT"),
+            ({"T_OBS": "2010.07.26_23:22:60_TAI"}, "DATE-OBS is from T_OBS"),
+            ({"BUNIT": None}, "BUNIT was missing, and is G by HMI's documentation"),
+            ({}, "the observer is Earth"),
+        ],
+    )
+    def test_repairs_and_says_so(self, tmp_path, keywords, said):
+        image = read_chart(write(tmp_path / "hmi.fits", field(), **keywords))
+        assert re.search(said, image.meta["history"])
+        chart = chart_of(image)
+        np.testing.assert_allclose(chart.values, field())
+        assert chart.first_longitude == pytest.approx(2.5)
+        assert abs(chart.time - Time("2010-07-26T23:22:00")) < 1 * u.hour
+        # The Map is as sound as the chart, for everybody else.
+        longitude, latitude = image.wcs.pixel_to_world_values(10, 30)
+        assert longitude % 360 == pytest.approx(chart.longitudes[10])
+        assert latitude == pytest.approx(chart.latitudes[30])
+        assert image.unit == u.G
+        assert abs(image.date - chart.time) < 1 * u.s
+
+    def test_nothing_to_repair(self, tmp_path):
+        image = generic()
+        image.save(tmp_path / "chart.fits")
+        assert "put right" not in str(read_chart(tmp_path / "chart.fits").meta.get("history", ""))
+
+    def test_history_stays(self, tmp_path):
+        image = read_chart(write(tmp_path / "hmi.fits", field(), HISTORY="made by hand"))
+        assert image.meta["history"].startswith("made by hand\nsunpy_mag2euv put right: ")
+
+    def test_written_and_read_again(self, tmp_path):
+        image = read_chart(write(tmp_path / "hmi.fits", field()))
+        image.save(tmp_path / "again.fits")
+        first, second = chart_of(image), chart_of(read_chart(tmp_path / "again.fits"))
+        np.testing.assert_array_equal(first.values, second.values)
+        assert second.first_longitude == pytest.approx(first.first_longitude)
+        assert abs(second.time - first.time) < 1 * u.s
+
+    def test_name_says_that_it_is_radial(self, tmp_path):
+        path = write(tmp_path / "hmi.Synoptic_Mr_small.2099.fits", field(), CONTENT="Carrington Synoptic Chart")
+        image = read_chart(path)
+        assert image.meta["content"] == "Carrington Synoptic Chart of Br"
+        assert chart_of(image).objections == {}
+
+    def test_nobody_says_that_it_is_radial(self, tmp_path):
+        path = write(tmp_path / "chart.fits", field(), CONTENT="Carrington Synoptic Chart")
+        assert (
+            "does not say that it is of the radial field" in chart_of(read_chart(path)).objections["component unsaid"]
+        )
+
+    def test_no_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is no file"):
+            read_chart(tmp_path / "chart.fits")
+
+    def test_no_fits(self, tmp_path):
+        (tmp_path / "chart.fits").write_text("a chart")
+        with pytest.raises(OSError, match="cannot be read as FITS"):
+            read_chart(tmp_path / "chart.fits")
+
+    def test_no_image(self, tmp_path):
+        fits.PrimaryHDU().writeto(tmp_path / "chart.fits")
+        with pytest.raises(ValueError, match="there is none in it"):
+            read_chart(tmp_path / "chart.fits")
+
+
+class TestArchives:
+    def test_daily_frame(self, tmp_path):
+        path = write(
+            tmp_path / "hmi.mrdailysynframe_small_720s.fits",
+            field(),
+            CONTENT="Update Synoptic MAP (Mr)",
+            CUNIT2="sin(deg)",
+            HGLN_OBS="nan",
+            CRVAL1=360 * 2210 - 339.7,
+            CAR_ROT=2210,
+            T_OBS="2018.11.06_11:56:08_TAI",
+        )
+        chart = chart_of(read_chart(path))
+        assert chart.rotation is None
+        start = (339.7 - 5 * 35.5) % 5
+        np.testing.assert_allclose(chart.longitudes, start + 5 * np.arange(72), atol=1e-6)
+        # The middle of the chart is half a turn from where the day's magnetograms begin, 60 degrees west.
+        ages = (chart.time - chart.observed).to_value(u.day)
+        carrington = sun.L0(chart.time).deg
+        since = (chart.longitudes - carrington + 60) % 360 - 60
+        assert (ages[since <= 60] == 0).all()
+        np.testing.assert_allclose(ages[since > 60], since[since > 60] / 360 * 27.2753, atol=0.2)
+
+    def test_gong(self, tmp_path):
+        header = {
+            "TELESCOP": "NSO-GONG",
+            "DATE-OBS": "2018-11-06",
+            "TIME-OBS": "00:04",
+            "BUNIT": "Gauss",
+            "CTYPE1": "CRLN-CEA",
+            "CTYPE2": "CRLT-CEA",
+            "CRVAL1": 346,
+            "CRVAL2": 0.0,
+            "CDELT1": 5.0,
+            "CDELT2": 0.0555556,
+            "CAR_ROT": 2210,
+        }
+        image = read_chart(write(tmp_path / "mrzqs181106t0004c2210_166.fits", field(), header))
+        chart = chart_of(image)
+        assert chart.instrument == "GONG"
+        assert chart.time.isot == "2018-11-06T00:04:00.000"
+        assert chart.rotation is None
+        start = (346 - 5 * 35.5) % 5
+        assert chart.first_longitude == pytest.approx(start, abs=1e-3)
+        np.testing.assert_allclose(chart.values, 1.438 * np.roll(field(), 33, axis=1), rtol=1e-5)
+        # What has not passed the central meridian has been seen all the same.
+        assert (chart.observed <= chart.time + 1 * u.s).all()
+        # 1 degree on from 60 degrees in, where the map's time is.
+        assert image.wcs.pixel_to_world_values(0, 17.5)[1] == pytest.approx(0, abs=1e-6)
+
+    def test_mdi(self, tmp_path):
+        keywords = {"TELESCOP": "SOHO", "INSTRUME": "MDI", "CONTENT": "Carrington Synoptic Chart Of Mr Field"}
+        chart = chart_of(read_chart(write(tmp_path / "mdi.fits", field(), **keywords)))
+        np.testing.assert_allclose(chart.values, 0.701 * field(), rtol=1e-6)
+        assert (chart.instrument, chart.rotation) == ("MDI", 2099)
+
+    def test_adapt(self, tmp_path):
+        one = field(equal_area=False)
+        members = np.stack([one, 2 * one, 3 * one])
+        members[1, 20, 10] = -9999
+        path = write(tmp_path / "adapt40311.fts", members, ADAPT, CDELT1=5.0, CDELT2=5.0)
+        chart = chart_of(read_chart(path, realization=1))
+        known = np.ones(one.shape, bool)
+        known[20, 10] = False
+        np.testing.assert_array_equal(chart.known, known)
+        np.testing.assert_allclose(chart.values[known], 2 * one[known] * 1.438 / 1.85, rtol=1e-5)
+        np.testing.assert_allclose(chart.latitudes, -87.5 + 5 * np.arange(36))
+        assert chart.time.isot == "2020-01-01T00:00:00.000"
+        assert chart.instrument == "ADAPT GONG"
+        assert not chart.equal_area
+        assert read_chart(path).data[20, 10] == one[20, 10]
+        for wrong in (3, -1, 1.0, True, None):
+            with pytest.raises(ValueError, match="realization must be a whole number from 0 to 2"):
+                read_chart(path, realization=wrong)
+
+    def test_unknown_scale(self, tmp_path):
+        path = write(tmp_path / "adapt.fts", field(equal_area=False), ADAPT, CDELT1=5.0, CDELT2=5.0, MAPDATA="VSM")
+        image = read_chart(path)
+        with pytest.warns(SunpyUserWarning, match="no conversion to HMI's field scale is known for ADAPT VSM"):
+            chart = chart_of(image)
+        assert not chart.on_hmi_scale
+        np.testing.assert_allclose(chart.values, field(equal_area=False))
+
+    def test_real_ones(self, test_data):
+        paths = [
+            *sorted(test_data.glob("inputs/hmi.Synoptic_Mr_small.*.fits")),
+            *test_data.glob("inputs/hmi.mrdailysynframe_small_720s.*.fits"),
+            *test_data.glob("inputs/mrzqs*.fits"),
+        ]
+        if not paths:
+            pytest.skip("there are no charts")
+        assert len(paths) == 9
+        for path in paths:
+            chart = chart_of(read_chart(path))
+            assert chart.objections == {}
+            assert chart.known.all()
+            assert chart.filled_share < 0.01
+            assert chart.instrument == ("GONG" if path.name.startswith("mrzqs") else "HMI")
+            if "Synoptic" in path.name:
+                assert chart.rotation == int(path.name.split(".")[2])
+                assert abs(chart.time - sun.carrington_rotation_time(chart.rotation + 0.5)) < 1 * u.hour
+                seen = chart.observed - sun.carrington_rotation_time(chart.rotation)
+                assert -1 * u.hour < seen.min() < seen.max() < 27.4 * u.day
+
+    def test_two_archives_see_the_same_sun(self, test_data):
+        """HMI's daily frame and GONG's chart of that day, of 1° each: a shift or a mirror would show."""
+        try:
+            (hmi,) = test_data.glob("inputs/hmi.mrdailysynframe_small_720s.20181106*.fits")
+            (gong,) = test_data.glob("inputs/mrzqs181106*.fits")
+        except ValueError:
+            pytest.skip("there are no charts of that day")
+        hmi, gong = chart_of(read_chart(hmi)), chart_of(read_chart(gong))
+        both = [hmi.values.reshape(180, 2, 360, 2).mean(axis=(1, 3)), gong.values]
+        rows = slice(30, 150)
+        correlations = {
+            (up, along): np.corrcoef(both[0][rows].ravel(), np.roll(both[1], (up, along), (0, 1))[rows].ravel())[0, 1]
+            for up in (-2, -1, 0, 1, 2)
+            for along in (-2, -1, 0, 1, 2)
+        }
+        assert max(correlations, key=correlations.get) == (0, 0)
+        assert correlations[0, 0] > 0.5
+
+
+class TestChart:
+    @settings(max_examples=25)
+    @given(
+        columns=st.sampled_from([24, 60, 72]),
+        first=st.floats(0, 359.9),
+        code=st.sampled_from(["CEA", "CAR"]),
+        turned=st.booleans(),
+    )
+    def test_columns_are_where_the_header_has_them(self, columns, first, code, turned):
+        """Wherever the first one is, and whichever way they go."""
+        data = field(24, columns, code == "CEA")
+        step = 360 / columns * (-1 if turned else 1)
+        # sunpy takes steps of HMI's charts for positive; those of nobody in particular count as they are.
+        image = generic(24, columns, code, data, instrume="", telescop="", crpix1=1.0, crval1=first, cdelt1=step)
+        with pytest.warns(SunpyUserWarning, match="no conversion"):
+            chart = chart_of(image)
+        assert 0 <= chart.first_longitude < 360
+        assert (np.diff(chart.longitudes) > 0).all()
+        for column in (0, columns // 3, columns - 1):
+            longitude = first + step * column
+            index = round((longitude - chart.first_longitude) / chart.step) % columns
+            assert (chart.longitudes[index] - longitude + 180) % 360 - 180 == pytest.approx(0, abs=1e-6)
+            np.testing.assert_allclose(chart.values[:, index], data[:, column])
+
+    def test_polar_gaps_are_filled(self):
+        data = field(72)
+        data[:2] = np.nan
+        data[2, 10:] = np.nan
+        data[-1, :5] = np.nan
+        data[18, 7] = np.nan
+        chart = chart_of(generic(72, data=data))
+        expected = np.isnan(data)
+        expected[18, 7] = False
+        np.testing.assert_array_equal(chart.filled, expected)
+        assert not chart.known[18, 7]
+        assert chart.known.sum() == chart.known.size - 1
+        np.testing.assert_allclose(chart.values[:2], data[3:8].mean(), rtol=1e-5)
+        np.testing.assert_allclose(chart.values[-1, :5], data[-6:-1].mean(), rtol=1e-5)
+        np.testing.assert_array_equal(chart.values[2, :10], data[2, :10])
+        assert chart.filled_share == pytest.approx(expected.mean())
+
+    def test_gaps_elsewhere_are_not(self):
+        data = field()
+        data[:, 20:30] = np.nan
+        chart = chart_of(generic(data=data))
+        polar = np.abs(chart.latitudes) > 60
+        np.testing.assert_array_equal(chart.known[:, 20:30], np.broadcast_to(polar[:, None], (36, 10)))
+        assert (chart.values[~chart.known] == 0).all()
+
+    def test_masked_pixels_are_unknown(self):
+        image = generic()
+        mask = np.zeros(image.data.shape, bool)
+        mask[18, 7] = True
+        chart = chart_of(sunpy.map.Map(image.data, image.meta, mask=mask))
+        np.testing.assert_array_equal(chart.known, ~mask)
+
+    def test_unit(self):
+        chart = chart_of(generic(data=field() / 1e4, bunit="T"))
+        np.testing.assert_allclose(chart.values, field(), rtol=1e-5)
+
+    def test_numbers_that_no_field_has(self):
+        data = field()
+        data[18, 7] = 32768
+        chart = chart_of(generic(data=data))
+        assert not chart.known[18, 7]
+        assert chart.objections["impossible field"].startswith("the chart has 1 pixels with more than 6000 G")
+
+    def test_map_as_sunpy_reads_it(self, tmp_path):
+        """What read_chart puts right is put right there, too."""
+        path = write(tmp_path / "hmi.fits", field(), CRPIX2=18.0)
+        chart = chart_of(sunpy.map.Map(path))
+        np.testing.assert_allclose(chart.values, field())
+        assert chart.first_longitude == pytest.approx(2.5)
+
+    def test_does_not_touch_the_map(self):
+        data = field()
+        data[:2] = np.nan
+        image = generic(data=data.copy())
+        meta = dict(image.meta)
+        chart_of(image)
+        assert dict(image.meta) == meta
+        np.testing.assert_array_equal(image.data, data)
+
+
+class TestRefused:
+    def refused(self, image, match):
+        with pytest.raises(ValueError, match=match):
+            chart_of(image)
+
+    def test_no_map(self):
+        with pytest.raises(TypeError, match=r"the chart must be a sunpy\.map\.Map; got ndarray"):
+            chart_of(field())
+
+    def test_field_strength(self):
+        self.refused(generic(data=np.abs(field())), "radial field, which has both signs on the Sun")
+
+    @pytest.mark.parametrize(
+        "keywords",
+        [
+            {"content": "HMI CONTINUUM INTENSITY"},
+            {"content": "Carrington Synoptic Chart Of Bl Field"},
+            {"content": "line-of-sight magnetic field"},
+            {"content": "Carrington Synoptic Chart Of Bt Field"},
+            {"btype": "field strength"},
+        ],
+    )
+    def test_another_quantity(self, keywords):
+        self.refused(generic(**{"content": "", **keywords}), "must be of the radial field; (CONTENT|BTYPE) of this ")
+
+    @pytest.mark.parametrize(
+        "name",
+        ["hmi.Synoptic_Ml_small.2099.fits", "hmi.b_synoptic_small.2267.Bp.fits", "hmi.mldailysynframe_720s.fits"],
+    )
+    def test_another_quantity_by_name(self, tmp_path, name):
+        path = write(tmp_path / name, field(), CONTENT="Carrington Synoptic Chart")
+        with pytest.raises(ValueError, match=r"must be of the radial field; .* by its name"):
+            read_chart(path)
+
+    def test_unit(self):
+        self.refused(generic(bunit="DN"), "in gauss or another unit of the field; .* 'DN'")
+        image = generic(instrume="")
+        del image.meta["bunit"]
+        self.refused(image, "without a unit")
+
+    def test_wrong_unit(self):
+        self.refused(generic(bunit="T"), "must have values on most of the Sun")
+
+    def test_helioprojective(self, make_magnetogram):
+        self.refused(make_magnetogram(), "helioprojective, .* cannot be turned to another direction")
+
+    def test_stonyhurst(self):
+        self.refused(generic(ctype1="HGLN-CEA", ctype2="HGLT-CEA"), "Carrington coordinates .* 'HGLN-CEA'")
+
+    def test_projection(self):
+        self.refused(generic(ctype1="CRLN-SFL", ctype2="CRLT-SFL"), "equal steps in latitude")
+
+    def test_part_of_the_sun(self):
+        self.refused(generic(cdelt1=2.0), "once around the Sun; its 72 columns .* makes 144")
+        self.refused(generic(cdelt2=1.0), "from pole to pole")
+        self.refused(generic(crpix2=10.0), "equator in the middle")
+        self.refused(generic(cdelt2=-180 / np.pi * 2 / 36), "from pole to pole, south first")
+
+    def test_turned(self):
+        self.refused(generic(crota2=90.0, pc1_1=0.0, pc1_2=-1.0, pc2_1=1.0, pc2_2=0.0), "turned or oblique")
+
+    def test_contradictions(self, tmp_path):
+        path = write(tmp_path / "hmi.fits", field(), LON_LAST=360 * 2099 - 40.0)
+        with pytest.raises(ValueError, match="one place on the Sun; by LON_LAST"):
+            read_chart(path)
+
+    @pytest.mark.parametrize("value", ["here", None, True, float("inf")])
+    def test_no_number(self, value):
+        image = generic()
+        image.meta["crpix1"] = value
+        self.refused(image, "must have a number in CRPIX1")
+
+    def test_no_time(self, tmp_path):
+        path = write(tmp_path / "hmi.fits", field(), T_OBS=None, T_ROT=None, CAR_ROT=None)
+        with pytest.raises(ValueError, match="must say its time"):
+            read_chart(path)
+
+    def test_hardly_anything(self):
+        data = field()
+        data[:, 20:] = np.nan
+        self.refused(generic(data=data), "values on most of the Sun; .* on 28%")
+
+    def test_picture(self):
+        self.refused(generic(data=np.zeros((36, 72), np.uint8)), "as pictures do")
+
+    def test_patch_of_an_archive(self, test_data):
+        paths = list(test_data.glob("inputs/hmi.sharp_cea_720s.377.*.fits"))
+        if not paths:
+            pytest.skip("there is no such patch")
+        self.refused(sunpy.map.Map(paths[0]), "from pole to pole|once around the Sun")
