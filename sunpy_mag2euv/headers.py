@@ -10,7 +10,6 @@ and would let other threads' Maps pass.
 import math
 import numbers
 import re
-import textwrap
 
 import numpy as np
 
@@ -21,10 +20,12 @@ from sunpy.map.sources import AIAMap, EITL1Map, EITMap, EUIMap, EUVIMap, KCorMap
 from sunpy.time import is_time
 
 from sunpy_mag2euv.disk import Disk
+from sunpy_mag2euv.maps import brief, shown
 
 __all__ = ["RESAMPLED", "check_geometry", "describe", "has_own_scale", "missing_placement", "readable_unit"]
 
-#: Instruments whose files always say their scale, orientation and pointing: if a keyword is missing, it was lost.
+#: Instruments whose files always say their scale, orientation and pointing: if a keyword is missing, it was lost. By a
+#: word of the Map's instrument, observatory or detector.
 _COMPLETE = ("HMI", "AIA")
 
 #: Where the observer is, by keywords of which one set is needed: those that sunpy looks for in its order, in the files
@@ -48,6 +49,7 @@ _TIME = ("DATE-OBS", "DATE_OBS", "DATE-BEG", "DATE-AVG", "DATE-END")
 
 _POINTING = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")
 _CTYPE = ("CTYPE1", "CTYPE2")
+_CUNIT = ("CUNIT1", "CUNIT2")
 _PC = ("PC1_1", "PC1_2", "PC2_1", "PC2_2")
 _CD = ("CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
@@ -76,8 +78,13 @@ _STRETCH = 10
 #: the finest images that there are have a tenth of the upper limit.
 _RADIUS_IN_PIXELS = (4, 1e6)
 
-#: By how much two ways to say the same may differ.
+#: By how much two ways to say the same may differ, and by what angle if they are an orientation. HMI's and AIA's are
+#: known to a hundredth of a degree.
 _AGREEMENT = 0.02
+_SAME_ROLL = 1
+
+#: In days. What times one header has of an image are of its exposure, or of the minutes that it is an average of.
+_ONE_TIME = 1
 
 #: What goes wrong with images whose source has the scale in keywords of its own.
 RESAMPLED = (
@@ -96,13 +103,15 @@ def describe(image):
     """A Map in a few words, for messages, whatever its header holds."""
     measurement, unit = _read(image, "measurement"), readable_unit(image)
     words = [
-        str(image.meta.get("instrume") or "").replace("_", " "),
-        "image" if measurement is None else str(measurement),
+        brief(image.meta.get("instrume") or "").replace("_", " "),
+        brief("image" if measurement is None else measurement),
     ]
-    if unit is not None:
-        words.append(f"in {unit}")
+    if unit == u.dimensionless_unscaled:
+        words.append("without a unit")
+    elif unit is not None:
+        words.append(f"in {brief(unit)}")
     elif image.meta.get("bunit"):
-        words.append(f"in {image.meta['bunit']!r}")
+        words.append(f"in {shown(image.meta['bunit'])}")
     return " ".join(filter(None, words))
 
 
@@ -196,27 +205,42 @@ def _orientation(image):
     return (*_PC, *_CD, "CROTA" if isinstance(image, _ROLLED_BY_CROTA) else "CROTA2")
 
 
-def _number(image, keyword, name, unit=""):
+def _number(image, keyword, name):
     """What a header says, which has to be a number."""
     value = image.meta.get(keyword)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
+    if _is_number(value):
         return float(value)
-    raise ValueError(f"{name} must have a number{unit} in {keyword}; its header says {value!r}. {_CORRECT}")
+    raise ValueError(f"{name} must have a number in {keyword}; its header says {shown(value)}. {_CORRECT}")
+
+
+def _is_number(value):
+    """Whether it is one, and a finite one."""
+    try:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        # An integer that no other number is as large as
+        return False
 
 
 def _check_projection(image, name, better):
     """Only what its observer sees can be put on a grid."""
+    for keyword in (*_CTYPE, *_CUNIT):
+        if (said := image.meta.get(keyword)) is not None and not isinstance(said, str):
+            raise ValueError(f"{name} must have words in {keyword}; its header says {shown(said)}. {_CORRECT}")
     if not (_has_own(image, "coordinate_system") or _has(image, *_CTYPE)):
         # Whether that will do depends on the instrument.
         return
-    for keyword in _CTYPE:
-        if not isinstance(said := image.meta.get(keyword, ""), str):
-            raise ValueError(f"{name} must have words in {keyword}; its header says {said!r}. {_CORRECT}")
     axes = image.coordinate_system
-    if (axes.axis1[:4].upper(), axes.axis2[:4].upper()) != ("HPLN", "HPLT"):
-        kind = _FRAMES.get(axes.axis1[:4].upper(), f"the coordinates {axes.axis1} and {axes.axis2}")
+    kinds = axes.axis1[:4], axes.axis2[:4]
+    if tuple(kind.upper() for kind in kinds) != ("HPLN", "HPLT"):
+        kind = _FRAMES.get(kinds[0].upper(), f"the coordinates {brief(axes.axis1)} and {brief(axes.axis2)}")
         raise ValueError(
             f"{name} must be helioprojective (HPLN, HPLT), as seen by its observer; this one is in {kind}. Use {better}"
+        )
+    if kinds != ("HPLN", "HPLT"):
+        raise ValueError(
+            f"{name} must have CTYPE1 and CTYPE2 in capitals, such as HPLN-TAN and HPLT-TAN; its header says "
+            f"{shown(axes.axis1)} and {shown(axes.axis2)}. {_CORRECT}"
         )
 
 
@@ -229,7 +253,7 @@ def _check_time(image, name):
     # Some sources take the time of their coordinates from T_OBS.
     others = ("TIMESYS", "T_OBS") if _has_own(image, "reference_date") else ("TIMESYS",)
     words = said | {keyword: image.meta[keyword] for keyword in others if keyword in image.meta}
-    words = ", ".join(f"{keyword} = {value!r}" for keyword, value in words.items())
+    words = _listed(words)
     try:
         readable = any(isinstance(value, str) and is_time(value) for value in said.values())
         readable = readable and image.date.isscalar and image.reference_date.isscalar
@@ -241,6 +265,16 @@ def _check_time(image, name):
             f"{name} must say its observation time in a way that can be read; its header says {words}. Correct it, "
             "such as map.meta['date-obs'] = '2014-01-15T00:00:00' with map.meta['timesys'] = 'UTC'"
         )
+    if not abs((image.date - image.reference_date).to_value(u.day)) <= _ONE_TIME:
+        raise ValueError(
+            f"{name} must be of one time; that of the image is {image.date.utc.isot}, and that of its coordinates "
+            f"{image.reference_date.utc.isot} UTC; its header says {words}. {_CORRECT}"
+        )
+
+
+def _listed(said):
+    """Keywords and what a header says in them."""
+    return ", ".join(f"{keyword} = {shown(value)}" for keyword, value in said.items())
 
 
 def _check_observer(image, name):
@@ -264,8 +298,9 @@ def _check_observer(image, name):
     try:
         distance = image.observer_coordinate.radius
     except Exception as error:
-        reason = textwrap.shorten(str(error), 100)
-        raise ValueError(f"{name} must say its observer in a way that can be read ({reason}). {_CORRECT}") from None
+        raise ValueError(
+            f"{name} must say its observer in a way that can be read ({brief(error)}). {_CORRECT}"
+        ) from None
     if not _NEAREST < distance < _FARTHEST:
         raise ValueError(
             f"{name} must be seen from {_NEAREST:g} to {_FARTHEST:g}; by {', '.join(used) or 'its header'}, it is seen "
@@ -283,7 +318,8 @@ def _observer_keywords(image):
 
 def _check_placement(image, name):
     """Scale, orientation and pointing: each there, and a number."""
-    complete = any(image.instrument.upper().startswith(word) for word in _COMPLETE)
+    names = f"{image.instrument} {image.observatory} {image.detector}".upper()
+    complete = any(word in names for word in _COMPLETE)
     for what, keywords in missing_placement(image).items():
         if what == "scale" or complete:
             raise ValueError(_LACKS.format(name=name, what=what, keywords=keywords))
@@ -295,6 +331,46 @@ def _check_placement(image, name):
             value = _number(image, keyword, name)
             if keyword.startswith("CDELT") and value == 0:
                 raise ValueError(f"{name} must have pixels of some size; its header says {keyword} = 0. {_CORRECT}")
+    _check_matrix(image, name)
+
+
+@np.errstate(all="ignore")
+def _check_matrix(image, name):
+    """Keywords that were lost may make another matrix of a rotation, and of two orientations sunpy reads one."""
+    scale = np.array([image.meta.get(f"CDELT{axis}", 1) for axis in (1, 2)], dtype=float)
+    rolls = {}
+    # What is missing of a PC matrix is that of the unit matrix, and of a CD matrix nought.
+    for keywords, unsaid, scales in ((_PC, np.eye(2), scale), (_CD, np.zeros((2, 2)), np.ones(2))):
+        said = {keyword: image.meta[keyword] for keyword in keywords if keyword in image.meta}
+        if not said or not all(map(_is_number, said.values())):
+            continue
+        words = ", ".join(f"{keyword} = {value:.4g}" for keyword, value in said.items())
+        matrix = np.reshape(
+            [said.get(keyword, none) for keyword, none in zip(keywords, unsaid.flat, strict=True)], (2, 2)
+        )
+        if not abs(np.linalg.det(matrix)) > 0:
+            raise ValueError(f"{name} must have a matrix that has two axes; its header says {words}. {_CORRECT}")
+        # The roll turns axes that CDELT has scaled, and so given a direction; pixels need not be square.
+        axes = matrix.T * scales * np.sign(scale)[:, None]
+        west, north = axes / np.linalg.norm(axes, axis=1)[:, None]
+        skew = abs(np.degrees(np.arcsin(np.clip(west @ north, -1, 1))))
+        if skew > _SAME_ROLL and len(said) < len(keywords):
+            raise ValueError(
+                f"{name} must have all of {', '.join(keywords)}, unless what is missing is as without rotation; its "
+                f"header says {words}, with which its axes would be skew by {skew:.3g} degrees. {_CORRECT}"
+            )
+        # Of mirrored axes nobody knows which one is to be turned back.
+        if skew <= _SAME_ROLL and np.linalg.det([west, north]) > 0:
+            rolls[words] = np.degrees(np.arctan2(west[1], west[0]))
+    if _is_number(roll := image.meta.get("CROTA2")):
+        rolls[f"CROTA2 = {roll:.4g}"] = roll
+    first = next(iter(rolls.values()), None)
+    if any(abs((roll - first + 180) % 360 - 180) > _SAME_ROLL for roll in rolls.values()):
+        found = ", but ".join(f"by {words} it is turned by {roll:.4g} degrees" for words, roll in rolls.items())
+        raise ValueError(
+            f"{name} must have one orientation; {found}. Remove what is wrong from map.meta, or use the file as its "
+            "archive has it"
+        )
 
 
 def _projection_parameters(image):
@@ -314,11 +390,17 @@ def _check_disk(image, name):
         near = np.hypot(*pointing) <= _REFERENCE * radius
         # Far off, there may be no projection.
         disk = Disk.of(image) if near else None
-        readable, reason = not near or bool(np.isfinite([disk.center, *disk.axes]).all()), "the Sun is nowhere"
-    except Exception as error:
-        readable, reason = False, textwrap.shorten(str(error), 100)
+        readable = not near or bool(np.isfinite([disk.center, *disk.axes]).all())
+    except Exception:
+        # What astropy says of it is for those who know its code.
+        readable = False
     if not readable:
-        raise ValueError(f"{name} must have coordinates that can be read; they cannot ({reason}). {_CORRECT}")
+        keywords = (*_CTYPE, *_CUNIT, *_projection_parameters(image), *_PC, *_CD)
+        said = _listed({keyword: image.meta[keyword] for keyword in keywords if keyword in image.meta})
+        raise ValueError(
+            f"{name} must have coordinates that can be read: a projection with its parameters (CTYPE, PV), units of "
+            f"angle (CUNIT) and a matrix that has two axes (PC, CD); its header says {said or 'none'}. {_CORRECT}"
+        )
     radius = radius.to(u.arcsec)
     if not near:
         raise ValueError(

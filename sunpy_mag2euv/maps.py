@@ -11,7 +11,7 @@ import numpy as np
 
 import sunpy.map
 
-__all__ = ["check_map", "check_pixels", "in_known_time", "known_pixels"]
+__all__ = ["brief", "check_map", "check_pixels", "in_known_time", "known_pixels", "shown"]
 
 #: Keywords that sunpy reads as words, and of these the ones that must not be there without any.
 _WORDS = (
@@ -31,6 +31,60 @@ _SOME_WORDS = ("INSTRUME", "TELESCOP", "OBSRVTRY")
 
 #: What other pipelines call UTC, and how files say that they say nothing; FITS files without ``TIMESYS`` are in UTC.
 _UTC = ("", "UT", "GMT", "Z")
+
+#: So many characters of what a header says are enough to find it there.
+_SHOWN = 60
+
+
+def shown(value):
+    """
+    What a header says, for messages: headers of Maps hold any objects, of any length and on any number of lines.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+        As Python writes it, in one line of at most 60 characters.
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.maps import shown
+    >>> shown("arcsec"), shown(float("nan"))
+    ("'arcsec'", 'nan')
+    """
+    try:
+        text = repr(value)
+    except Exception:
+        # Such as that of an integer of 5000 digits
+        text = f"something ({type(value).__name__})"
+    return brief(text)
+
+
+def brief(text):
+    r"""
+    Put words that others wrote in one line, for messages.
+
+    Parameters
+    ----------
+    text : object
+
+    Returns
+    -------
+    str
+        At most 60 characters.
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.maps import brief
+    >>> brief("AIA\n 3"), len(brief("x" * 5000))
+    ('AIA 3', 60)
+    """
+    words = "".join(character if character.isprintable() else " " for character in str(text)).split()
+    line = " ".join(words)
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
 def check_map(image, name):
@@ -57,7 +111,9 @@ def check_map(image, name):
     for keyword in _WORDS:
         value = image.meta.get(keyword, "")
         if not (isinstance(value, str) or (value is None and keyword not in _SOME_WORDS)):
-            raise ValueError(f"{name} must have words in {keyword}; its header says {value!r}. Correct it in map.meta")
+            raise ValueError(
+                f"{name} must have words in {keyword}; its header says {shown(value)}. Correct it in map.meta"
+            )
 
 
 def in_known_time(image):

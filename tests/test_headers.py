@@ -7,12 +7,14 @@ import warnings
 import numpy as np
 import pytest
 from aia_images import make_aia
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import astropy.units as u
 import sunpy.map
 from astropy.coordinates import SkyCoord
 
-from sunpy_mag2euv.headers import check_geometry, missing_placement
+from sunpy_mag2euv.headers import check_geometry, describe, missing_placement
 from sunpy_mag2euv.sample import sample_magnetogram
 
 #: Keywords of one pixel's place, by what is missing without them.
@@ -43,6 +45,7 @@ def refused(image, match):
     with pytest.raises(ValueError, match=match) as caught:
         check(image)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_complete_headers(hmi):
@@ -66,6 +69,22 @@ def test_instruments_whose_files_say_everything(hmi, kind, keyword):
     refused(
         image, f"^the image must say its {what}, since .* does not. Add .*{keyword.upper()}.* to map.meta, or use the"
     )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"instrume": "SDO/HMI", "telescop": "SDO"},
+        {"instrume": "", "telescop": "SDO/HMI"},
+        {"instrume": "", "telescop": "SDO", "detector": "HMI"},
+        {"instrume": "hmi", "telescop": "sdo"},
+        {"instrume": "SDO/AIA", "telescop": ""},
+    ],
+    ids=str,
+)
+def test_instruments_by_any_of_their_names(hmi, names):
+    check(changed(hmi, names))
+    refused(changed(hmi, names | {"crota2": None}), "must say its orientation")
 
 
 def test_a_scale_is_needed_of_all_instruments(hmi):
@@ -102,8 +121,162 @@ def test_matrices(hmi, lost):
         refused(pc, "must say its scale")
     else:
         check(pc)
-    refused(changed(cd, {"cd1_1": 0.0, "cd1_2": 0.0}), "must have (pixels|coordinates|its)")
+    refused(changed(cd, {"cd1_1": 0.0, "cd1_2": 0.0}), "must have a matrix that has two axes; .* CD1_1 = 0, CD1_2 = 0,")
     refused(changed(cd, {"cd1_2": np.nan}), "must have a number in CD1_2; its header says nan")
+
+
+def pc(*values, **others):
+    """Keywords of a PC matrix; None leaves one out."""
+    return dict(zip(("pc1_1", "pc1_2", "pc2_1", "pc2_2"), values, strict=True)) | others
+
+
+def turned(degrees):
+    """Elements of the matrix of a rotation."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return float(cos), float(-sin), float(sin), float(cos)
+
+
+@given(roll=st.floats(-360, 360), apart=st.floats(1.1, 358.9), turns=st.integers(-1, 1), stretch=st.floats(0.5, 2),
+       flips=st.tuples(st.booleans(), st.booleans()), by_cd=st.booleans())  # fmt: skip
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_orientation(hmi, roll, apart, turns, stretch, flips, by_cd):
+    """The matrix that sunpy makes of CROTA2 agrees with it, whatever pixels are turned, and with no other CROTA2."""
+    cdelt = [32.0 * (-1) ** flip for flip in flips]
+    image = changed(hmi, {"cdelt1": cdelt[0], "cdelt2": cdelt[1] * stretch, "crota2": roll})
+    matrix = image.rotation_matrix * (np.array([[image.meta["cdelt1"]], [image.meta["cdelt2"]]]) if by_cd else 1)
+    keywords = {key.replace("pc", "cd") if by_cd else key: value for key, value in pc(*matrix.ravel().tolist()).items()}
+    both = changed(image, keywords | {"crota2": roll + 360 * turns})
+    check(both)
+    both.meta["crota2"] = roll + apart
+    refused(both, "must have one orientation; by (PC|CD)1_1 = .* it is turned by .* degrees, but by CROTA2 = .* Remove")
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        # Both ways to turn axes round
+        pc(-1.0, 0.0, 0.0, 1.0, crota2=0.0),
+        pc(1.0, 0.0, 0.0, -1.0, crota2=90.0),
+        # As astropy writes the matrices of half a turn and of a mirror
+        pc(-1.0, None, None, -1.0, crota2=None),
+        pc(-1.0, None, None, None, crota2=None),
+        pc(-1.0, None, None, -1.0),
+        # As FITS has it, the scale may be in the matrix
+        pc(*(32.0 * value for value in turned(10)), cdelt1=1.0, cdelt2=1.0, crota2=10.0),
+        pc(*(0.5 * value for value in turned(10)), cdelt1=64.0, cdelt2=64.0, crota2=None),
+        {"cd1_1": 32.0, "cd2_2": 32.0, "crota2": None},
+        {"cd1_2": -32.0, "cd2_1": 32.0, "crota2": 90.0},
+        # Those that sunpy does not read for this source may be left from before it was turned
+        pc(*turned(10), crota=3.0, crota1=5.0, crota2=None),
+    ],
+    ids=str,
+)
+def test_matrices_that_can_be(hmi, keywords):
+    check(changed(hmi, keywords))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        (pc(None, -0.17, None, None), r"must have all of PC1_1, .* header says PC1_2 = -0.17, .* skew by 9.65 degrees"),
+        (pc(1.0, None, 0.17, None), "must have all of PC1_1"),
+        # Of which sunpy makes nothing
+        ({"cd1_1": 32.0, "cd2_2": 32.0, "cdelt1": None, "cdelt2": None, "crota2": None}, "read: .* CD1_1 = 32.0, CD2_2"),
+        ({"cd1_1": 32.0, "cd2_2": 32.0, "cd1_2": 5.0}, "must have all of CD1_1, CD1_2, CD2_1, CD2_2"),
+        ({"cd1_2": 5.0}, "must have a matrix that has two axes; its header says CD1_2 = 5"),
+        (pc(0.0, 0.0, 0.0, 0.0), "must have a matrix that has two axes"),
+        (pc(*turned(10)), "must have one orientation; by PC1_1 = 0.9848, .* by 10 degrees, but by CROTA2 = 179.9 it"),
+        (pc(1.0, None, None, None), "must have one orientation; by PC1_1 = 1 it is turned by 0 degrees, but by CROTA2"),
+        (
+            {"cd1_1": 32.0, "cd2_2": 32.0} | pc(*turned(30), crota2=None),
+            "must have one orientation; by PC1_1 .* by 30 degrees, but by CD1_1 = 32, CD2_2 = 32 it is turned by 0 deg",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_matrices_that_cannot_be(hmi, keywords, message):
+    refused(changed(hmi, keywords), message)
+
+
+def test_images_that_were_turned(hmi):
+    """sunpy leaves a matrix alone behind, of any scale."""
+    for image in (
+        hmi.rotate(10 * u.deg, scale=2),
+        hmi.rotate(rmatrix=np.array([[2.0, 0], [0, 2.0]])),
+        hmi.rotate(rmatrix=np.array([[-1.0, 0], [0, 1.0]])),
+        hmi.rotate(10 * u.deg).resample([32, 64] * u.pix),
+    ):
+        check(image)
+    image.meta["crota2"] = 180.0
+    refused(image, "must have one orientation")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "instrument"), [("date-obs", "HMI"), ("t_obs", "HMI"), ("t_obs", "AIA_3"), ("date-avg", "PHI")]
+)
+def test_one_time(hmi, keyword, instrument):
+    """Whichever of them sunpy takes for the image, and for its coordinates."""
+    hmi = changed(hmi, {"instrume": instrument, "telescop": "" if instrument == "PHI" else "SDO/HMI"})
+    for said in ("1999-01-15T00:00:00", "2014-01-17T00:00:00"):
+        words = f"{keyword.upper()} = '{said}'"
+        refused(changed(hmi, {keyword: said}), f"must be of one time; .* UTC; its header says .*{words}")
+    check(changed(hmi, {keyword: "2014-01-15T23:00:00"}))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"ctype1": "hpln-tan", "ctype2": "hplt-tan"}, "CTYPE1 and CTYPE2 in capitals, .* says 'hpln-tan' and 'hplt"),
+        ({"ctype1": "HPLN-ZPN", "ctype2": "HPLT-ZPN"}, r"that can be read: .*\(CTYPE, PV\), .* CTYPE1 = 'HPLN-ZPN'"),
+        ({"ctype1": "HPLN-XYZ", "ctype2": "HPLT-XYZ"}, "coordinates that can be read: .* CTYPE1 = 'HPLN-XYZ'"),
+        ({"cunit1": 5}, "must have words in CUNIT1; its header says 5"),
+        ({"cunit2": "kg", "cunit1": "kg"}, r"units of angle \(CUNIT\) .* CUNIT1 = 'kg', CUNIT2 = 'kg'"),
+        ({"cunit2": "x" * 5000}, "coordinates that can be read: .* CUNIT2 = 'xxxx"),
+        ({"cunit2": None}, "coordinates that can be read: .*"),
+        ({"cdelt1": 10**400}, "must have a number in CDELT1; its header says 1000"),
+        ({"cdelt1": 10**5000}, r"must have a number in CDELT1; its header says something \(int\)"),
+        ({"cdelt1": np.ones((50, 50))}, r"must have a number in CDELT1; its header says array\(\[\["),
+        ({"ctype1": "FOO\nBAR"}, "in the coordinates FOO BAR and HPLT-TAN"),
+        ({"timesys": "x" * 5000}, "time in a way that can be read; .* TIMESYS = 'xxx"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_what_python_says_of_it_is_of_no_help(hmi, keywords, message):
+    """Keywords are named instead, in one line."""
+    image = changed(hmi, {})
+    for keyword, value in keywords.items():
+        # sunpy would not make some of these Maps.
+        image.meta[keyword] = value
+        if value is None:
+            del image.meta[keyword]
+    refused(image, message)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({}, "HMI SYNTHETIC magnetogram in G"),
+        ({"bunit": "1"}, "HMI SYNTHETIC magnetogram without a unit"),
+        ({"bunit": ""}, "HMI SYNTHETIC magnetogram without a unit"),
+        ({"bunit": None}, "HMI SYNTHETIC magnetogram"),
+        ({"bunit": "0.01"}, "HMI SYNTHETIC magnetogram in 0.01"),
+        ({"bunit": "nix"}, "HMI SYNTHETIC magnetogram in 'nix'"),
+        ({"content": "a\nb"}, "HMI SYNTHETIC a b in G"),
+        ({"instrume": "HMI\nX"}, "HMI X magnetogram in G"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:Could not parse unit string")
+def test_descriptions(hmi, keywords, words):
+    image = changed(hmi, {})
+    image.meta |= keywords
+    assert describe(image).lower() == words.lower()
+
+
+def test_descriptions_are_short(hmi):
+    image = changed(hmi, {})
+    image.meta |= {"instrume": "HMI" * 5000, "content": "field " * 1000, "bunit": "x" * 5000}
+    assert len(describe(image)) < 200
 
 
 @pytest.mark.parametrize(
@@ -122,7 +295,7 @@ def test_matrices(hmi, lost):
         ({"crota2": np.nan}, "must have a number in CROTA2; its header says nan"),
         ({"crota2": "north"}, "must have a number in CROTA2; its header says 'north'"),
         ({"pc1_1": np.nan}, "must have a number in PC1_1; its header says nan"),
-        ({"pc1_1": 1.0, "pc1_2": 1.0, "pc2_1": 1.0, "pc2_2": 1.0}, r"must have (pixels|coordinates|its)"),
+        ({"pc1_1": 1.0, "pc1_2": 1.0, "pc2_1": 1.0, "pc2_2": 1.0}, "must have a matrix that has two axes"),
         ({"crpix1": np.nan}, "must have a number in CRPIX1"),
         ({"crval1": np.nan}, "must have a number in CRVAL1"),
         ({"lonpole": -np.inf}, "must have a number in LONPOLE"),
@@ -208,7 +381,7 @@ def test_what_can_be(hmi):
 def test_observers_in_keywords_of_one_source(hmi, source, keywords):
     """Where sunpy reads them; in other files it would take Earth."""
     nowhere = dict.fromkeys(("hgln_obs", "hglt_obs", "crln_obs", "crlt_obs", "dsun_obs", "rsun_obs"))
-    roll = {"pc1_1": 1.0, "pc1_2": 0.0, "pc2_1": 0.0, "pc2_2": 1.0}
+    roll = {"crota2": None, "pc1_1": 1.0, "pc1_2": 0.0, "pc2_1": 0.0, "pc2_2": 1.0}
     check(changed(hmi, nowhere | source | keywords | roll))
     refused(changed(hmi, nowhere | keywords), "must say its observer")
     for keyword in keywords:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from aia_images import make_aia
+from hypothesis import given
+from hypothesis import strategies as st
 
 import sunpy.map
 
-from sunpy_mag2euv.maps import check_map, check_pixels, in_known_time, known_pixels
+from sunpy_mag2euv.maps import brief, check_map, check_pixels, in_known_time, known_pixels, shown
 
 
 def with_mask(mask, data=None):
@@ -46,6 +48,38 @@ def test_maps_are_needed(given):
 def test_words(keyword, value):
     with pytest.raises(ValueError, match=f"^the image must have words in {keyword}; its header says {value!r}. Corr"):
         check_map(with_keyword(keyword, value), "the image")
+
+
+class Nameless:
+    """Something that cannot be written."""
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a\nb", r"'a\nb'"),
+        (None, "None"),
+        (0.5, "0.5"),
+        (np.zeros((2, 2)), "array([[0., 0.], [0., 0.]])"),
+        (Nameless(), "something (Nameless)"),
+        (10**5000, "something (int)"),
+        ("x" * 5000, "'" + 58 * "x" + "…"),
+    ],
+    ids=type,
+)
+def test_what_headers_say_is_shown_in_a_line(value, text):
+    assert shown(value) == text
+
+
+@given(st.text())
+def test_words_of_others_are_brief(text):
+    line = brief(text)
+    assert line.isprintable()
+    assert len(line) <= 60
+    assert brief(line) == line
 
 
 @pytest.mark.parametrize(("keyword", "value"), [("BUNIT", None), ("HISTORY", 5), ("DETECTOR", "AIA"), ("QUALITY", 0)])
