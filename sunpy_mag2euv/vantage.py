@@ -2,7 +2,9 @@
 Vantage points: the whole Sun's radial field → the line-of-sight field that an observer anywhere would see.
 
 The field is taken to be radial, as charts are, so that its component towards an observer is ``B_r (r̂·n̂)``; and the Sun
-is taken to have turned as a rigid body since it was seen, as in the fields that the packaged weights were trained on.
+is taken to have turned as a rigid body since it was seen, as in the fields that the packaged weights were trained on. To
+turn it differentially makes images no better of fields that are up to five days old, by their rms error, and by two to
+five per cent of fields that are a rotation old.
 """
 
 import functools
@@ -475,9 +477,11 @@ def age_map(chart, observer, grid, obstime=None):
         As by `resolve_observer`.
     """
     place = resolve_observer(observer, obstime, chart.time)
-    rows, columns = np.indices(grid.shape)
+    disk = grid.radius < 1
+    rows, columns = np.nonzero(disk)
     x, y = (columns - grid.center[0]) / grid.solar_radius, (rows - grid.center[1]) / grid.solar_radius
     view = _View.of(place)
     longitude, _, _ = view.surface(x, y)
-    ages = (Time(place.obstime) - chart.observed).to_value(u.day)
-    return np.where(grid.radius < 1, ages[_nearest(chart, longitude + view.longitude)], np.nan) * u.day
+    ages = np.full(grid.shape, np.nan)
+    ages[disk] = (Time(place.obstime) - chart.observed).to_value(u.day)[_nearest(chart, longitude + view.longitude)]
+    return ages * u.day
