@@ -38,8 +38,8 @@ _SINES = ("sine latitude", "sin(deg)", "sin(latitude)")
 #: How they write degrees; the last is in charts of 2013 and 2014.
 _DEGREES = ("deg", "degree", "degrees", "degreedegree")
 
-#: Sources whose steps of latitude sunpy takes for those of the sine whatever their unit is, so that degrees would be
-#: wrong there.
+#: Sources whose steps of latitude sunpy takes for those of the sine whatever their unit is, MDI's and GONG's, so that
+#: degrees would be wrong there.
 _STEPS_OF_SINE = (GONGSynopticMap, MDISynopticMap)
 
 #: JSOC's small charts are averages over 5 columns by 4 rows of the large ones, but until 2017 the step of latitude in
@@ -219,11 +219,13 @@ def _read(path, realization):
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}. Charts come from jsoc.stanford.edu and gong.nso.edu")
     try:
-        with fits.open(path, ignore_blank=True) as units:
+        with fits.open(path) as units:
+            # Headers first: those of scaled integers change as data are read.
+            headers = [_readable(unit) for unit in units]
             images = [
-                (np.array(unit.data), _readable(unit))
-                for unit in units
-                if unit.is_image and unit.data is not None and unit.data.ndim in (2, 3)
+                (np.array(unit.data), header)
+                for unit, header in zip(units, headers, strict=True)
+                if unit.is_image and header["naxis"] in (2, 3)
             ]
     except Exception as error:
         # astropy raises whatever it comes across.
@@ -248,7 +250,9 @@ def _read(path, realization):
 def _readable(unit):
     """Header of a part of a file, by keywords in lower case, with what cannot be read as text."""
     unit.verify("silentfix")
-    meta = {key.lower(): value for key, value in unit.header.items() if key and key not in ("COMMENT", "HISTORY")}
+    # Data are read as what they stand for.
+    without = ("", "COMMENT", "HISTORY", "BSCALE", "BZERO", "BLANK")
+    meta = {key.lower(): value for key, value in unit.header.items() if key not in without}
     if "HISTORY" in unit.header:
         meta["history"] = "\n".join(unit.header["HISTORY"])
     return meta
@@ -353,7 +357,7 @@ def _repair_rows(meta, repairs, count):
     of_sine = equal_area and (unit.lower() in _SINES or abs(step - 2 / count) < 0.01 * abs(step))
     if of_sine:
         step = math.degrees(step)
-        if unit != "Sine Latitude":
+        if not (unit == "Sine Latitude" and _archive(meta) in ("MDI", "GONG")):
             repairs.append(f"CUNIT2 was {unit}" if unit != "None" else "CDELT2 was a step of the sine")
     meta["cunit2"] = "deg"
     if equal_area and abs(step / whole - _WRONG_STEP) < 0.01:

@@ -1,10 +1,10 @@
 """
 Vantage points: the whole Sun's radial field → the line-of-sight field that an observer anywhere would see.
 
-The field is taken to be radial, as charts are, so that its component towards an observer is ``B_r (r̂·n̂)``; and the Sun
-is taken to have turned as a rigid body since it was seen, as in the fields that the packaged weights were trained on. To
-turn it differentially makes images no better of fields that are up to five days old, by their rms error, and by two to
-five per cent of fields that are a rotation old.
+The field is taken to be radial, as charts are, so that its component towards an observer is ``B_r (r̂·n̂)``; and the
+Sun is taken to have turned as a rigid body since it was seen, as in the fields that the packaged weights were trained
+on. Turned differentially, fields that are up to five days old make no better images, and those that are a rotation old
+make images with an rms error that is two to five per cent less.
 """
 
 import functools

@@ -109,6 +109,7 @@ class TestReading:
             ({"CUNIT1": "degreedegree"}, "CUNIT1 was degreedegree"),
             ({"CUNIT1": "Degree"}, "CUNIT1 was Degree"),
             ({"CUNIT2": "sin(deg)"}, r"CUNIT2 was sin\(deg\)"),
+            ({}, "CUNIT2 was Sine Latitude"),
             ({"CDELT2": 0.069444}, "CDELT2 was 0.069444, with which 36 rows go beyond the poles"),
             ({"CRPIX2": 18.0}, "CRPIX2 was 18, which is not the middle"),
             (
@@ -166,6 +167,15 @@ class TestReading:
         assert (
             "does not say that it is of the radial field" in chart_of(read_chart(path)).objections["component unsaid"]
         )
+
+    def test_whole_numbers(self, tmp_path):
+        """Scaled, with one that stands for none, as MDI's files have them."""
+        data = np.rint(field() * 4).astype(np.int16)
+        data[18, 7] = -32768
+        path = write(tmp_path / "hmi.fits", data, BSCALE=0.25, BLANK=-32768)
+        chart = chart_of(read_chart(path))
+        assert not chart.known[18, 7]
+        np.testing.assert_allclose(chart.values[chart.known], field()[chart.known], atol=0.13)
 
     def test_no_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no file"):
