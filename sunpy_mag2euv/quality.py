@@ -5,6 +5,8 @@ The archive of SDO sets a bit for everything that was not as usual when an image
 not harm it; here are the bits after which its numbers, or where they are, may be wrong.
 """
 
+import math
+
 __all__ = ["quality_objection", "quality_word"]
 
 #: What matters in HMI's line-of-sight observables, and the bits that say it, by "Current meaning of the QUALITY keyword
@@ -58,10 +60,13 @@ _AIA = {
     "there was no flat field": (0,),
 }
 
-#: The lists by what ``INSTRUME`` begins with. MDI's (http://soi.stanford.edu/production/QUALITY/DATASWtable.html) is
-#: not there: it has a bit for a spacecraft that is rolled, which SOHO was for half of each year since 2003, and leaves
-#: open what half of the bits are in magnetograms.
+#: The lists by a word of ``INSTRUME`` or ``TELESCOP``. MDI's is not there
+#: (http://soi.stanford.edu/production/QUALITY/DATASWtable.html): it has a bit for a spacecraft that is rolled, which
+#: SOHO was for half of each year since 2003, and leaves open what half of the bits are in magnetograms.
 _LISTS = {"HMI": _HMI, "AIA": _AIA}
+
+#: How many per cent of an AIA image's pixels there are, at least, for the others not to matter, as by bit 9.
+_COMPLETE = 99
 
 
 def quality_word(value):
@@ -102,7 +107,8 @@ def quality_objection(header):
     header : mapping
         Of a FITS file or a Map, whose keywords may be asked for in capitals. ``QUALITY`` is looked up in the lists of
         HMI's line-of-sight observables and of AIA's images; what it means for other instruments is not known.
-        ``IMG_TYPE`` is asked for a dark image, whatever the instrument.
+        ``PERCENTD`` of AIA's images is asked how many pixels there are, and ``IMG_TYPE`` for a dark image, whatever the
+        instrument.
 
     Returns
     -------
@@ -117,15 +123,25 @@ def quality_objection(header):
     >>> quality_objection({"INSTRUME": "AIA_3", "QUALITY": 2**30}) is None
     True
     """
-    instrument = str(header.get("INSTRUME") or "").strip().upper()
-    meanings = next((meanings for name, meanings in _LISTS.items() if instrument.startswith(name)), {})
+    names = " ".join(str(header.get(keyword) or "") for keyword in ("INSTRUME", "TELESCOP")).upper()
+    meanings = next((meanings for name, meanings in _LISTS.items() if name in names), {})
     word = quality_word(header.get("QUALITY")) or 0
     objections = []
     if said := [text for meaning, bits in meanings.items() if (text := _set(word, meaning, bits))]:
         objections.append(f"its QUALITY word 0x{word:08x} says that {', '.join(said)}")
+    if meanings is _AIA and (present := _per_cent(header.get("PERCENTD"))) < _COMPLETE:
+        objections.append(f"only {present:.3g} per cent of its pixels are there (PERCENTD)")
     if str(header.get("IMG_TYPE") or "").strip().upper() == "DARK":
         objections.append("its IMG_TYPE is DARK")
     return ", and ".join(objections) or None
+
+
+def _per_cent(value):
+    """How many there are; all, where a header does not say it."""
+    try:
+        return 100.0 if isinstance(value, bool) or not math.isfinite(value) else float(value)
+    except (TypeError, OverflowError):
+        return 100.0
 
 
 def _set(word, meaning, bits):

@@ -57,6 +57,31 @@ def test_every_bit_that_matters_is_named(instrument, word):
 
 
 @pytest.mark.parametrize(
+    "names",
+    [{"INSTRUME": "SDO/HMI"}, {"INSTRUME": "", "TELESCOP": "SDO/HMI"}, {"INSTRUME": None, "TELESCOP": "SDO/HMI"}],
+    ids=str,
+)
+def test_instruments_by_any_of_their_names(names):
+    assert bits(quality_objection({**names, "QUALITY": 1 << 14})) == {14}
+
+
+@pytest.mark.parametrize(("said", "words"), [(20.0, "20"), (0, "0"), (98.9, "98.9"), (np.float32(50), "50")])
+def test_pixels_that_are_not_there(said, words):
+    expected = f"only {words} per cent of its pixels are there (PERCENTD)"
+    assert quality_objection({**AIA, "QUALITY": 0, "PERCENTD": said}) == expected
+    assert quality_objection({**AIA, "QUALITY": 1 << 11, "PERCENTD": said}).endswith(f" (bit 11), and {expected}")
+    # Cutouts of other telescopes say it of something else.
+    assert quality_objection({"INSTRUME": "SOT/NB", "PERCENTD": said}) is None
+
+
+@pytest.mark.parametrize(
+    "said", [100, 99.9, 99, None, "", "20", True, np.nan, np.inf, [20], 10**400], ids=lambda said: str(said)[:9]
+)
+def test_what_says_nothing_of_pixels_that_are_not_there(said):
+    assert quality_objection({**AIA, "QUALITY": 0, "PERCENTD": said}) is None
+
+
+@pytest.mark.parametrize(
     ("instrument", "bit", "meaning"),
     [
         (HMI, 31, "no image could be made"),
