@@ -15,7 +15,7 @@ from sunpy.map.header_helper import make_fitswcs_header
 
 from sunpy_mag2euv.headers import check_geometry
 from sunpy_mag2euv.intensity import check_image, check_together, intensity
-from sunpy_mag2euv.maps import check_map, check_pixels, in_known_time
+from sunpy_mag2euv.maps import brief, check_map, check_pixels, in_known_time
 from sunpy_mag2euv.regridding import regrid
 
 __all__ = ["reproject"]
@@ -143,7 +143,7 @@ def _header(image, like):
         reference_pixel=u.Quantity(like.reference_pixel),
         scale=u.Quantity(like.scale),
         rotation_matrix=like.rotation_matrix,
-        projection_code=like.coordinate_system.axis1[-3:],
+        projection_code=_projection(like),
         unit=u.DN / u.s,
     )
     header |= {keyword: value for keyword, value in like.meta.items() if re.fullmatch(r"pv\d+_\d+", keyword)}
@@ -155,12 +155,18 @@ def _header(image, like):
     return header
 
 
+def _projection(image):
+    """Its three letters, without what follows. Over the Sun, coordinates without one are tangential ones to 0.01"."""
+    code = re.match(r".{4}-+([A-Z]{3})\b", image.coordinate_system.axis1)
+    return code[1] if code else "TAN"
+
+
 def _history(image, like):
     """What was done, in lines that fit FITS cards."""
     before, after = (f"{source.scale[0].to_value(u.arcsec / u.pix):.4g} arcsec" for source in (image, like))
     rows, columns = like.data.shape
     entry = (
         f"reprojected by sunpy_mag2euv {version('sunpy_mag2euv')}, from pixels of {before} to the {columns} x {rows} "
-        f"of {after} of {like.observatory} {like.instrument}, {like.date.utc.isot} UTC"
+        f"of {after} of {brief(like.observatory)} {brief(like.instrument)}, {like.date.utc.isot} UTC"
     )
     return textwrap.wrap(entry.encode("ascii", "replace").decode(), 72, break_on_hyphens=False)

@@ -90,6 +90,27 @@ def test_it_stays_what_it_is(generated):
 
 
 @pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("HPLN HPLT", "TAN"),
+        ("HPLN-TAN-SIP HPLT-TAN-SIP", "TAN"),
+        ("HPLN-ARC HPLT-ARC", "ARC"),
+    ],
+    ids=str,
+)
+def test_projections(synthetic, said, code):
+    """By whatever name, with the world coordinates that they have."""
+    ctype1, ctype2 = said.split()
+    like = make_aia(size=64, radius=20.0, roll=3.0, ctype1=ctype1, ctype2=ctype2)
+    image = mag2euv.reproject(synthetic, like=like)
+    assert image.coordinate_system == (f"HPLN-{code}", f"HPLT-{code}")
+    corners = u.Quantity([[0, 63, 0, 63], [0, 0, 63, 63]], u.pix)
+    here, there = (source.pixel_to_world(*corners) for source in (image, like))
+    assert abs(here.Tx - there.Tx).max() < 0.5 * u.arcsec
+    assert abs(here.Ty - there.Ty).max() < 0.5 * u.arcsec
+
+
+@pytest.mark.parametrize(
     "keywords",
     [
         {"size": 200, "radius": 70.0, "roll": 179.93, "center": (3.2, -1.7)},
