@@ -6,6 +6,7 @@ nothing of a magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak in
 """
 
 import math
+import re
 import textwrap
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,10 +20,16 @@ from astropy.time import Time
 from sunpy.coordinates import Helioprojective
 from sunpy.map.sources import AIAMap
 
+from sunpy_mag2euv.maps import brief
+
 __all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "View", "is_aia", "is_observation", "level_of", "make_cube", "make_map"]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
+
+#: ``INSTRUME`` of observations: AIA's four telescopes, as its archives write them, and the sample images that stand for
+#: observations. Models name theirs after AIA, too.
+_OBSERVATIONS = re.compile("AIA([_ ]?(ATA)?[1-4])?|AIA_SAMPLE")
 
 #: Keyword that says which epoch of AIA's sensitivity the DN/s of an image refer to, "launch" or a date, see
 #: `sunpy_mag2euv.sensitivity`.
@@ -47,7 +54,7 @@ def is_aia(header):
 
 def is_observation(header):
     """
-    Tell observations by AIA from all other images, synthetic ones among them.
+    Tell observations by AIA from all other images, such as those of models that are named after it.
 
     Parameters
     ----------
@@ -58,7 +65,7 @@ def is_observation(header):
     -------
     bool
     """
-    return is_aia(header) and not str(header["INSTRUME"]).startswith(INSTRUMENT)
+    return is_aia(header) and _OBSERVATIONS.fullmatch(str(header["INSTRUME"]).strip()) is not None
 
 
 def level_of(header):
@@ -209,12 +216,12 @@ def _origin(sources):
 
 def _source(image, corrections):
     """One of the Maps that an image was made of, in a line."""
-    taken_by, date = f"{image.observatory} {image.instrument}", f"{image.date.utc.isot} UTC"
+    taken_by, date = f"{brief(image.observatory)} {brief(image.instrument)}", f"{image.date.utc.isot} UTC"
     if isinstance(image, AIAMap):
         line = f"input: {taken_by}, {_angstrom(image)} angstrom, level {level_of(image.meta):g}, {date}"
         correction = corrections.get(_angstrom(image))
         return line if correction is None else f"{line}, {_done(correction)}"
-    series = image.meta.get("series") or image.meta.get("content") or "magnetogram"
+    series = brief(image.meta.get("series") or image.meta.get("content") or "magnetogram")
     return f"magnetogram: {taken_by} {series} {date}"
 
 

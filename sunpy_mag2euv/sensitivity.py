@@ -10,7 +10,6 @@ used it says so with ``map.meta["degepoch"] = "launch"``.
 
 import importlib
 import inspect
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from astropy.table import QTable, Table
 from astropy.time import Time
 
 from sunpy_mag2euv.aia import EPOCH_KEYWORD, is_observation
+from sunpy_mag2euv.maps import brief, shown
 from sunpy_mag2euv.passbands import get_passband
 
 __all__ = [
@@ -72,6 +72,9 @@ _LOWEST = 0.02
 
 #: And at most: it has never been more than at launch, but for what measurements are uncertain by.
 _HIGHEST = 1.2
+
+#: Between these is what anyone divides by, whatever the table: what is not has been multiplied, or is in other units.
+_DIVISORS = (0.01, 2)
 
 
 @dataclass(frozen=True)
@@ -271,7 +274,8 @@ def epoch_of(image, name="the image"):
     Raises
     ------
     ValueError
-        If ``DEGEPOCH`` says anything else, or ``DEG_COR`` no positive number.
+        If ``DEGEPOCH`` says anything else, or ``DEG_COR`` no number that can be a sensitivity in units of that at
+        launch.
     """
     if (said := image.meta.get(EPOCH_KEYWORD)) is not None:
         try:
@@ -279,17 +283,19 @@ def epoch_of(image, name="the image"):
         except ValueError:
             raise ValueError(
                 f"{name} must say with {EPOCH_KEYWORD.upper()} which epoch of AIA's sensitivity it refers to, 'launch' "
-                f"or a date; it says {said!r}. Correct it, or remove it from map.meta if the image is as it was taken"
+                f"or a date; it says {shown(said)}. Correct it, or remove it from map.meta if the image is as it was "
+                "taken"
             ) from None
     if (divided_out := image.meta.get(_DIVIDED_OUT)) is not None:
         try:
-            if 0 < float(divided_out) < math.inf and not isinstance(divided_out, bool):
+            if _DIVISORS[0] < float(divided_out) < _DIVISORS[1] and not isinstance(divided_out, bool):
                 return LAUNCH
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
         raise ValueError(
-            f"{name} must say with DEG_COR what degradation was divided out, a positive number; it says "
-            f"{divided_out!r}. Correct it, or remove it from map.meta if the image is as it was taken"
+            f"{name} must say with DEG_COR by what degradation it was divided, a number from {_DIVISORS[0]} to "
+            f"{_DIVISORS[1]}; it says {shown(divided_out)}. Correct it, or remove it from map.meta if the image is as "
+            "it was taken"
         )
     return AS_TAKEN if is_observation(image.meta) else None
 
@@ -318,9 +324,8 @@ def find_correction(image, epoch, sensitivity=None):
     """
     own, epoch = epoch_of(image), _epoch(epoch)
     if own is None:
-        return Correction(
-            None, f"the {image.instrument} image does not say its epoch of AIA's sensitivity", ADVICE, known=False
-        )
+        text = f"the {brief(image.instrument)} image does not say its epoch of AIA's sensitivity"
+        return Correction(None, text, ADVICE, known=False)
     epochs = _epoch(image.date) if own == AS_TAKEN else own, epoch
     if epochs[0] == epochs[1]:
         return Correction(1.0, f"from AIA's sensitivity {describe_epoch(epoch)}, where it is already")
@@ -427,7 +432,7 @@ def _epoch(epoch):
             return Time(epoch).utc.isot
     except ValueError:
         pass
-    raise ValueError(f"an epoch of AIA's sensitivity must be 'launch' or a date; got {epoch!r}")
+    raise ValueError(f"an epoch of AIA's sensitivity must be 'launch' or a date; got {shown(epoch)}")
 
 
 def _day(time):

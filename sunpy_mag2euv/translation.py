@@ -12,8 +12,8 @@ from sunpy_mag2euv.aia import View, is_observation, level_of
 from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.headers import describe
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
-from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_together, read_intensity
-from sunpy_mag2euv.maps import check_map, in_known_time
+from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_together, filled_share, read_intensity
+from sunpy_mag2euv.maps import check_map, in_known_time, shown
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.preparation import field_of_view, resample, window
@@ -86,9 +86,9 @@ def translate(
     -----
     SunpyUserWarning
         If an image is brighter than in training, has another level, has saturated pixels or numbers that AIA cannot
-        have recorded, resolves less than the model's grid, is of poor quality by its header, or leaves out most of the
-        field of view; if AIA's sensitivity at its time is not known, or extrapolated; or if a passband rests on too
-        little training data.
+        have recorded, seems to be filled in part, resolves less than the model's grid, is of poor quality by its
+        header, or leaves out most of the field of view; if AIA's sensitivity at its time is not known, or extrapolated;
+        or if a passband rests on too little training data.
 
     Notes
     -----
@@ -163,6 +163,9 @@ class PreparedImages:
     qualities : dict
         For the passbands whose headers say something against their images, what; see
         `~sunpy_mag2euv.quality.quality_objection`.
+    filled : dict
+        For the passbands whose images seem to be filled in part, the share of the disk; see
+        `~sunpy_mag2euv.intensity.filled_share`.
     """
 
     values: dict[int, np.ndarray]
@@ -173,6 +176,7 @@ class PreparedImages:
     impossible: dict[int, int] = field(default_factory=dict)
     coarseness: dict[int, float] = field(default_factory=dict)
     qualities: dict[int, str] = field(default_factory=dict)
+    filled: dict[int, float] = field(default_factory=dict)
 
     @property
     def window(self):
@@ -203,18 +207,21 @@ def prepare_images(aia_maps, grid, selective=True):
         value, none that is positive, or the same one everywhere.
     """
     values, views = {}, []
-    saturated, impossible, coarseness, qualities = {}, {}, {}, {}
+    saturated, impossible, coarseness, qualities, filled = {}, {}, {}, {}, {}
     for image, name in zip(aia_maps, _names(aia_maps), strict=True):
         band, disk = get_passband(image.wavelength).angstrom, Disk.of(image)
         views.append(field_of_view(image, disk, grid, name))
         reading = read_intensity(image)
-        check_light(reading.values, name)
+        check_light(reading, name)
         known = np.isfinite(reading.values)
         mean = resample(np.where(known, reading.values, 0).astype(np.float32), known, disk, grid)
         if not (mean[grid.radius < 1] > 0).any():
+            found = "has none"
+            if reading.saturated.any():
+                found = "has none that is not saturated. Check its unit, its exposure time and DEG_COR"
             raise ValueError(
                 f"{name} must have positive values on the disk, in a quarter of a pixel of the model's grid "
-                f"({_scale(grid, image)}) or more; this {describe(image)} has none"
+                f"({_scale(grid, image)}) or more; this {describe(image)} {found}"
             )
         values[band] = mean
         coarseness[band] = float(grid.solar_radius / np.linalg.svd(disk.axes, compute_uv=False).min())
@@ -226,6 +233,8 @@ def prepare_images(aia_maps, grid, selective=True):
             impossible[band] = int(np.count_nonzero(reading.impossible))
         if quality := quality_objection(image.meta):
             qualities[band] = quality
+        if share := filled_share(reading.values, disk):
+            filled[band] = share
     enough = np.any if selective else np.all
     known = enough([np.isfinite(image) for image in values.values()], axis=0)
     return PreparedImages(
@@ -236,6 +245,7 @@ def prepare_images(aia_maps, grid, selective=True):
         impossible=impossible,
         coarseness=coarseness,
         qualities=qualities,
+        filled=filled,
     )
 
 
@@ -326,8 +336,8 @@ def _check_level(image, name):
         raise ValueError(f"{name} must be an AIA image of level 1 or 1.5; this one is {words}. {advice}")
     if not is_observation(image.meta):
         raise ValueError(
-            f"{name} must be an observation; this one is synthetic, and translating a guess is not offered. "
-            "Use an observed AIA image of level 1 or 1.5"
+            f"{name} must be an observation; this one is synthetic, by its INSTRUME {shown(image.meta['instrume'])}, "
+            "and translating a guess is not offered. Use an observed AIA image of level 1 or 1.5 (AIA_1 to AIA_4)"
         )
     level = level_of(image.meta)
     if level is None:

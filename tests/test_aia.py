@@ -232,9 +232,23 @@ def aia_images():
 
 def test_observations_are_told_from_other_images(make, magnetogram, aia_images):
     assert all(is_observation(image.meta) for image in aia_images)
-    assert is_observation({"INSTRUME": "AIA_SAMPLE"})
     for header in (make().meta, magnetogram.meta, {}, {"INSTRUME": None}):
         assert not is_observation(header)
+
+
+@pytest.mark.parametrize("name", ["AIA", "AIA_1", "AIA_4", "AIA 3", "AIA_2 ", "AIA_ATA3", "AIA_SAMPLE"])
+def test_names_of_observations(name):
+    """As the archives write them, and as sunpy says them."""
+    assert is_observation({"INSTRUME": name})
+
+
+@pytest.mark.parametrize(
+    "name", ["AIA_SYNTHETIC", "AIA_SYNTHETIC_2", "AIA_GENERATED", "AIA-GAN", "AIA_5", "AIA_SAMPLES", "AIA3D", "XAIA_3"]
+)
+def test_names_of_models(name):
+    """Images that are named after AIA are none by AIA."""
+    assert not is_observation({"INSTRUME": name})
+    assert is_aia({"INSTRUME": name}) is name.startswith("AIA")
 
 
 @pytest.mark.parametrize(

@@ -464,7 +464,7 @@ def test_binning_of_any_integer(aia, binning):
 @pytest.mark.parametrize("binning", [25, 40000, 10**30, 10**400])
 def test_binning_that_leaves_no_sun(aia, binning, monkeypatch):
     """Refused before any memory is taken, which would be in proportion to its square."""
-    monkeypatch.setattr("sunpy_mag2euv.metrics.comparison.intensity", lambda *args: pytest.fail("work was done"))
+    monkeypatch.setattr("sunpy_mag2euv.metrics.comparison.read_intensity", lambda *args: pytest.fail("work was done"))
     with pytest.raises(ValueError, match=r"the Sun must be at least 8 pixels wide .* Choose a smaller binning"):
         mag2euv.compare(aia, aia, binning=binning)
 
@@ -532,6 +532,22 @@ def test_an_image_that_is_the_same_everywhere(aia):
     table = mag2euv.compare(flat, aia)
     assert np.isnan(table["cc"][0])
     assert np.isfinite(table["re"][0])
+
+
+def test_images_that_are_named_after_aia(aia):
+    """They are compared as synthetic ones."""
+    named = _aia(instrume="AIA-GAN", lvl_num=None, degepoch="2014-01-15T00:00:00")
+    assert mag2euv.compare(named, aia).meta["compared"] == "a synthetic image with an observed image"
+
+
+def test_an_observation_that_is_filled_in_part(aia):
+    filled = _with(aia, _set(slice(0, aia.data.shape[0] // 3), slice(None), 0))
+    with pytest.warns(
+        SunpyUserWarning, match=r"the second image has numbers in \d+.\d% of the disk that seem to stand"
+    ):
+        table = mag2euv.compare(aia, filled)
+    assert 0.1 < table.meta["filled"] < 0.4
+    assert "filled" not in mag2euv.compare(aia, aia).meta
 
 
 @pytest.mark.parametrize("timesys", ["UT", "GMT", "", None])

@@ -14,11 +14,14 @@ import sunpy.map
 from astropy.io import fits
 from sunpy.util import MetaDict
 
+from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.intensity import (
     SATURATION,
+    Reading,
     check_image,
     check_light,
     check_together,
+    filled_share,
     intensity,
     read_intensity,
     unit_in_header,
@@ -84,6 +87,7 @@ def test_rates_tell_saturation_by_the_exposure_time():
         ({"INSTRUME": None}, None),
         ({"INSTRUME": "EIT"}, None),
         ({"INSTRUME": "AIA_SYNTHETIC"}, None),
+        ({"INSTRUME": "AIA-GAN"}, None),
         ({"INSTRUME": "EIT", "BUNIT": "ct"}, u.ct),
         ({"BUNIT": "nonsense"}, None),
     ],
@@ -406,10 +410,16 @@ def test_missing_pixels_of_files(tmp_path, bits, blank, scale):
     assert np.argwhere(np.isnan(values)).tolist() == [[1, 2]]
 
 
+def reading_of(values):
+    """Of an image without saturated or impossible pixels."""
+    nowhere = np.zeros(values.shape, dtype=bool)
+    return Reading(values, saturated=nowhere, impossible=nowhere)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.full((5, 5), np.nan), "must have pixels that are known; in this one all are masked, not finite, saturated"),
+        (np.full((5, 5), np.nan), "must have pixels that are known; in this one all are masked, not finite or below"),
         (np.zeros((5, 5)), "must show the Sun; all its numbers are 0 in DN/s. Check how it was read"),
         (-np.arange(1.0, 26), "must show the Sun; none of its numbers is positive"),
         (np.full((5, 5), 7.0), "must show the Sun; all its numbers are 7 in DN/s"),
@@ -418,14 +428,64 @@ def test_missing_pixels_of_files(tmp_path, bits, blank, scale):
 )
 def test_nothing_to_see(values, message):
     with pytest.raises(ValueError, match=f"^the third one {message}"):
-        check_light(values, "the third one")
+        check_light(reading_of(values), "the third one")
+
+
+@pytest.mark.parametrize("dark", [np.nan, 0.0, -1.0])
+def test_all_that_there_is_to_see_is_saturated(dark):
+    reading = Reading(np.full((5, 5), dark), np.eye(5, dtype=bool), np.zeros((5, 5), dtype=bool))
+    with pytest.raises(
+        ValueError, match=r"one all that have light are, .* Check its unit, its exposure time and DEG_COR$"
+    ):
+        check_light(reading, "the image")
 
 
 def test_something_to_see():
-    check_light(np.array([np.nan, -1, 2.0]), "the image")
+    check_light(reading_of(np.array([[np.nan, -1, 2.0]])), "the image")
     # Few counts can be the same.
-    check_light(np.full((3, 3), 2.0), "the image")
-    check_light(np.full((5, 5), 2.0), "the image", constant=True)
+    check_light(reading_of(np.full((3, 3), 2.0)), "the image")
+    check_light(reading_of(np.full((5, 5), 2.0)), "the image", constant=True)
+
+
+def filled(image):
+    return filled_share(read_intensity(image).values, Disk.of(image))
+
+
+def replaced(image, part, value):
+    """The same Map with another number in part of it."""
+    data = np.array(image.data)
+    data[part] = value
+    return sunpy.map.Map(data, image.meta)
+
+
+@pytest.mark.parametrize("wavelength", [94, 131, 171, 193, 211, 304, 335, 1600, 1700])
+def test_what_is_filled(test_data, wavelength):
+    """In AIA's own images nothing is, not even in whole DN; parts that are, are found if they are interpolated, too."""
+    image = sunpy.map.Map(test_data / f"inputs/aia_synoptic_20250113/AIAsynoptic{wavelength:04}.fits")
+    for data in (image.data, np.rint(image.data)):
+        whole = sunpy.map.Map(data, image.meta)
+        assert filled(whole) == 0
+        for value in (0.0, 50.0):
+            # Of the disk, whose radius is 409 pixels
+            assert filled(replaced(whole, np.s_[:340], value)) == pytest.approx(0.24, abs=0.03)
+            hole = filled(replaced(whole, np.s_[480:560, 480:560], value))
+            assert hole == pytest.approx(80**2 / np.pi / 409**2, abs=4e-3)
+    assert filled(image.rotate(7 * u.deg)) == 0
+    assert filled(replaced(image, np.s_[:340], 0.0).rotate(7 * u.deg, missing=0)) == pytest.approx(0.23, abs=0.03)
+    # Beyond the limb, and where it is not known, it does not matter.
+    assert filled(replaced(image, np.s_[:90], 0.0)) == 0
+    assert filled(replaced(image, np.s_[:340], np.nan)) == 0
+
+
+def test_lines_that_are_filled(test_data):
+    image = sunpy.map.Map(test_data / "inputs/aia_synoptic_20250113/AIAsynoptic0171.fits")
+    assert filled(replaced(image, np.s_[::8], 0.0)) == pytest.approx(1 / 8, abs=0.02)
+
+
+def test_images_too_small_to_tell():
+    assert filled(make_aia(size=16, radius=7)) == 0
+    assert filled(make_aia(lambda x, y: 0 * x, size=64, radius=25)) == 0
+    assert filled(make_aia(size=(9, 300), radius=98)) == 0
 
 
 @pytest.mark.parametrize("difference", [-1 * u.min, np.nan * u.min, [1, 2] * u.min], ids=str)

@@ -149,6 +149,7 @@ def test_falls_from_year_to_year(carried):
         ({"lvl_num": 1}, AS_TAKEN),
         ({"instrume": "AIA_SAMPLE"}, AS_TAKEN),
         ({"instrume": "AIA_SYNTHETIC"}, None),
+        ({"instrume": "AIA_GENERATED"}, None),
         ({"instrume": "EIT"}, None),
         ({"degepoch": "launch"}, LAUNCH),
         ({"degepoch": " LAUNCH "}, LAUNCH),
@@ -158,6 +159,9 @@ def test_falls_from_year_to_year(carried):
         ({"instrume": "EIT", "degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
         ({"deg_cor": 0.89}, LAUNCH),
         ({"deg_cor": 1}, LAUNCH),
+        # 304 angstrom at its worst, and what a table may have at first
+        ({"deg_cor": 0.03}, LAUNCH),
+        ({"deg_cor": 1.1}, LAUNCH),
         ({"deg_cor": "0.89"}, LAUNCH),
         ({"deg_cor": 0.89, "degepoch": "2011-01-01"}, "2011-01-01T00:00:00.000"),
     ],
@@ -248,9 +252,16 @@ def test_what_aiapy_has_corrected_is_said_by_hand(file):
     assert epoch_of(corrected) == LAUNCH
 
 
-@pytest.mark.parametrize("said", ["none", np.nan, 0.0, True, [0.89, 0.9]], ids=str)
-def test_degradation_that_was_divided_out_is_a_number(said):
-    with pytest.raises(ValueError, match="the second one must say with DEG_COR what degradation was divided out"):
+@pytest.mark.parametrize(
+    "said",
+    ["none", np.nan, 0.0, True, [0.89, 0.9], -0.5, 1e-9, 5000.0, "1e-9", 10**400],
+    ids=lambda said: str(said)[:9],
+)
+def test_degradation_that_was_divided_out_is_a_number_that_can_be(said):
+    message = (
+        "the second one must say with DEG_COR by what degradation it was divided, a number from 0.01 to 2; it says "
+    )
+    with pytest.raises(ValueError, match=f"^{message}"):
         epoch_of(sunpy.map.Map(np.ones((4, 4)), {**make_aia(size=4).meta, "deg_cor": said}), "the second one")
 
 

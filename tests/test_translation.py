@@ -727,7 +727,26 @@ def test_continuum(refused, tiny_translator):
 
 def test_synthetic(refused, tiny_translator, tiny_model, make_magnetogram):
     synthetic = mag2euv.generate(make_magnetogram(), 171, model=tiny_model)
-    refused(synthetic, tiny_translator, "must be an observation; this one is synthetic, and translating a guess is not")
+    refused(synthetic, tiny_translator, "must be an observation; this one is synthetic, by its INSTRUME 'AIA_SYN")
+
+
+@pytest.mark.parametrize("name", ["AIA_GENERATED", "AIA-GAN"])
+def test_images_of_other_models(refused, tiny_translator, name):
+    message = (
+        f"this one is synthetic, by its INSTRUME '{name}', and translating a guess is not offered. .* .AIA_1 to AIA_4.$"
+    )
+    refused(aia(171, instrume=name), tiny_translator, message)
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"unit": "DN / ms"}, {"exposure": 1e4}, {"unit": "DN / s", "deg_cor": 1.9}], ids=str
+)
+@pytest.mark.parametrize("dark", [0.0, 1e5])
+def test_images_that_seem_saturated(refused, tiny_translator, keywords, dark):
+    """Wherever there is light, which is of a wrong unit, exposure time or correction."""
+    image = aia(171, **keywords)
+    bright = sunpy.map.Map(np.where(image.data < np.median(image.data), dark, image.data + 1e5), image.meta)
+    refused(bright, tiny_translator, "saturated.* Check its unit, its exposure time and DEG_COR$")
 
 
 @pytest.mark.parametrize(

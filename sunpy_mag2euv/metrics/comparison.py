@@ -12,7 +12,8 @@ from astropy.table import QTable
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.aia import is_observation
-from sunpy_mag2euv.intensity import check_image, check_light, check_together, intensity, read_intensity
+from sunpy_mag2euv.disk import Disk
+from sunpy_mag2euv.intensity import check_image, check_light, check_together, filled_share, read_intensity
 from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.metrics.regions import find_regions, stonyhurst_longitude
 from sunpy_mag2euv.metrics.scores import (
@@ -88,8 +89,9 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
         tells; ``compared``, whether images are synthetic or observed; ``level``, which says in a sentence how the
         observation was brought to the epoch, and ``divisor``, what its DN/s were divided by; ``saturated`` and
         ``impossible``, how many of the observation's own pixels are saturated or hold numbers that AIA cannot have
-        recorded; ``coarseness``, how many times less it resolves than the pixels that are scored; and ``quality``, what
-        its header says against it, if anything.
+        recorded; ``coarseness``, how many times less it resolves than the pixels that are scored; ``quality``, what
+        its header says against it, if anything; and ``filled``, the share of its disk that seems to be filled with
+        numbers that stand for none, if any.
 
     Raises
     ------
@@ -113,7 +115,8 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     SunpyUserWarning
         If the observation cannot be brought to the epoch, or only with a table that had to be extrapolated. Scores that
         look at brightness are not to be trusted then: ``re``, ``ppe10``, ``ppe50`` and ``rmse``. And if
-        it resolves less than half of what the pixels that are scored do, or is of poor quality by its header.
+        it resolves less than half of what the pixels that are scored do, is of poor quality by its header, or seems to
+        be filled in part.
 
     Notes
     -----
@@ -145,9 +148,9 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     binning = paper_binning(radius_in_pixels) if binning is None else operator.index(binning)
     _check_size(radius_in_pixels, binning)
     sensitivity = None if correction_table is None else Sensitivity.read(correction_table)
-    first, second = intensity(synthetic), read_intensity(aia_map)
+    first, second = read_intensity(synthetic), read_intensity(aia_map)
     check_light(first, "the first image", constant=not is_observation(synthetic.meta))
-    check_light(second.values, "the second image")
+    check_light(second, "the second image")
     correction = _correction(synthetic, aia_map, sensitivity)
     coarseness = radius_in_pixels / binning / solar_radius(aia_map)
     if coarseness > _COARSE:
@@ -158,7 +161,13 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     quality = quality_objection(aia_map.meta)
     if quality is not None:
         warn_user(f"the second image may be wrong: {quality}. Take one of another time")
-    images = first, regrid(second.values / correction.divisor, aia_map, synthetic)
+    filled = filled_share(second.values, Disk.of(aia_map))
+    if filled:
+        warn_user(
+            f"the second image has numbers in {filled:.1%} of the disk that seem to stand for missing ones: mask them, "
+            "or take one of another time"
+        )
+    images = first.values, regrid(second.values / correction.divisor, aia_map, synthetic)
     x, y, synthetic_image, observed = (bin_image(plane, binning) for plane in (*solar_coordinates(synthetic), *images))
     # What is known in one image only is in no region, so that it does not matter in which of them it is missing.
     known = np.isfinite(synthetic_image) & np.isfinite(observed)
@@ -199,6 +208,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
         "impossible": int(np.count_nonzero(second.impossible)),
         "coarseness": round(coarseness, 3),
         **({} if quality is None else {"quality": quality}),
+        **({"filled": round(filled, 6)} if filled else {}),
         **_provenance(synthetic),
     }
     return table
