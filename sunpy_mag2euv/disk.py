@@ -9,12 +9,19 @@ from astropy.coordinates import SkyCoord
 
 from sunpy_mag2euv.grid import apparent_radius
 
-__all__ = ["Disk", "visible_limb"]
+__all__ = ["Disk", "Limb", "constant_share", "visible_limb"]
 
 #: Rays along which the limb is looked for, and distances along them, in steps of half a per cent, in solar radii: few
 #: enough for a millisecond, near enough to each other to find it to one per cent.
 _RAYS, _STEP = 48, 0.005
+_ANGLES = np.arange(_RAYS) * 2 * np.pi / _RAYS
 _RADII = np.geomspace(0.2, 4, round(np.log(20) / np.log(1 + _STEP)))
+
+#: By what part of their extent numbers may differ that stand for the same.
+_SAME = 3e-5
+
+#: A number that more than this part of an image has is none of the Sun.
+_FREQUENT = 0.03
 
 #: So many steps without a number are the sky.
 _BEYOND = 4
@@ -74,12 +81,43 @@ class Disk:
         return bool(np.all(self.center - extent >= -0.5) and np.all(self.center + extent <= last))
 
 
+@dataclass(frozen=True)
+class Limb:
+    """
+    The disk's edge as it can be seen in an image's own numbers, as seen from where its header has the disk.
+
+    Attributes
+    ----------
+    radius : float
+        Geometric mean of its semi-axes, in solar radii by the header.
+    offset : float
+        Distance of its centre from the disk's centre by the header, in solar radii.
+    stretch : float
+        Ratio of its semi-axes, at least 1; found only where nearly all of it can be seen, and otherwise 1.
+    """
+
+    radius: float
+    offset: float
+    stretch: float = 1.0
+
+    def differs(self, tolerance):
+        """What is not as the header has it, in words; none if it agrees to a part of the radius."""
+        words = []
+        if abs(self.radius - 1) > tolerance:
+            words.append(f"has {self.radius:.3f} times the radius")
+        if self.offset > tolerance:
+            words.append(f"is {self.offset:.3f} solar radii away from the place")
+        if self.stretch - 1 > tolerance:
+            words.append(f"is {self.stretch:.3f} times longer than wide instead of the circle")
+        return words
+
+
 def visible_limb(values, disk, known):
     """
     Find the disk's edge in an image's own numbers, where it stands out from what is beyond it.
 
-    Along rays from where the disk's centre should be, it is where known numbers end. It is taken for the limb if those
-    ends lie on a circle.
+    Along rays from where the disk's centre should be, it is where numbers of the Sun end. It is taken for the limb if
+    these ends lie on a circle, or nearly all around on an ellipse.
 
     Parameters
     ----------
@@ -88,42 +126,120 @@ def visible_limb(values, disk, known):
     disk : Disk
         Where its header has the Sun.
     known : callable
-        Takes some of the values, and tells which of them are numbers of the Sun rather than what stands for none. The
-        number that all four corners have is none anyway.
+        Takes some of the values, and tells which of them are numbers of the Sun rather than what stands for none. A
+        number that is much too frequent for the Sun is none anyway.
 
     Returns
     -------
-    radius, offset : float or None
-        Of the circle, its radius and how far its centre is from the disk's, in solar radii by the header. None where
-        less than a quarter of a circle can be seen.
+    Limb or None
+        None where no such curve can be seen, or less than a quarter of one.
     """
-    angles = np.arange(_RAYS) * 2 * np.pi / _RAYS
+    rows, columns, inside = _rays(disk, values.shape)
+    samples = values[rows, columns]
+    numbers = known(samples) & inside
+    numbers &= ~_filled(samples, numbers)
+
+    # Where they end is where most of what is nearer is a number, and most of what is farther is none: holes and hot
+    # pixels do not matter. The image has to go on for a while.
+    missing = inside & ~numbers
+    wrong = np.cumsum(missing, axis=0) + np.count_nonzero(numbers, axis=0) - np.cumsum(numbers, axis=0)
+    last = np.argmin(np.where(inside, wrong, len(_RADII)), axis=0)
+    beyond = np.count_nonzero(missing & (np.arange(len(_RADII))[:, None] > last), axis=0)
+    ends = (beyond >= _BEYOND) & numbers[last, np.arange(_RAYS)]
+    distance = _RADII[last] * (1 + _STEP / 2)
+    x, y = distance * np.cos(_ANGLES), distance * np.sin(_ANGLES)
+    for fit, least in ((_fit_circle, _RAYS / 4), (_fit_ellipse, 0.8 * _RAYS)):
+        on_curve = ends.copy()
+        while np.count_nonzero(on_curve) >= max(least, 0.7 * np.count_nonzero(ends)):
+            limb, residual = fit(x[on_curve], y[on_curve], x, y)
+            if limb is None:
+                break
+            worst = residual[on_curve].max()
+            if worst < 2 * _STEP + 0.75 / (disk.pixels * limb.radius):
+                return limb
+            # A hot pixel off the limb, or a hole at it, is no reason to see no limb at all.
+            on_curve &= residual < 0.7 * worst
+    return None
+
+
+def constant_share(values, disk):
+    """
+    How much of a disk has the same number as its neighbours, as where numbers stand for missing ones.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        The image.
+    disk : Disk
+
+    Returns
+    -------
+    float
+        Share of the pixels, at some thousand places on the disk, that are finite and equal to three of their
+        neighbours. Of magnetograms that are not filled it is below 1e-4, or 1e-3 where they are rounded to a gauss.
+    """
+    rows, columns, inside = _rays(disk, (values.shape[0] - 1, values.shape[1] - 1))
+    seen = inside & (_RADII[:, None] < 0.9)
+    rows, columns = rows[seen], columns[seen]
+    here = values[rows, columns]
+    same = np.isfinite(here)
+    number = max(np.count_nonzero(same), 1)
+    for row, column in ((0, 1), (1, 0), (1, 1)):
+        same &= values[rows + row, columns + column] == here
+    return np.count_nonzero(same) / number
+
+
+def _rays(disk, shape):
+    """Pixels along rays from a disk's centre, (distances, rays), 0 off the image; and which are on it."""
     radii = _RADII[:, None]
     x, y = disk.center[:, None, None] + np.einsum(
-        "ij,jrk->irk", disk.axes, np.stack([radii * np.cos(angles), radii * np.sin(angles)])
+        "ij,jrk->irk", disk.axes, np.stack([radii * np.cos(_ANGLES), radii * np.sin(_ANGLES)])
     )
-    rows, columns = np.rint(y).astype(int), np.rint(x).astype(int)
-    inside = (rows >= 0) & (rows < values.shape[0]) & (columns >= 0) & (columns < values.shape[1])
-    samples = values[np.where(inside, rows, 0), np.where(inside, columns, 0)]
-    numbers = known(samples) & inside
-    corners = values[[0, 0, -1, -1], [0, -1, 0, -1]]
-    if (corners == corners[0]).all():
-        numbers &= samples != corners[0]
+    inside = (y > -0.5) & (y < shape[0] - 0.5) & (x > -0.5) & (x < shape[1] - 0.5)
+    return (*(np.where(inside, np.rint(axis), 0).astype(int) for axis in (y, x)), inside)
 
-    # Numbers end for good, and the image goes on for a while.
-    last = len(radii) - 1 - np.argmax(numbers[::-1], axis=0)
-    after = np.minimum(last + _BEYOND, len(radii) - 1)
-    ends = numbers.any(axis=0) & (after == last + _BEYOND) & inside[after, np.arange(_RAYS)]
-    distance = _RADII[last] * (1 + _STEP / 2)
-    for _ in range(2):
-        if np.count_nonzero(ends) < _RAYS / 4:
-            return None, None
-        circle = np.column_stack([np.ones(_RAYS), np.cos(angles), np.sin(angles)])
-        (radius, *offset), *_ = np.linalg.lstsq(circle[ends], distance[ends], rcond=None)
-        residual = np.abs(distance - circle @ (radius, *offset))
-        # A hot pixel off the limb, or a hole at it, is no reason to see no limb at all.
-        rough = ends & (residual > 4 * radius * _STEP)
-        if np.count_nonzero(rough) > np.count_nonzero(ends) / 5:
-            return None, None
-        ends &= ~rough
-    return float(radius), float(np.hypot(*offset))
+
+def _filled(samples, numbers):
+    """Which of some numbers are more frequent than any on the Sun, even where fields are rounded to a gauss."""
+    some = samples[numbers]
+    if not some.size or not (extent := np.ptp(some)) > 0:
+        return np.ones_like(numbers)
+    # A number that has been interpolated is not quite what it was.
+    steps = np.where(numbers, samples, some[0]) / (_SAME * extent)
+    found, counts = np.unique(np.rint(steps[numbers]), return_counts=True)
+    filled = np.zeros_like(numbers)
+    # Beyond the limb and beyond the image that was turned there may be different ones.
+    for most in np.argsort(counts)[-2:]:
+        if counts[most] > _FREQUENT * some.size:
+            filled |= np.abs(steps - found[most]) < 1.5
+    return filled
+
+
+def _fit_circle(x, y, all_x, all_y):
+    """Least squares (Kasa 1976, doi:10.1109/TIM.1976.6312298): a limb, and how far points are from it, over it."""
+    (a, b, c), *_ = np.linalg.lstsq(np.column_stack([2 * x, 2 * y, np.ones_like(x)]), x**2 + y**2, rcond=None)
+    if not c + a**2 + b**2 > 0:
+        return None, None
+    radius = np.sqrt(c + a**2 + b**2)
+    residual = np.abs(np.hypot(all_x - a, all_y - b) / radius - 1)
+    return Limb(float(radius), float(np.hypot(a, b))), residual
+
+
+def _fit_ellipse(x, y, all_x, all_y):
+    """Least squares of a conic, as `_fit_circle`; None if it is no ellipse."""
+
+    def terms(x, y):
+        return np.column_stack([x**2, x * y, y**2, x, y])
+
+    conic, *_ = np.linalg.lstsq(terms(x, y), np.ones_like(x), rcond=None)
+    quadratic = np.array([[conic[0], conic[1] / 2], [conic[1] / 2, conic[2]]])
+    if not np.linalg.det(quadratic) > 0:
+        return None, None
+    center = -np.linalg.solve(2 * quadratic, conic[3:])
+    size = 1 + center @ quadratic @ center
+    if not (axes := np.linalg.eigvalsh(quadratic) / size).min() > 0:
+        return None, None
+    long, short = axes**-0.5
+    points = np.stack([all_x, all_y]) - center[:, None]
+    residual = np.abs(np.sqrt(np.einsum("ik,ij,jk->k", points, quadratic / size, points)) - 1)
+    return Limb(float(np.sqrt(long * short)), float(np.linalg.norm(center)), float(long / short)), residual

@@ -19,6 +19,7 @@ __all__ = [
     "field_planes",
     "image_planes",
     "is_odd",
+    "reach",
 ]
 
 #: Where a pixel is.
@@ -156,6 +157,11 @@ def block_of(name):
 def is_odd(name):
     """Whether a plane of the field changes its sign with the field."""
     return _parse_field_plane(name)[1] == "signed"
+
+
+def reach(names):
+    """How far planes of the field look around a pixel: the widest average's standard deviation in Mm, 0 without any."""
+    return max((width for _, _, width in map(_parse_field_plane, names) if width is not None), default=0.0)
 
 
 def image_planes(names, images, scalings, grid):

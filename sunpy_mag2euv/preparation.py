@@ -14,11 +14,11 @@ import numpy as np
 import astropy.units as u
 from sunpy.util.exceptions import warn_user
 
-from sunpy_mag2euv.disk import Disk, visible_limb
+from sunpy_mag2euv.disk import Disk, constant_share, visible_limb
 from sunpy_mag2euv.grid import apparent_radius
 from sunpy_mag2euv.headers import RESAMPLED, check_geometry, describe, has_own_scale, missing_placement, readable_unit
 from sunpy_mag2euv.isolation import isolated
-from sunpy_mag2euv.maps import check_map, check_pixels
+from sunpy_mag2euv.maps import check_map, check_pixels, shown
 from sunpy_mag2euv.quality import quality_objection
 
 __all__ = [
@@ -85,12 +85,13 @@ _STRIP = 16
 _KNOWN = 0.25
 
 #: Words for what is no line-of-sight field: the other components and coordinates of the vector, what is seen beside it,
-#: and what Solar Orbiter's PHI calls them.
+#: and what Solar Orbiter's PHI calls them; unless it says that it is.
 _ANOTHER_QUANTITY = re.compile(
-    "strength|inclin|azimuth|transvers|horizontal|vector|continuum|intensity|doppler|velocity|"
-    r"\b(?:bmag|binc|bazi|bazm|btot|vlos|icnt)\b",
+    r"strength|inclin|azimuth|transvers|horizontal|vector|radial|continuum|intensity|dopplergram|velocity|"
+    r"\b(?:br|brad|bmag|binc|bazi|bazm|btot|vlos|icnt)\b",
     re.IGNORECASE,
 )
+_LINE_OF_SIGHT = re.compile(r"line.?of.?sight|longitudinal|\bb?_?los\b", re.IGNORECASE)
 
 #: In gauss; what is beyond is no field of the Sun's surface averaged over a telescope's pixel but a number that stands
 #: for none, such as that of BLANK in files of integers, which sunpy hands on times BSCALE. The strongest that anyone
@@ -104,6 +105,12 @@ _MANY = 0.1
 #: By how much the limb that can be seen may differ from the header's, in solar radii. That of instruments and archives
 #: differs by 0.2 per cent at most, and it is found to one.
 _SEEN_LIMB = 0.02
+
+#: Keywords that say the rows and columns of the data. sunpy keeps them up to date, and who slices an array does not.
+_SIZE = ("naxis2", "naxis1")
+
+#: From this share of the disk on, pixels that are equal to their neighbours are missing ones.
+_CONSTANT = 0.02
 
 #: A disk is whole if at least this part of it is known.
 _WHOLE = 0.9
@@ -193,7 +200,7 @@ def prepare(magnetogram, grid):
     impossible = _count_impossible(magnetogram, values, on_disk, known)
     if not known.any():
         raise ValueError(f"the magnetogram must have values on the solar disk; this {describe(magnetogram)} has none")
-    objections = _objections(magnetogram, magnetograph, impossible, visible_limb(values, disk, believable))
+    objections = _objections(magnetogram, magnetograph, values, disk, impossible, believable)
     values[~known] = 0
 
     mean = resample(values, known, disk, grid)
@@ -249,7 +256,7 @@ def _look_at(magnetogram, mean, known, disk):
     }
 
 
-def _objections(magnetogram, magnetograph, impossible, limb):
+def _objections(magnetogram, magnetograph, values, disk, impossible, believable):
     """What there is to say against a magnetogram that can be used, see `PreparedField`."""
     objections = {}
     missing = missing_placement(magnetogram)
@@ -261,17 +268,27 @@ def _objections(magnetogram, magnetograph, impossible, limb):
             f"the magnetogram's header does not say its {what}, so the simplest is taken, with solar north up and the "
             f"Sun in the middle: check that, and add {keywords}"
         )
-    radius, offset = limb
-    if radius is not None and max(abs(radius - 1), offset) > _SEEN_LIMB:
-        if has_own_scale(magnetogram):
-            raise ValueError(
-                f"the magnetogram must have one scale; the disk in this {describe(magnetogram)} has {radius:.3f} times "
-                f"the radius that its header gives it. {RESAMPLED}"
+    size = tuple(magnetogram.meta.get(keyword, number) for keyword, number in zip(_SIZE, values.shape, strict=True))
+    if size != values.shape:
+        objections["other size"] = (
+            f"the magnetogram has {values.shape[1]} by {values.shape[0]} pixels, but by its header's NAXIS1 and NAXIS2 "
+            f"{shown(size[1])} by {shown(size[0])}: make sure that CRPIX1, CRPIX2, CDELT1 and CDELT2 are those of the "
+            "data, as they are after submap and resample, and set NAXIS1 and NAXIS2"
+        )
+    if (limb := visible_limb(values, disk, believable)) is not None:
+        if differences := limb.differs(max(_SEEN_LIMB, 1 / disk.pixels)):
+            objections["limb elsewhere"] = (
+                f"the disk that can be seen in the magnetogram {' and '.join(differences)} that its header gives it: "
+                "check CDELT1, CDELT2, CRPIX1, CRPIX2 and DSUN_OBS, unless the data were cut there"
+                + (f". {RESAMPLED}" if has_own_scale(magnetogram) else "")
             )
-        objections["limb elsewhere"] = (
-            f"the disk that can be seen in the magnetogram has {radius:.3f} times the radius that its header gives it, "
-            f"and its centre is {offset:.3f} solar radii away from there: check CDELT1, CRPIX1, CRPIX2 and DSUN_OBS, "
-            "unless the data were cut there"
+    elif has_own_scale(magnetogram) and "pc1_1" in magnetogram.meta:
+        # Once it has been turned, nothing in the header tells whether it has been resampled as well.
+        objections["scale unsure"] = f"the magnetogram was turned, and shows no limb to check its scale by. {RESAMPLED}"
+    if (share := constant_share(values, disk)) > _CONSTANT:
+        objections["constant pixels"] = (
+            f"{share:.0%} of the disk in view has the same number as its neighbours, as where one was put for missing "
+            "pixels: mask them, or make them NaN"
         )
     if impossible:
         objections["impossible field"] = (
@@ -288,23 +305,19 @@ def _check(magnetogram):
     check_map(magnetogram, "the magnetogram")
     check_pixels(magnetogram, "the magnetogram")
     unit = readable_unit(magnetogram)
-    if unit is None:
-        found = "which is no unit" if magnetogram.meta.get("bunit") else "without a unit"
+    if unit is None or not unit.is_equivalent(u.G):
+        plain = unit is None or unit.is_equivalent(u.one)
+        advice = "Correct map.meta['bunit'], such as to 'G', if it is" if plain else "Use the magnetogram of that time"
         raise ValueError(
             "the magnetogram must be a line-of-sight magnetogram in gauss; this Map is "
-            f"{describe(magnetogram)}, {found}. "
-            "If it is a magnetogram in gauss, say so with map.meta['bunit'] = 'G'"
-        )
-    if not unit.is_equivalent(u.G):
-        raise ValueError(
-            f"the magnetogram must be a line-of-sight magnetogram in gauss; this Map is {describe(magnetogram)}"
+            f"{describe(magnetogram)}. {advice}"
         )
     for keyword in ("CONTENT", "BTYPE"):
         said = str(magnetogram.meta.get(keyword) or "")
-        if _ANOTHER_QUANTITY.search(said):
+        if _ANOTHER_QUANTITY.search(said) and not _LINE_OF_SIGHT.search(said):
             raise ValueError(
                 f"the magnetogram must be of the line-of-sight field; {keyword} of this {describe(magnetogram)} says "
-                f"{said!r}. Use the line-of-sight magnetogram of that time"
+                f"{shown(said)}. Use the line-of-sight magnetogram of that time"
             )
     # JPEG 2000 files come with the header of the observation, unit included, but hold what a picture needs.
     if magnetogram.data.dtype.kind == "u":

@@ -203,6 +203,8 @@ def _make_magnetogram(
         values = field(x, y) + np.zeros((rows, columns))
     else:
         values = sum(peak * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 2 / sigma**2) for x0, y0, sigma, peak in field)
+    # No two pixels of the Sun are quite the same.
+    values = values + 1e-3 * u.G.to(unit) * np.sin(1e3 * x + 7e2 * y)
     integers = np.dtype(dtype).kind == "i"
     if off_limb is None:
         off_limb = -32768 if integers else np.nan

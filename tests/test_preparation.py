@@ -351,7 +351,8 @@ def test_any_size_gives_the_same_field(size):
         {"content": "DOPPLERGRAM"},
         {"content": "MDI Full Disk Continuum"},
         {"content": "Vector magnetogram"},
-        *({"btype": name} for name in ("BMAG", "BINC", "BAZI", "VLOS", "ICNT", "Magnetic field strength")),
+        {"content": "RADIAL MAGNETIC FIELD"},
+        *({"btype": name} for name in ("Br", "BMAG", "BINC", "BAZI", "VLOS", "ICNT", "Magnetic field strength")),
     ],
     ids=lambda said: " ".join(said.values()),
 )
@@ -365,7 +366,15 @@ def test_other_quantities(make_magnetogram, said):
 
 @pytest.mark.parametrize(
     "said",
-    [{"content": "MAGNETOGRAM"}, {"content": "MDI Full Disk 96m Magnetogram"}, {"btype": "BLOS"}, {"content": None}],
+    [
+        {"content": "MAGNETOGRAM"},
+        {"content": "MDI Full Disk 96m Magnetogram"},
+        {"btype": "BLOS"},
+        {"content": "LINE-OF-SIGHT FIELD STRENGTH"},
+        {"content": "Longitudinal magnetic field strength"},
+        {"content": "Full disk magnetogram, Doppler corrected"},
+        {"content": None},
+    ],
     ids=str,
 )
 def test_the_line_of_sight_field(make_magnetogram, said):
@@ -456,10 +465,10 @@ def test_what_a_header_leaves_out(make_magnetogram, keywords, what):
     "keywords", [{"crpix1": 128.5 + 10}, {"cdelt1": 9.0, "cdelt2": 9.0}, {"crval2": 90.0}], ids=str
 )
 def test_a_limb_that_is_elsewhere(make_magnetogram, keywords):
-    magnetogram = make_magnetogram(**keywords)
+    magnetogram = make_magnetogram(lambda x, y: 20 * np.sin(40 * x) * np.cos(37 * y), **keywords)
     objections = prepare(magnetogram, GRID).objections
     assert list(objections) == ["limb elsewhere"]
-    assert "check CDELT1, CRPIX1, CRPIX2 and DSUN_OBS" in objections["limb elsewhere"]
+    assert "check CDELT1, CDELT2, CRPIX1, CRPIX2 and DSUN_OBS" in objections["limb elsewhere"]
 
 
 def test_gong_whose_pixels_were_put_together(test_data):
@@ -469,10 +478,37 @@ def test_gong_whose_pixels_were_put_together(test_data):
     # As if CRPIX were whole pixels from where it was, so that only the limb tells.
     smaller = gong.superpixel([2, 2] * u.pix, func=np.mean)
     meta = smaller.meta | {"img_x0": smaller.meta["crpix1"], "img_y0": smaller.meta["crpix2"]}
-    with pytest.raises(
-        ValueError, match=r"the disk in this .* has 0.50[0-9] times the radius .* use the image as it was"
-    ):
-        prepare(sunpy.map.Map(smaller.data, meta), GRID)
+    objections = prepare(sunpy.map.Map(smaller.data, meta), GRID).objections
+    assert "has 0.50" in objections["limb elsewhere"]
+    assert "use the image as it was before" in objections["limb elsewhere"]
+
+
+def test_gong_that_was_turned(test_data):
+    (path,) = (test_data / "inputs").glob("gong*")
+    turned = sunpy.map.Map(path).rotate(5 * u.deg)
+    assert prepare(turned, GRID).objections == {}
+    cutout = turned.submap([300, 300] * u.pix, top_right=[600, 600] * u.pix)
+    assert list(prepare(cutout, GRID).objections) == ["scale unsure"]
+
+
+def test_an_array_that_was_cut_without_its_header(make_magnetogram):
+    magnetogram = make_magnetogram(size=600)
+    whole = sunpy.map.Map(magnetogram.data, magnetogram.meta | {"naxis1": 600, "naxis2": 600})
+    cutout = whole.submap([100, 100] * u.pix, top_right=[500, 400] * u.pix)
+    for right in (whole, cutout, whole.resample([300, 300] * u.pix)):
+        assert prepare(right, GRID).objections == {}
+    for data in (whole.data[::2, ::2], whole.data[100:500, 150:450]):
+        objections = prepare(sunpy.map.Map(data, whole.meta), GRID).objections
+        size = f"has {data.shape[1]} by {data.shape[0]} pixels, but by its header's NAXIS1 and NAXIS2 600 by 600"
+        assert size in objections["other size"]
+
+
+def test_numbers_put_for_missing_pixels(make_magnetogram):
+    magnetogram = make_magnetogram(size=600)
+    data = magnetogram.data.copy()
+    data[200:300, 200:300] = 0
+    objections = prepare(sunpy.map.Map(data, magnetogram.meta), GRID).objections
+    assert "the same number as its neighbours" in objections["constant pixels"]
 
 
 def test_quality(make_magnetogram):

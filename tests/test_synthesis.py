@@ -153,7 +153,7 @@ def test_cutout_is_nan_outside_its_field_of_view(cutout, tiny_model):
 
 def test_cutout_answers_as_the_full_disk_does(make_magnetogram, tiny_model):
     # The tiny network sees 30 pixels far, so the middle of a large cutout cannot tell that it is one.
-    magnetogram = make_magnetogram(lambda x, y: 15 * np.sin(20 * x) * np.cos(15 * y), size=512)
+    magnetogram = make_magnetogram(lambda x, y: 13 * np.sin(20 * x) * np.cos(15 * y), size=512)
     cutout = magnetogram.submap([100, 120] * u.pix, top_right=[420, 400] * u.pix)
     full = mag2euv.generate(magnetogram, 193, model=tiny_model)
     part = mag2euv.generate(cutout, 193, model=tiny_model)
@@ -387,7 +387,7 @@ class TestBadInput:
         self.refused(
             make_magnetogram(bunit=None),
             tiny_model,
-            match=r"this Map is HMI SIDE1 magnetogram, without a unit.*meta\['bunit'\] = 'G'",
+            match=r"this Map is HMI SIDE1 magnetogram.*map.meta\['bunit'\], such as to 'G'",
         )
 
     @pytest.mark.parametrize("missing", [["dsun_obs"], ["hgln_obs", "hglt_obs"], ["dsun_obs", "hgln_obs", "hglt_obs"]])

@@ -22,7 +22,7 @@ from sunpy_mag2euv.validity import FieldValidity, ImageValidity, assess, assess_
 
 KEYWORDS = {
     "validity", "strong", "maxfield", "offlimb", "hmiscale", "coarse", "ntrain", "zerolev", "meanfld", "medfield",
-    "badpix",
+    "badpix", "view_mm",
 }  # fmt: skip
 
 
@@ -95,6 +95,8 @@ def test_nothing_against_it(field, model):
         off_limb=pytest.approx(1 - 1 / 1.25**2, abs=0.001),
         on_hmi_scale=True,
         coarseness=0.8,
+        view=pytest.approx(696 * np.pi**0.5, rel=1e-3),
+        reach=14,
         zero_level=0,
         mean_strength=pytest.approx(2, abs=0.01),
         median_strength=3,
@@ -153,7 +155,7 @@ def test_no_field_is_too_strong_for_a_model_that_does_not_say(field, model):
         (lambda values: values + 10, ("zero level",)),
         (lambda values: values - 2.1, ("zero level",)),
         (lambda values: values * 3, ("strong field",)),
-        (lambda values: values * 2, ()),
+        (lambda values: values * 1.7, ()),
         (lambda values: values * 0.51, ()),
         (lambda values: values * 0.49, ("weak field",)),
         (lambda values: values * 0, ("weak field",)),
@@ -182,10 +184,22 @@ def test_levels_are_those_of_coarse_pixels(field, model):
 
 def test_a_cutout_has_no_level(field, model):
     known = np.ones(model.grid.shape, dtype=bool)
-    known[:, :80] = False
-    validity = report(field(50, known=known), model, PASSBANDS[193])
+    high = field().values + 50
+    # Of half of the disk, it can be told.
+    known[:, :110] = False
+    prepared = dataclasses.replace(field(known=known), values=high)
+    assert report(prepared, model, PASSBANDS[193]).concerns == ("zero level",)
+    known[:, :140] = False
+    validity = report(dataclasses.replace(field(known=known), values=high), model, PASSBANDS[193])
     assert validity.concerns == ()
-    assert not {"zerolev", "meanfld", "medfield"} & set(validity.header())
+    assert validity.header()["meanfld"] == pytest.approx(50, abs=0.01)
+    assert "zerolev" not in validity.header()
+    # Weaker than the Sun it cannot be anywhere.
+    assert report(field(1e-3, known=known), model, PASSBANDS[193]).concerns == ("weak field",)
+    # Some pixels say nothing.
+    known[:, 143:] = False
+    known[:125] = known[130:] = False
+    assert not {"meanfld", "medfield"} & set(report(field(1e-3, known=known), model, PASSBANDS[193]).header())
 
 
 def test_what_is_said_against_the_magnetogram_itself(field, model):
@@ -573,12 +587,15 @@ def test_header_of_the_worst(worst):
 
 
 def test_header_is_plain_fits(worst, tmp_path):
+    worst = dataclasses.replace(worst, view=178.4, reach=227.0)
     assert set(worst.header()) == KEYWORDS
     # All reasons together take more than a card, which is no reason to lose any.
     fits.PrimaryHDU(header=fits.Header(worst.header())).writeto(tmp_path / "header.fits")
     assert fits.getheader(tmp_path / "header.fits")["validity"] == worst.header()["validity"]
     for keyword, value in (
-        dataclasses.replace(worst, on_hmi_scale=True, objections={}, zero_level=0.0, mean_strength=2.0).header().items()
+        dataclasses.replace(worst, on_hmi_scale=True, objections={}, zero_level=0.0, mean_strength=2.0, view=1e4)
+        .header()
+        .items()
     ):
         card = fits.Card(keyword.upper(), value)
         card.verify("exception")
@@ -624,7 +641,7 @@ def test_warnings_of_the_worst(worst):
     orientation, quality, zero, weak, strong, off_limb, coarse, scarce = worst.warnings()
     assert (orientation, quality) == ("it does not say", "it is dark")
     assert zero.startswith("the field's median on the disk is -2.0 G, which is nought on the Sun: subtract it")
-    assert weak.startswith("the field's mean strength on the disk is 1 G, less than that of the quietest Sun: check")
+    assert weak.startswith("the field's strength is 1 G on the mean, and less than 2.5 G in half of the disk in view")
     assert strong.startswith("the field is above 1500 G, stronger than in training, in 2.3 per cent of the disk")
     assert off_limb.startswith("67 per cent of the image lies off the limb, where there is no field to answer to: take")
     assert coarse.startswith("the magnetogram resolves 1.3 times less than the model's grid, so fine structure in the")
@@ -669,7 +686,8 @@ def test_mostly_off_the_limb_warns(above_the_limb, model):
 
 
 def test_a_cutout_on_the_disk_is_good(make_magnetogram, model, recwarn):
-    image = mag2euv.generate(make_magnetogram(size=(60, 60), scale=5.0), 193, model=model)
+    quiet = make_magnetogram(lambda x, y: 8 * np.sin(60 * x) * np.sin(50 * y), size=(60, 60), scale=5.0)
+    image = mag2euv.generate(quiet, 193, model=model)
     assert image.meta["validity"] == "no known objection"
     assert image.meta["offlimb"] == 0
     assert len(recwarn) == 0
