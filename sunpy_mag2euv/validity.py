@@ -296,6 +296,9 @@ class ImageValidity(Validity):
     qualities : dict
         For every passband given whose header says something against its image, what, see
         `~sunpy_mag2euv.quality.quality_objection`.
+    filled : dict
+        For every passband given whose image seems to be filled in part, the share of the disk, see
+        `~sunpy_mag2euv.intensity.filled_share`.
 
     Notes
     -----
@@ -310,6 +313,7 @@ class ImageValidity(Validity):
     impossible: dict[int, int] = field(default_factory=dict)
     coarseness: dict[int, float] = field(default_factory=dict)
     qualities: dict[int, str] = field(default_factory=dict)
+    filled: dict[int, float] = field(default_factory=dict)
 
     def _findings(self):
         findings = {}
@@ -328,6 +332,11 @@ class ImageValidity(Validity):
             findings["impossible input"] = (
                 f"some inputs have numbers that AIA cannot have recorded ({impossible}), as files have for missing "
                 "pixels; they count as unknown: check how the files were read"
+            )
+        if filled := _listed(self.filled, bool, "{:.1%}"):
+            findings["constant pixels"] = (
+                f"some inputs have numbers on the disk that seem to stand for missing ones ({filled}), since they are "
+                "the same in many pixels: mask them, or take images of another time"
             )
         if qualities := _listed(self.qualities, bool, "{}"):
             findings["quality"] = f"some inputs may be wrong ({qualities}): take images of another time"
@@ -501,6 +510,7 @@ def assess_images(images, model, passbands):
         "impossible": _ascending(images.impossible),
         "coarseness": _ascending(images.coarseness),
         "qualities": _ascending(images.qualities),
+        "filled": _ascending(images.filled),
     }
     return {passband: ImageValidity(**common, **_of_training(model, passband)) for passband in passbands}
 

@@ -98,6 +98,7 @@ def test_it_stays_what_it_is(generated):
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore::astropy.wcs.FITSFixedWarning")
 def test_projections(synthetic, said, code):
     """By whatever name, with the world coordinates that they have."""
     ctype1, ctype2 = said.split()

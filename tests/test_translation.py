@@ -329,6 +329,18 @@ def test_numbers_that_were_not_recorded(pair, tiny_translator, exact_translator,
     check_unknown(pair, tiny_translator, exact_translator, value, concerns=("impossible input",))
 
 
+def test_parts_that_are_filled(pair, tiny_translator):
+    """Zeros are numbers, and counted as such, but nobody has seen them."""
+    data = np.array(pair[0].data)
+    data[:110] = 0
+    filled = sunpy.map.Map(data, pair[0].meta)
+    with pytest.warns(
+        SunpyUserWarning, match=r"seem to stand for missing ones \(171 Å: \d+.\d%\), since they are the same"
+    ):
+        image = mag2euv.translate([filled, pair[1]], 335, model=tiny_translator)
+    assert image.meta["validity"] == "caution: constant pixels"
+
+
 def check_unknown(pair, tiny_translator, exact_translator, value, concerns):
     """A hole of 10 by 10 pixels, by itself and beside what is known there."""
     hole = np.s_[120:130, 100:110]
