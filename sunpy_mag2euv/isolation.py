@@ -3,9 +3,13 @@ Isolation: what torch and NumPy were told elsewhere in the process does not chan
 
 Settings that belong to a thread are put aside while something is computed. Torch's default dtype belongs to the
 process, so that to set it back would disturb other threads: tensors are given a dtype of their own instead.
+
+Nor does it matter that the process was forked: `isolation` sees to it that torch computes there at all.
 """
 
 import contextlib
+import os
+import sys
 
 import numpy as np
 
@@ -13,6 +17,23 @@ __all__ = ["isolated"]
 
 #: Where torch may have been told to compute in lower precision.
 _AUTOCAST = ("cpu", "cuda", "mps", "xpu")
+
+
+def _compute_alone():
+    """
+    Have torch compute with one thread.
+
+    Of a process that is forked, nothing but the thread that forks it goes on in the child. Torch's other threads would
+    be given work and waited for all the same, for ever.
+    """
+    torch = sys.modules.get("torch")
+    # It may be in the middle of being imported.
+    if hasattr(torch, "set_num_threads"):
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_compute_alone)
 
 
 @contextlib.contextmanager
