@@ -1,5 +1,5 @@
 """
-What the command line writes: files that appear together, complete, or not at all.
+Files that appear together, complete, or not at all: what the command line writes, weights, and downloads.
 
 They are written to a hidden directory beside their final place and moved when the last of them is complete. A process
 that is killed leaves its directory behind; the next one that writes there removes it.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sunpy_mag2euv.console import tidying
 
-__all__ = ["check", "prepare", "write"]
+__all__ = ["check", "prepare", "scratch", "write"]
 
 #: What the names of the hidden directories begin with; host and process follow.
 _PREFIX = ".mag2euv-"
@@ -41,11 +41,7 @@ def prepare(directory):
         If it cannot be made or written to.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    for path in directory.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):  # Another process may be at it as well.
-            if _stale(path):
-                shutil.rmtree(path, ignore_errors=True)
-    with _scratch(directory):
+    with scratch(directory):
         pass
 
 
@@ -93,8 +89,8 @@ def write(directory, writers, overwrite=False):
     OSError
         If one cannot be written or moved to its place. All is as it was then.
     """
-    with _scratch(directory) as scratch:
-        new, old = scratch / "new", scratch / "old"
+    with scratch(directory) as hidden:
+        new, old = hidden / "new", hidden / "old"
         new.mkdir()
         old.mkdir()
         for name, write in writers.items():
@@ -117,8 +113,29 @@ def write(directory, writers, overwrite=False):
 
 
 @contextlib.contextmanager
-def _scratch(directory):
-    """A hidden directory in this one that says whose it is."""
+def scratch(directory):
+    """
+    Have a hidden directory for files that will be moved from there, and remove what killed processes left of theirs.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+        In which it is made.
+
+    Yields
+    ------
+    `pathlib.Path`
+        Removed in the end, with what is still in it. Its name says whose it is.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    for path in directory.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # Another process may be at it as well.
+            if _stale(path):
+                shutil.rmtree(path, ignore_errors=True)
     prefix = f"{_PREFIX}{_host()}-{os.getpid()}-"
     # What cannot be removed now, such as a file that somebody else looks at, is not worth failing for.
     with tidying(), tempfile.TemporaryDirectory(prefix=prefix, dir=directory, ignore_cleanup_errors=True) as path:

@@ -9,12 +9,13 @@ import os
 import queue
 import re
 import sys
-import tempfile
 import threading
 from importlib import resources
 from pathlib import Path
 
 from sunpy import log
+
+from sunpy_mag2euv.files import scratch
 
 __all__ = ["cache_dir", "check", "download", "locate", "normalized", "packaged"]
 
@@ -116,7 +117,8 @@ def download(url, sha256):
     Fetch a file into the cache, unless it is there already.
 
     The file is written beside its final place, checked, and only then moved there, so whatever goes wrong nothing
-    half-written is left behind, and processes that fetch the same file at once do not disturb each other.
+    half-written is left behind, and processes that fetch the same file at once do not disturb each other. What a killed
+    process left in the cache is removed by the next download.
 
     Parameters
     ----------
@@ -162,10 +164,10 @@ def download(url, sha256):
     pooch_log.setLevel("WARNING")  # it announces every download
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent, ignore_cleanup_errors=True) as scratch:
-            _fetch(url, Path(scratch), path.name, sha256)
-            _share(Path(scratch), path.name)
-            os.replace(Path(scratch) / path.name, path)
+        with scratch(path.parent) as folder:
+            _fetch(url, folder, path.name, sha256)
+            _share(folder, path.name)
+            os.replace(folder / path.name, path)
         return path
     except ChunkedEncodingError as error:
         raise ValueError(f"the transfer of {url} broke off before its end and nothing was kept; try again") from error

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import pooch
 import pytest
 
-from sunpy_mag2euv import remote
+from sunpy_mag2euv import files, remote
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -359,6 +359,26 @@ def test_two_processes_at_once(server, cache, monkeypatch):
     assert len(server.requested) == 2
     assert names(cache) == [CACHED]
     assert (cache / CACHED).read_bytes() == CONTENT
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are not asked after")
+@pytest.mark.parametrize("alive", [True, False])
+def test_what_killed_processes_left_is_removed(server, cache, alive):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=time.sleep, args=(0 if not alive else 60,))
+    process.start()
+    try:
+        with files.scratch(cache.parent) as own:
+            left = cache / own.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")
+        left.mkdir(parents=True)
+        (left / CACHED).write_bytes(CONTENT[:100])
+        if not alive:
+            process.join(60)
+        path = remote.download(f"{server.url}/{NAME}", SHA256)
+        assert names(cache) == sorted([path.name, left.name] if alive else [path.name])
+    finally:
+        process.kill()
+        process.join(60)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """Weights files: a model's record and its weights, read and written."""
 
-import contextlib
 import functools
 import hashlib
 import json
-import time
-import uuid
+import os
 from pathlib import Path
 
+from sunpy_mag2euv.files import scratch
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.fields import FieldModel
 from sunpy_mag2euv.models.images import ImageModel
@@ -18,8 +17,8 @@ __all__ = ["digest", "model_from_record", "read", "save_model"]
 #: Key of the model's record in the header of a weights file.
 _RECORD_KEY = "sunpy_mag2euv"
 
-#: Seconds after which nobody is writing a file any more.
-_STALE = 3600
+#: Key in the record of the digest of all the rest, which models do not have.
+_DIGEST_KEY = "digest"
 
 
 def model_from_record(record, **kwargs):
@@ -51,10 +50,40 @@ def digest(path):
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _digest(record, state):
+    """The sha256 of a record as JSON, and of tensors in the order of their names: type, shape and numbers."""
+    import torch
+
+    found = hashlib.sha256(json.dumps(record).encode())
+    for name in sorted(state):
+        tensor = state[name]
+        found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
 @functools.lru_cache(maxsize=8)
 @isolated()
 def read(path, sha256):
-    """Parse a weights file whose hash has been checked; ValueError if it is not one of this package's."""
+    """
+    Parse a weights file whose hash has been checked.
+
+    Parameters
+    ----------
+    path : path-like
+    sha256 : str
+
+    Returns
+    -------
+    model : FieldModel or ImageModel
+    intact : bool
+        Whether the file says itself that it is as `save_model` wrote it; those of earlier versions say nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is not one of this package's, or says that it was changed.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -71,7 +100,11 @@ def read(path, sha256):
             f"{path} holds weights but no record of a model; write it with sunpy_mag2euv.models.save_model"
         )
     try:
-        return model_from_record(parse(text), sha256=sha256, state=state)
+        record = parse(text)
+        intact = _DIGEST_KEY in record
+        if intact and record.pop(_DIGEST_KEY) != _digest(record, state):
+            raise ValueError("record and weights are not those that were written with it")
+        return model_from_record(record, sha256=sha256, state=state), intact
     except ValueError as error:
         raise ValueError(f"the model's record in {path} cannot be read: {error!s:.300}; get an intact copy") from None
 
@@ -81,12 +114,14 @@ def save_model(model, path):
     """
     Write a model's record and weights, in half precision, as one safetensors file.
 
+    The record holds a digest of record and weights, by which `~sunpy_mag2euv.load_model` knows a damaged file.
+
     Parameters
     ----------
     model : Model
     path : path-like
         Written beside itself first and then put in place, so that no half-written file is left behind, whoever writes
-        to the same place at the same time. What a killed process left there is removed after an hour.
+        to the same place at the same time. What a killed process left there is removed by the next.
 
     Returns
     -------
@@ -108,24 +143,11 @@ def save_model(model, path):
     }
     if wrong := [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]:
         raise ValueError(f"weights must be numbers that half precision has, up to 65504; {wrong[0]} holds others")
-    content = save(state, metadata={_RECORD_KEY: json.dumps(model.record())})
+    record = model.record()
+    record[_DIGEST_KEY] = _digest(record, state)
+    content = save(state, metadata={_RECORD_KEY: json.dumps(record)})
     path = Path(path)
-    ours = f".mag2euv-{hashlib.sha256(path.name.encode()).hexdigest()[:16]}"
-    _remove_stale(path.parent.glob(f"{ours}-*.part"))
-    partial = path.with_name(f"{ours}-{uuid.uuid4().hex}.part")
-    try:
-        # Not through tempfile, whose files are for one user only.
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with scratch(path.parent) as folder:
+        (folder / path.name).write_bytes(content)
+        os.replace(folder / path.name, path)
     return hashlib.sha256(content).hexdigest()
-
-
-def _remove_stale(partials):
-    """Remove what processes that were killed left of earlier files of a name."""
-    for partial in partials:
-        # Another process may be at it as well.
-        with contextlib.suppress(OSError):
-            if time.time() - partial.stat().st_mtime > _STALE:
-                partial.unlink()

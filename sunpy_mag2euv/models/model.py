@@ -10,6 +10,7 @@ import astropy.units as u
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.isolation import isolated
+from sunpy_mag2euv.models.frozen import frozen, thawed
 from sunpy_mag2euv.models.record import (
     by_number,
     by_text,
@@ -70,7 +71,8 @@ class Model:
     """
     A trained network with its grid, scalings, calibration and provenance.
 
-    What models have in common: `FieldModel` answers to a magnetogram, `ImageModel` to AIA images.
+    What models have in common: `FieldModel` answers to a magnetogram, `ImageModel` to AIA images. None of it can be
+    changed in place, but for the numbers in tensors; `dataclasses.replace` makes another model.
 
     Attributes
     ----------
@@ -145,6 +147,8 @@ class Model:
                 raise ValueError(
                     f"the image scaling of {band} must give numbers in single precision; {scaling} is too wide"
                 )
+        for attribute in dataclasses.fields(self):
+            object.__setattr__(self, attribute.name, frozen(getattr(self, attribute.name)))
 
     @property
     def passbands(self):
@@ -315,7 +319,7 @@ class Model:
         return {
             "name": self.name,
             "description": self.description,
-            "architecture": self.architecture,
+            "architecture": thawed(self.architecture),
             "grid": dataclasses.asdict(self.grid),
             "planes": list(self.planes),
             "image_scalings": scalings_record(self.image_scalings),
@@ -372,4 +376,5 @@ def _described(tensor):
 
 
 def _quantity(values):
-    return u.Quantity(values.astype(np.float32), "DN / s", copy=False)
+    # Not as text, which units that somebody chose with `astropy.units.set_enabled_units` may not know.
+    return u.Quantity(values.astype(np.float32), u.DN / u.s, copy=False)

@@ -34,6 +34,9 @@ __all__ = [
 #: Characters of the longest record; those of models with all passbands have five thousand.
 _LONGEST = 2**20
 
+#: Levels of lists and objects in each other; those of models have four.
+_DEEPEST = 20
+
 #: Pixels on a side of the largest grid, twice those of AIA's own images.
 _LARGEST = 8192
 
@@ -64,6 +67,8 @@ def parse(text):
         record = json.loads(text, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if _is_deep(record, _DEEPEST):
+        raise ValueError("it is nested too deeply")
     if not isinstance(record, dict):
         raise ValueError(f"it is not an object but {_shown(record)}")
     return record
@@ -77,6 +82,12 @@ def _object(pairs):
     if odd := [key for key in entries if not key.isprintable()]:
         raise ValueError(f"its keys must be names; got {_shown(odd[0])}")
     return entries
+
+
+def _is_deep(value, levels):
+    """Whether lists and dictionaries are nested in more levels than these."""
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(levels == 0 or _is_deep(entry, levels - 1) for entry in entries)
 
 
 def entry(record, key, kind=object):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from astropy.table import Table
+from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv import remote
 from sunpy_mag2euv.models.files import digest, read
@@ -84,6 +85,12 @@ def load_model(name_or_path_or_url=None, sha256=None):
         If the file cannot be read, or the cache not written to.
     ConnectionError
         If the file has to be fetched and cannot be.
+
+    Warns
+    -----
+    SunpyUserWarning
+        If the file at a path, whose hash was not given, is named as a published model and is not it. Files written by
+        `~sunpy_mag2euv.models.save_model` of this version are exempt: they are refused if they were damaged.
     """
     if name_or_path_or_url is None:
         name_or_path_or_url = DEFAULT_MODEL
@@ -95,12 +102,12 @@ def load_model(name_or_path_or_url=None, sha256=None):
         )
     if sha256 is not None:
         sha256 = remote.normalized(sha256)
-    registry = _registry()
+    registry, known = _registry(), sha256 is not None
     if source in registry:
         entry = registry[source]
         if sha256 not in (None, entry["sha256"]):
             raise ValueError(f"the model {source} has sha256 {entry['sha256']}, not {sha256}; leave sha256 out")
-        sha256 = entry["sha256"]
+        sha256, known = entry["sha256"], True
         path = remote.locate(entry["file"], sha256, entry.get("url"))
     # A file may have a colon in its name, and on Windows its drive has one.
     elif re.match(r"[A-Za-z]{2,}:", source) and isinstance(name_or_path_or_url, str) and not _is_file(source):
@@ -120,7 +127,13 @@ def load_model(name_or_path_or_url=None, sha256=None):
             raise OSError(
                 f"{_shown(path)} cannot be read ({error.strerror or error}); make it readable, or copy it"
             ) from error
-    return read(path, sha256)
+    model, intact = read(path, sha256)
+    if not (known or intact) and model.name in registry and registry[model.name]["sha256"] != sha256:
+        warn_user(
+            f"{_shown(path)} is named {model.name} and is not the published model of that name: it was damaged, or "
+            f"changed, or is of another release; load the published one by its name, or give the sha256 of this one"
+        )
+    return model
 
 
 def _is_file(path):
