@@ -12,19 +12,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sunpy_mag2euv.charts import read_chart
     from sunpy_mag2euv.metrics.comparison import compare
     from sunpy_mag2euv.models import available_models, load_model
     from sunpy_mag2euv.reprojection import reproject
     from sunpy_mag2euv.synthesis import generate, generate_cube
     from sunpy_mag2euv.translation import translate
+    from sunpy_mag2euv.vantage import age_map
 
 __all__ = [
     "__version__",
+    "age_map",
     "available_models",
     "compare",
     "generate",
     "generate_cube",
     "load_model",
+    "read_chart",
     "reproject",
     "translate",
 ]
@@ -32,11 +36,13 @@ __all__ = [
 #: Modules of the verbs, which are imported when a verb is first asked for: sunpy takes seconds, in which the command
 #: line could neither help nor be interrupted quietly.
 _HOMES = {
+    "age_map": "vantage",
     "available_models": "models",
     "compare": "metrics.comparison",
     "generate": "synthesis",
     "generate_cube": "synthesis",
     "load_model": "models",
+    "read_chart": "charts",
     "reproject": "reprojection",
     "translate": "translation",
 }

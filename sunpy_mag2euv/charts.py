@@ -28,7 +28,7 @@ from sunpy_mag2euv.headers import describe, readable_unit
 from sunpy_mag2euv.maps import check_map, check_pixels, in_known_time, known_pixels
 from sunpy_mag2euv.preparation import MAGNETOGRAPHS
 
-__all__ = ["Chart", "chart_of", "read_chart"]
+__all__ = ["Chart", "chart_of", "is_chart", "read_chart"]
 
 #: How archives write the unit of an axis of sine latitude, as which sunpy reads some of them and not others: HMI's and
 #: MDI's charts, and HMI's daily frames. The steps are then of the sine, where the standard wants degrees of a cylinder
@@ -476,6 +476,25 @@ def _number(meta, key):
     raise ValueError(
         f"the chart must have a number in {key.upper()}; its header says {value!r}. Use it as its archive has it"
     )
+
+
+def is_chart(image):
+    """
+    Tell charts of the whole Sun from images that somebody saw, and from maps of parts of it.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    bool
+        By its first axis alone: a Carrington longitude, or ADAPT's, that goes about once around the Sun. Whether it is
+        a sound chart, `chart_of` finds out.
+    """
+    step = image.meta.get("cdelt1")
+    whole = isinstance(step, numbers.Real) and abs(abs(step) * image.data.shape[-1] - 360) < 10
+    return whole and str(image.meta.get("ctype1") or "").upper().startswith(("CRLN", "LONG"))
 
 
 def chart_of(image):

@@ -122,7 +122,7 @@ def resolve_device(device=None):
 
 
 @isolated()
-def make_maps(model, prepared, reports, view, device):
+def make_maps(model, prepared, reports, view, device, *, widening=None, said=None):
     """
     Ask a model, and make its answer Maps.
 
@@ -137,6 +137,10 @@ def make_maps(model, prepared, reports, view, device):
     view : View
         From where and when the Maps are seen, and what ``prepared`` was made of.
     device : `torch.device`
+    widening : dict, optional
+        For every passband, what its standard deviations are to be multiplied by, of the grid's shape.
+    said : set, optional
+        Sentences that have been said, of views of the same, and are not said again; what is said now enters it.
 
     Returns
     -------
@@ -144,8 +148,11 @@ def make_maps(model, prepared, reports, view, device):
         In the order of ``reports``.
     """
     # Most of what there is to say concerns all passbands alike, and is said once.
+    said = set() if said is None else said
     for sentence in dict.fromkeys(sentence for report in reports.values() for sentence in report.warnings()):
-        warn_user(sentence)
+        if sentence not in said:
+            said.add(sentence)
+            warn_user(sentence)
     images, deviations = model.outputs(model.run(prepared.values, device))
     for planes in (images, deviations):
         if planes is not None:
@@ -154,5 +161,7 @@ def make_maps(model, prepared, reports, view, device):
     for passband, validity in reports.items():
         plane = (model.passbands.index(passband), *prepared.window)
         image, deviation = (None if planes is None else planes[plane] for planes in (images, deviations))
+        if deviation is not None and widening is not None:
+            deviation = deviation * widening[passband][prepared.window]
         maps.append(make_map(image, deviation, grid, passband, view, model, validity))
     return maps

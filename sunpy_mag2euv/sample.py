@@ -1,5 +1,6 @@
 """
-A made-up full-disk magnetogram and AIA images to match, so that demo, tests and gallery need no file and no network.
+A made-up full-disk magnetogram, AIA images to match, and a chart, so that demo, tests and gallery need no file and no
+network.
 
 All flux is a cloud of points on the sphere, each of about 5e17 Mx: a spot is a dense disk of them, plage and network
 are clusters near the edges of supergranules. The cloud is painted onto pixels of any size, so foreshortening at the
@@ -7,7 +8,7 @@ limb and the loss of network flux in coarse pixels come out by themselves.
 """
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -15,7 +16,7 @@ from scipy.spatial import KDTree
 
 import sunpy.map
 
-__all__ = ["sample_aia_maps", "sample_magnetogram"]
+__all__ = ["sample_aia_maps", "sample_chart", "sample_magnetogram"]
 
 # The observer is the Earth's centre at 2014-01-15T00:00 UTC, as `sunpy.coordinates.get_earth` has it.
 _B0, _L0, _DISTANCE = -4.53681844, 5.0461202, 147145789882.42  # degrees, degrees, metres
@@ -30,6 +31,7 @@ _NOISE = 6.4  # gauss in a pixel of 0.504 arcsec, hmi.M_720s (Liu et al. 2012, d
 
 _ELEMENT = 5e17  # Mx of one point
 _CELL = 30 * _MM  # diameter of a supergranule
+_WEAK = 3  # gauss, standard deviation of what is smoothed to a chart's half degree, but for the shape
 _GOLDEN = np.pi * (1 + 5**0.5)  # steps by this angle are spread evenly
 
 
@@ -135,6 +137,51 @@ def sample_aia_maps(passbands, seed=0):
         header = {key: value for key, value in synthetic.meta.items() if key not in report.header()}
         maps.append(sunpy.map.Map(image.value, header | {"instrume": "AIA_SAMPLE", "lvl_num": 1.5, **_marks(seed)}))
     return maps
+
+
+def sample_chart(seed=0):
+    """
+    Make up a chart of the radial field of an active Sun, as HMI's small charts of a rotation are.
+
+    Some three dozen bipolar regions, young and decayed, which follow the laws of Hale and Joy, on weak fields of both
+    signs and those of the poles. It is another Sun than that of `sample_magnetogram`, and a simpler one.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Another seed, another Sun.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        In gauss, 360 rows of equal steps in the sine of latitude by 720 columns of half a degree of longitude.
+        ``INSTRUME``, ``ORIGIN`` and ``HISTORY`` say that it is not an observation.
+
+    Examples
+    --------
+    >>> from sunpy_mag2euv.sample import sample_chart
+    >>> chart = sample_chart()
+    >>> chart.data.shape, chart.unit, chart.meta["instrume"]
+    ((360, 720), Unit("G"), 'HMI_SYNTHETIC')
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns = 360, 720
+    longitudes = np.radians((np.arange(columns) + 0.5) * 360 / columns)
+    sines = (np.arange(rows) + 0.5) / rows * 2 - 1
+    places = _sphere(longitudes, np.arcsin(sines)[:, None])
+
+    weak = gaussian_filter(rng.normal(size=(rows, columns)), 1, mode=("nearest", "wrap"))
+    field = _WEAK * np.sign(weak) * np.abs(weak / weak.std()) ** 1.5
+    # As in `_quiet_sun`, the poles have reversed.
+    field += 4 * np.sign(sines[:, None]) * np.abs(sines[:, None]) ** 8
+    # Regions of this side and of the other.
+    for region in _regions(rng) + [replace(region, longitude=region.longitude + np.pi) for region in _regions(rng)]:
+        width = 0.3 * region.extent
+        for side in (1, -1):
+            center = region.locate(side * region.extent / 2, 0)
+            shape = np.exp(-(1 - places @ np.ravel(center)) / width**2)
+            field += side * region.leading_sign * region.flux / (2 * np.pi * width**2 * _CM2) * shape
+    return sunpy.map.Map(field.astype(np.float32), _chart_header(seed, rows, columns))
 
 
 @dataclass(frozen=True)
@@ -371,4 +418,33 @@ def _header(seed, size, scale):
         "crln_obs": _L0,
         "crlt_obs": _B0,
         "car_rot": 2145,
+    }
+
+
+def _chart_header(seed, rows, columns):
+    """Keywords of HMI's charts, but for what is wrong in them, and what says that this is no observation."""
+    return {
+        "telescop": "SDO/HMI",
+        "instrume": "HMI_SYNTHETIC",
+        **_marks(seed),
+        "content": "Carrington synoptic chart of Br",
+        "bunit": "G",
+        "wavelnth": 6173.0,
+        "waveunit": "Angstrom",
+        "date-obs": "2014-01-01T17:09:05",  # the middle of the rotation
+        "car_rot": 2145,
+        "ctype1": "CRLN-CEA",
+        "ctype2": "CRLT-CEA",
+        "cunit1": "deg",
+        "cunit2": "deg",
+        "crval1": 180.0,
+        "crval2": 0.0,
+        "crpix1": (columns + 1) / 2,
+        "crpix2": (rows + 1) / 2,
+        "cdelt1": 360 / columns,
+        "cdelt2": np.degrees(2 / rows),
+        "rsun_ref": _RADIUS,
+        "hgln_obs": 0.0,
+        "hglt_obs": -3.09,
+        "dsun_obs": 147096e6,
     }

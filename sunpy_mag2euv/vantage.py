@@ -19,6 +19,7 @@ from astropy.time import Time
 from sunpy.coordinates import (
     HeliographicCarrington,
     HeliographicStonyhurst,
+    Helioprojective,
     get_body_heliographic_stonyhurst,
     get_earth,
     get_horizons_coord,
@@ -26,9 +27,25 @@ from sunpy.coordinates import (
 from sunpy.sun import constants
 from sunpy.time import parse_time
 
+from sunpy_mag2euv.ageing import LONGEST
+from sunpy_mag2euv.aia import View
+from sunpy_mag2euv.charts import chart_of
+from sunpy_mag2euv.inference import resolve_model
+from sunpy_mag2euv.isolation import isolated
+from sunpy_mag2euv.maps import brief
+from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.preparation import PreparedField
 
-__all__ = ["age_map", "project", "resolve_observer"]
+__all__ = ["DEFAULT_CHART_MODEL", "age_map", "ages_of", "project", "resolve_observer", "resolve_observers", "view_of"]
+
+#: The model that is asked about charts unless another is. Their half degree is three pixels of a grid of 1024 by 1024,
+#: where a model would have to invent what is smaller; of this one's 256 by 256 pixels it is less than one, and fields
+#: projected from such charts are what it was trained on.
+DEFAULT_CHART_MODEL = "shared-browse"
+
+#: ``TELESCOP`` of what a made-up observer would see: sunpy still makes AIAMaps of it, by ``INSTRUME``, and nobody is
+#: told that SDO was there.
+_TELESCOPE = "SYNTHETIC/AIA"
 
 #: Observers whose place is known without a network, by the distance from Earth in au towards the Sun. SDO is never
 #: farther from Earth's centre than 0.0003 au, which turns the Sun by less than a hundredth of a degree.
@@ -110,6 +127,53 @@ def resolve_observer(observer, obstime=None, default=None):
         )
     _check_distance(place, observer)
     return place
+
+
+def resolve_observers(observer, obstime=None, default=None):
+    """
+    Find out where one observer is, or several.
+
+    Parameters
+    ----------
+    observer : `~astropy.coordinates.SkyCoord`, coordinate frame, str or iterable of these
+    obstime : time-like or iterable of these, optional
+        If both are iterable, they go in pairs; if one is, the other is the same for all.
+    default : `~astropy.time.Time`, optional
+        All as `resolve_observer` takes them.
+
+    Returns
+    -------
+    places : list of `~astropy.coordinates.SkyCoord`
+    several : bool
+        Whether either was iterable.
+
+    Raises
+    ------
+    TypeError, ValueError, ConnectionError
+        As by `resolve_observer`; also if there are not as many observers as times.
+    """
+    observers = list(observer) if _is_several(observer) else None
+    times = list(obstime) if _is_several(obstime) else None
+    if observers is None and times is None:
+        return [resolve_observer(observer, obstime, default)], False
+    observers = [observer] * len(times) if observers is None else observers
+    times = [obstime] * len(observers) if times is None else times
+    if len(observers) != len(times):
+        raise ValueError(
+            f"observer and obstime must go in pairs; there are {len(observers)} observers and {len(times)} times. Give "
+            "as many of both, or one of either"
+        )
+    return [resolve_observer(*pair, default) for pair in zip(observers, times, strict=True)], True
+
+
+def _is_several(value):
+    """Whether this is meant to be several observers or times."""
+    if isinstance(value, (SkyCoord, BaseCoordinateFrame, Time)):
+        return not value.isscalar
+    # sunpy takes tuples such as (2012, 11, 18) for a time.
+    if isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(part, int) for part in value)):
+        return False
+    return np.iterable(value)
 
 
 _NO_TIME = (
@@ -262,6 +326,7 @@ class _View:
         return np.arctan2(west, toward * cos_b - north * sin_b), north * cos_b + toward * sin_b, cosine
 
 
+@isolated()
 def project(chart, observer, grid, obstime=None):
     """
     Show the whole Sun's radial field as an observer would see its line-of-sight component.
@@ -292,7 +357,8 @@ def project(chart, observer, grid, obstime=None):
     more than it reaches, 4 by 4 points are averaged. The fields that the packaged weights were trained on are such
     interpolations of HMI's small charts.
     """
-    view = _View.of(resolve_observer(observer, obstime, chart.time))
+    place = resolve_observer(observer, obstime, chart.time)
+    view = _View.of(place)
     surface = _Surface.of(chart, grid)
     disk = grid.radius < 1
     mean, share = np.zeros(grid.shape, np.float32), np.ones(grid.shape, np.float32)
@@ -314,6 +380,11 @@ def project(chart, observer, grid, obstime=None):
         objections["unseen pole"] = (
             f"{much:.0%} of the disk is a pole that was turned away while the chart was made: a mean of its "
             "surroundings is in its place"
+        )
+    if (since := np.abs((Time(place.obstime) - chart.observed).to_value(u.day)).min()) > LONGEST:
+        objections["old chart"] = (
+            f"the whole chart was observed more than {math.floor(since)} days before or after the view, twice as long "
+            "as the Sun takes to turn: take a chart of the time of the view"
         )
     coarseness = math.radians(chart.step) * grid.solar_radius
     window = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
@@ -452,36 +523,105 @@ def _blocks(plane, high, wide):
     return np.pad(np.pad(means, ((0, 0), (0, 1)), "wrap"), ((0, 1), (0, 0)), "edge").ravel()
 
 
-def age_map(chart, observer, grid, obstime=None):
+def view_of(chart, place, solar_radius):
     """
-    Tell how long ago the chart has seen what an observer sees.
+    Say for headers from where and when a chart is seen.
 
     Parameters
     ----------
     chart : `~sunpy_mag2euv.charts.Chart`
-    observer, obstime
-        As `project` takes them.
+    place : `~astropy.coordinates.SkyCoord`
+        As `resolve_observer` returns it.
+    solar_radius : `~astropy.units.Quantity`
+        That the chart's header has.
+
+    Returns
+    -------
+    `~sunpy_mag2euv.aia.View`
+        Whose ``telescope`` is not SDO, which was not there.
+    """
+    date = place.obstime
+    frame = Helioprojective(observer=place.frame, obstime=date, rsun=solar_radius)
+    of = "" if chart.rotation is None else f"rotation {chart.rotation}"
+    day, longitude = chart.time.utc.isot, place.lon.wrap_at(180 * u.deg).deg
+    return View(
+        frame=frame,
+        date=date,
+        reference_date=date,
+        origin=f"a chart of {of or day[:10]} as a made-up observer would see it",
+        sources=(
+            f"chart: {brief(chart.instrument)}, {f'Carrington {of}, ' if of else ''}{brief(chart.content)}, {day} UTC",
+            f"seen by: a made-up observer at Stonyhurst longitude {longitude:.3f} deg, latitude "
+            f"{place.lat.deg:.3f} deg, {place.radius.to_value(u.au):.5f} au, {date.utc.isot} UTC",
+            "age: standard deviations are multiplied by a factor for the time between chart and view, see "
+            "sunpy_mag2euv.ageing",
+        ),
+        telescope=_TELESCOPE,
+    )
+
+
+def ages_of(chart, place, grid):
+    """
+    Tell how long ago a chart has seen what an observer sees.
+
+    Parameters
+    ----------
+    chart : `~sunpy_mag2euv.charts.Chart`
+    place : `~astropy.coordinates.SkyCoord`
+        As `resolve_observer` returns it.
     grid : Grid
 
     Returns
     -------
+    `~numpy.ndarray`
+        In days, shape ``grid.shape``, as of `age_map`; off the disk that of the limb beside it.
+    """
+    # Just inside of the limb, beyond which there is nothing to have an age.
+    inside = np.minimum(1, 0.999 / np.maximum(grid.radius, 0.5)) / grid.solar_radius
+    rows, columns = np.ogrid[: grid.shape[0], : grid.shape[1]]
+    view = _View.of(place)
+    longitude, _, _ = view.surface((columns - grid.center[0]) * inside, (rows - grid.center[1]) * inside)
+    ages = (Time(place.obstime) - chart.observed).to_value(u.day)
+    return ages[_nearest(chart, longitude + view.longitude)]
+
+
+def age_map(chart, observer, obstime=None, *, model=None):
+    """
+    Tell how long ago a chart has seen what an observer sees.
+
+    Parameters
+    ----------
+    chart : `~sunpy.map.GenericMap`
+        As `~sunpy_mag2euv.read_chart` gives it.
+    observer : `~astropy.coordinates.SkyCoord`, coordinate frame or str
+        As `~sunpy_mag2euv.generate` takes it, one.
+    obstime : time-like, optional
+        When; unless given, the time that the coordinates have, or that of the chart.
+    model : str, path-like or FieldModel, optional
+        Whose grid to take, as `~sunpy_mag2euv.load_model` takes it. That which charts are generated with, unless given.
+
+    Returns
+    -------
     `~astropy.units.Quantity`
-        In days, shape ``grid.shape``, NaN off the disk. From the time at which the place passed the central meridian
-        seen from Earth, or was last seen in a chart that is kept up to date, to the time of the view: positive if the
-        chart shows the past, negative if it shows the future, as charts of a whole rotation do of what was to pass
-        later.
+        In days, on the pixels of the image that `~sunpy_mag2euv.generate` makes, NaN off the disk. From the time at
+        which the place passed the central meridian seen from Earth, or was last seen in a chart that is kept up to
+        date, to the time of the view: positive if the chart shows the past, negative if it shows the future, as charts
+        of a whole rotation do of what was to pass later.
 
     Raises
     ------
     TypeError, ValueError, ConnectionError
-        As by `resolve_observer`.
+        As by `~sunpy_mag2euv.generate`.
+
+    Examples
+    --------
+    >>> import sunpy_mag2euv as mag2euv
+    >>> from sunpy_mag2euv.sample import sample_chart
+    >>> ages = mag2euv.age_map(sample_chart(), "earth")
+    >>> ages.shape, f"{ages[128, 200]:.1f}"
+    ((256, 256), '3.6 d')
     """
-    place = resolve_observer(observer, obstime, chart.time)
-    disk = grid.radius < 1
-    rows, columns = np.nonzero(disk)
-    x, y = (columns - grid.center[0]) / grid.solar_radius, (rows - grid.center[1]) / grid.solar_radius
-    view = _View.of(place)
-    longitude, _, _ = view.surface(x, y)
-    ages = np.full(grid.shape, np.nan)
-    ages[disk] = (Time(place.obstime) - chart.observed).to_value(u.day)[_nearest(chart, longitude + view.longitude)]
-    return ages * u.day
+    grid = resolve_model(DEFAULT_CHART_MODEL if model is None else model, FieldModel).grid
+    chart = chart_of(chart)
+    ages = ages_of(chart, resolve_observer(observer, obstime, chart.time), grid)
+    return np.where(grid.radius < 1, ages, np.nan) * u.day

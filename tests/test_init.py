@@ -9,8 +9,9 @@ import sunpy_mag2euv as mag2euv
 
 
 def test_public_names():
-    for name in ("generate", "generate_cube", "compare", "available_models", "load_model", "reproject", "translate"):
-        assert name in mag2euv.__all__
+    verbs = "age_map available_models compare generate generate_cube load_model read_chart reproject translate"
+    assert verbs.split() == mag2euv.__all__[1:]
+    for name in verbs.split():
         assert callable(getattr(mag2euv, name))
     assert mag2euv.__version__[0].isdigit()
 

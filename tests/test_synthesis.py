@@ -7,20 +7,25 @@ import torch
 
 import astropy.units as u
 import sunpy.map
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from sunpy.data.test import get_dummy_map_from_header, get_test_filepath
 from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv as mag2euv
+from sunpy_mag2euv.ageing import widening
 from sunpy_mag2euv.aia import View, make_map
+from sunpy_mag2euv.charts import chart_of
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import DEFAULT_MODEL, FieldModel
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.preparation import prepare
+from sunpy_mag2euv.sample import sample_chart
 from sunpy_mag2euv.scaling import LinearScaling, LogScaling
 from sunpy_mag2euv.validity import assess
+from sunpy_mag2euv.vantage import ages_of, project, resolve_observer
 
 WELL_KNOWN = [angstrom for angstrom in PASSBANDS if angstrom != 211]
 
@@ -503,6 +508,142 @@ class TestBadInput:
     def test_options_are_keywords(self, magnetogram, tiny_model):
         with pytest.raises(TypeError, match="positional"):
             mag2euv.generate(magnetogram, 193, tiny_model)
+
+
+# -- From anywhere -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chart():
+    return sample_chart()
+
+
+def at(longitude, latitude=0, radius=1):
+    return SkyCoord(longitude * u.deg, latitude * u.deg, radius * u.au, frame="heliographic_stonyhurst")
+
+
+class TestChart:
+    def test_is_the_data_flow_of_the_parts(self, chart, tiny_model):
+        image = mag2euv.generate(chart, 171, observer=at(120, 10), model=tiny_model)
+        field_of = chart_of(chart)
+        place = resolve_observer(at(120, 10), default=field_of.time)
+        field = project(field_of, place, tiny_model.grid)
+        images, deviations = tiny_model.outputs(tiny_model.run(field.values, torch.device("cpu")))
+        number = [*tiny_model.image_scalings].index(171)
+        np.testing.assert_array_equal(image.data[tiny_model.valid], images[number].value[tiny_model.valid])
+        factor = widening(ages_of(field_of, place, tiny_model.grid), tiny_model.grid.radius, PASSBANDS[171])
+        expected = deviations[number].value * factor
+        np.testing.assert_allclose(image.uncertainty.array[tiny_model.valid], expected[tiny_model.valid], rtol=1e-6)
+        assert (factor > 1).any()
+
+    def test_header(self, chart, tiny_model, tmp_path):
+        image = mag2euv.generate(chart, 171, observer=at(120, 10, 0.7), obstime="2014-01-05", model=tiny_model)
+        image.save(tmp_path / "image.fits")
+        for copy in (image, sunpy.map.Map(tmp_path / "image.fits")):
+            assert isinstance(copy, sunpy.map.sources.AIAMap)
+            assert copy.observatory == "SYNTHETIC"
+            assert copy.date.isot == copy.reference_date.isot == "2014-01-05T00:00:00.000"
+            observer = copy.observer_coordinate
+            np.testing.assert_allclose([observer.lon.deg, observer.lat.deg], [120, 10], atol=1e-6)
+            assert u.isclose(observer.radius, 0.7 * u.au)
+            assert u.isclose(copy.rsun_meters, chart.rsun_meters)
+            assert u.isclose(copy.rsun_obs, np.arcsin(chart.rsun_meters / (0.7 * u.au)).to(u.arcsec), rtol=1e-6)
+            history = str(copy.meta["history"]).replace("\n", " ")
+            assert "chart of rotation 2145 as a made-up observer would see it: not an observation" in history
+            assert "Stonyhurst longitude 120.000 deg" in history
+
+    def test_default_model(self, chart, tiny_model, monkeypatch):
+        asked = []
+        monkeypatch.setattr("sunpy_mag2euv.inference.load_model", lambda *args: asked.append(args) or tiny_model)
+        mag2euv.generate(chart, 171, observer="earth")
+        assert asked == [("shared-browse", None)]
+
+    def test_seen_from_earth_in_time_deviations_are_those_of_training(self, chart, tiny_model):
+        there = mag2euv.generate(chart, 193, observer="earth", model=tiny_model)
+        behind = mag2euv.generate(chart, 193, observer=at(180), model=tiny_model)
+        plain = chart_of(chart)
+        field = project(plain, "earth", tiny_model.grid)
+        _, deviations = tiny_model.outputs(tiny_model.run(field.values, torch.device("cpu")))
+        number = [*tiny_model.image_scalings].index(193)
+        inside = tiny_model.grid.radius < 1
+        np.testing.assert_allclose(there.uncertainty.array[inside], deviations[number].value[inside], rtol=0.01)
+        assert np.nanmedian(behind.uncertainty.array) > 1.1 * np.nanmedian(there.uncertainty.array)
+
+    def test_whole_turn(self, chart, tiny_model):
+        first, again = mag2euv.generate(chart, 193, observer=[at(33, 7), at(33 - 360, 7)], model=tiny_model)
+        np.testing.assert_allclose(again.data, first.data, rtol=1e-5)
+
+    def test_sequence(self, chart, tiny_model, monkeypatch):
+        runs = []
+        run = FieldModel.run
+        monkeypatch.setattr(FieldModel, "run", lambda *args: runs.append(1) or run(*args))
+        observers = [at(longitude) for longitude in (0, 120, 240)]
+        images = mag2euv.generate(chart, 193, observer=observers, model=tiny_model)
+        assert iter(images) is images
+        assert not runs
+        first = next(images)
+        assert len(runs) == 1
+        rest = list(images)
+        assert [image.observer_coordinate.lon.wrap_at(360 * u.deg).deg for image in rest] == pytest.approx([120, 240])
+        alone = mag2euv.generate(chart, 193, observer=at(0), model=tiny_model)
+        np.testing.assert_array_equal(first.data, alone.data)
+
+    def test_sequence_of_many_passbands(self, chart, tiny_model):
+        times = ["2014-01-01", "2014-01-02"]
+        images = list(mag2euv.generate(chart, [171, 193], observer="earth", obstime=times, model=tiny_model))
+        assert [len(of_one) for of_one in images] == [2, 2]
+        assert [of_one[0].date.isot[:10] for of_one in images] == times
+
+    def test_what_there_is_to_say_is_said_once(self, chart, tiny_model):
+        with pytest.warns(SunpyUserWarning, match="211") as said:
+            list(mag2euv.generate(chart, 211, observer=[at(0), at(90)], model=tiny_model))
+        assert len(said) == 1
+
+    def test_cubes(self, chart, tiny_model):
+        cube = mag2euv.generate_cube(chart, [171, 193], observer=at(50), model=tiny_model)
+        assert cube.data.shape == (2, 256, 256)
+        cubes = mag2euv.generate_cube(chart, [171, 193], observer=[at(50), at(60)], model=tiny_model)
+        np.testing.assert_array_equal(next(cubes).data, cube.data)
+
+    def test_no_observer(self, chart, tiny_model, no_network):
+        with pytest.raises(ValueError, match=r"a chart must have an observer, .* which nobody sees at once"):
+            mag2euv.generate(chart, 193, model=tiny_model)
+        with pytest.raises(ValueError, match="a chart must have an observer"):
+            mag2euv.generate_cube(chart, obstime="2014-01-01", model=tiny_model)
+
+    def test_observer_of_a_helioprojective_magnetogram(self, magnetogram, tiny_model, no_network):
+        for observer in ("earth", at(30), [at(30)]):
+            with pytest.raises(ValueError, match="line-of-sight field cannot be turned to another direction"):
+                mag2euv.generate(magnetogram, 193, observer=observer, model=tiny_model)
+        with pytest.raises(ValueError, match="obstime must come with an observer"):
+            mag2euv.generate(magnetogram, 193, obstime="2014-01-01", model=tiny_model)
+
+    @pytest.mark.parametrize(
+        ("observer", "error", "match"),
+        [
+            (at(0, 0, 0.001), ValueError, "must be outside of the Sun"),
+            (at(0, 0, 100), ValueError, "0.01 AU to 10 AU from the Sun"),
+            ([at(0), at(0, 0, 0.001)], ValueError, "must be outside of the Sun"),
+            (7, TypeError, "observer must be a SkyCoord, or a name"),
+        ],
+    )
+    def test_bad_observer(self, chart, tiny_model, no_network, observer, error, match):
+        with pytest.raises(error, match=match):
+            mag2euv.generate(chart, 193, observer=observer, model=tiny_model)
+
+    def test_charts_of_something_else(self, chart, tiny_model, no_network):
+        strength = sunpy.map.Map(np.abs(chart.data), chart.meta)
+        continuum = sunpy.map.Map(chart.data, {**chart.meta, "content": "continuum intensity"})
+        for other in (strength, continuum):
+            with pytest.raises(ValueError, match="the chart must be of the radial field"):
+                mag2euv.generate(other, 193, observer="earth", model=tiny_model)
+
+    def test_patch(self, chart, tiny_model, no_network):
+        patch = chart.submap([100, 100] * u.pix, top_right=[300, 200] * u.pix)
+        with pytest.raises(ValueError, match="must be of the line-of-sight field"):
+            mag2euv.generate(patch, 193, model=tiny_model)
+        with pytest.raises(ValueError, match="must go from pole to pole"):
+            mag2euv.generate(patch, 193, observer="earth", model=tiny_model)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -27,7 +27,8 @@ from sunpy_mag2euv import vantage
 from sunpy_mag2euv.charts import Chart, chart_of, read_chart
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.preparation import PreparedField
-from sunpy_mag2euv.vantage import age_map, project, resolve_observer
+from sunpy_mag2euv.sample import sample_chart
+from sunpy_mag2euv.vantage import age_map, ages_of, project, resolve_observer, resolve_observers, view_of
 
 DATE = Time("2014-01-15T12:00:00")
 
@@ -279,27 +280,106 @@ class TestField:
 
 
 class TestAge:
-    def test_rotation(self, tmp_path):
+    def test_rotation(self):
         """A chart of a rotation, in its middle: nought below Earth, past to the west, future to the east."""
         since = (np.arange(360) + 0.5 - sun.L0(DATE).deg + 180) % 360 - 180
         chart = make_chart(noise(), first=0.5, observed=DATE - since / 360 * 27.2753 * u.day)
-        ages = age_map(chart, "earth", GRID)
-        assert ages.unit == u.day
-        assert np.isnan(ages[GRID.radius >= 1]).all()
-        assert abs(ages[128, 128].value) < 0.1
+        ages = ages_of(chart, resolve_observer("earth", DATE), GRID)
+        assert abs(ages[128, 128]) < 0.1
         # 30 degrees west.
-        assert ages[128, 128 + 49].to_value(u.day) == pytest.approx(30 / 360 * 27.2753, abs=0.1)
-        np.testing.assert_allclose(ages[128, 60].value, -ages[128, 195].value, atol=0.1)
+        assert ages[128, 128 + 49] == pytest.approx(30 / 360 * 27.2753, abs=0.1)
+        np.testing.assert_allclose(ages[128, 60], -ages[128, 195], atol=0.1)
+        # Off the disk it is that of the limb.
+        assert ages[128, 250] == pytest.approx(90 / 360 * 27.2753, abs=0.3)
         # A week later all is a week older.
-        later = age_map(chart, "earth", GRID, obstime=DATE + 7 * u.day)
-        place = age_map(chart, get_earth(DATE + 7 * u.day), GRID)
-        np.testing.assert_array_equal(later.value, place.value)
-        assert later[128, 128].value == pytest.approx(7 + ages[128, 128].value - 7, abs=0.2)
+        later = ages_of(chart, resolve_observer("earth", DATE + 7 * u.day), GRID)
+        assert later[128, 128] == pytest.approx(7 + ages[128, 128] - 7, abs=0.2)
 
     def test_far_side(self):
         chart = make_chart(noise(), first=0.5, observed=DATE - np.arange(360) / 360 * 27.2753 * u.day)
-        ages = age_map(chart, at(180.5, 0), SMALL)
-        assert ages[32, 32].value == pytest.approx(13.6, abs=0.2)
+        ages = ages_of(chart, resolve_observer(at(180.5, 0)), SMALL)
+        assert ages[32, 32] == pytest.approx(13.6, abs=0.2)
+
+    def test_map_of_ages(self, tiny_model):
+        ages = age_map(sample_chart(), "earth", model=tiny_model)
+        grid = tiny_model.grid
+        assert ages.unit == u.day
+        np.testing.assert_array_equal(np.isnan(ages), grid.radius >= 1)
+        chart = chart_of(sample_chart())
+        expected = ages_of(chart, resolve_observer("earth", default=chart.time), grid)
+        np.testing.assert_array_equal(ages[grid.radius < 1].value, expected[grid.radius < 1])
+        later = age_map(sample_chart(), "earth", chart.time + 5 * u.day, model=tiny_model)
+        place = age_map(sample_chart(), get_earth(chart.time + 5 * u.day), model=tiny_model)
+        np.testing.assert_array_equal(later, place)
+
+    def test_an_old_chart_is_said(self):
+        observed = DATE + np.linspace(-13, 13, 360) * u.day
+        chart = make_chart(noise(), observed=observed)
+        for days, old in ((0, False), (-60, False), (-69, True), (69, True)):
+            objections = project(chart, "earth", SMALL, DATE + days * u.day).objections
+            assert ("old chart" in objections) is old
+
+
+class TestView:
+    def test_of_a_rotation(self):
+        chart = make_chart(noise(), rotation=2145)
+        view = view_of(chart, at(100, 5, 0.5), 696 * u.Mm)
+        assert view.telescope == "SYNTHETIC/AIA"
+        assert view.date == view.reference_date == view.frame.obstime == DATE
+        assert view.frame.rsun == 696 * u.Mm
+        assert u.isclose(view.frame.observer.radius, 0.5 * u.au)
+        assert view.origin == "a chart of rotation 2145 as a made-up observer would see it"
+        assert view.sources[0] == "chart: HMI, Carrington rotation 2145, made up, 2014-01-15T12:00:00.000 UTC"
+        assert "seen by: a made-up observer" in view.sources[1]
+        assert "0.50000 au" in view.sources[1]
+
+    def test_of_a_day(self):
+        view = view_of(make_chart(noise()), at(100, 5), 696 * u.Mm)
+        assert view.origin == "a chart of 2014-01-15 as a made-up observer would see it"
+        assert view.sources[0] == "chart: HMI, made up, 2014-01-15T12:00:00.000 UTC"
+
+
+class TestSeveral:
+    def test_one(self):
+        for observer, obstime in (("earth", DATE), (at(1, 2), None), ("mars", "2014-01-15"), ("mars", (2014, 1, 15))):
+            places, several = resolve_observers(observer, obstime, DATE)
+            assert not several
+            assert len(places) == 1
+
+    def test_observers(self):
+        observers = [at(10, 0), "earth", "mars"]
+        for given_ in (observers, tuple(observers), iter(observers)):
+            places, several = resolve_observers(given_, default=DATE)
+            assert several
+            expected = [resolve_observer(observer, default=DATE) for observer in observers]
+            for place, other in zip(places, expected, strict=True):
+                assert place.separation_3d(other) < 1 * u.km
+
+    def test_coordinates_of_several(self):
+        frame = HeliographicStonyhurst(obstime=DATE)
+        track = SkyCoord([0, 10, 20] * u.deg, [0, 0, 5] * u.deg, [1, 1, 0.9] * u.au, frame=frame)
+        places, several = resolve_observers(track)
+        assert several
+        np.testing.assert_allclose([place.lon.deg for place in places], [0, 10, 20], atol=1e-9)
+
+    def test_times(self):
+        times = DATE + [0, 1, 2] * u.day
+        for given_ in (times, list(times), times.isot, times.datetime64):
+            places, several = resolve_observers("earth", given_)
+            assert several
+            np.testing.assert_allclose([(place.obstime - DATE).to_value(u.day) for place in places], [0, 1, 2])
+
+    def test_pairs(self):
+        places, _ = resolve_observers(["earth", "mars"], DATE + [0, 1] * u.day)
+        assert abs(places[1].obstime - DATE - 1 * u.day) < 1 * u.s
+        with pytest.raises(ValueError, match="there are 2 observers and 3 times"):
+            resolve_observers(["earth", "mars"], DATE + [0, 1, 2] * u.day)
+
+    def test_one_of_several_is_bad(self):
+        with pytest.raises(ValueError, match="must be outside of the Sun"):
+            resolve_observers([at(0, 0), at(0, 0, 0.001)])
+        with pytest.raises(TypeError, match="got int"):
+            resolve_observers([at(0, 0), 7])
 
 
 class TestObservers:
@@ -496,7 +576,7 @@ class TestTrainingFields:
     def test_age_is_that_of_longitude(self, chart, training):
         """Stonyhurst longitude over 13.2 degrees a day, in a chart of a rotation."""
         date = training[0][0]
-        ages = age_map(chart, "earth", GRID, obstime=date)
-        assert abs(ages[128, 128].value) < 0.1
-        assert ages[128, 128 + 85].value == pytest.approx(60.1 / 13.2, abs=0.15)
-        assert ages[128, 127 - 85].value == pytest.approx(-60.1 / 13.2, abs=0.15)
+        ages = ages_of(chart, resolve_observer("earth", date), GRID)
+        assert abs(ages[128, 128]) < 0.1
+        assert ages[128, 128 + 85] == pytest.approx(60.1 / 13.2, abs=0.15)
+        assert ages[128, 127 - 85] == pytest.approx(-60.1 / 13.2, abs=0.15)
