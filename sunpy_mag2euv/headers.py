@@ -345,9 +345,8 @@ def _check_matrix(image, name):
         if not said or not all(map(_is_number, said.values())):
             continue
         words = ", ".join(f"{keyword} = {value:.4g}" for keyword, value in said.items())
-        matrix = np.reshape(
-            [said.get(keyword, none) for keyword, none in zip(keywords, unsaid.flat, strict=True)], (2, 2)
-        )
+        entries = [float(said.get(keyword, none)) for keyword, none in zip(keywords, unsaid.flat, strict=True)]
+        matrix = np.reshape(entries, (2, 2))
         if not abs(np.linalg.det(matrix)) > 0:
             raise ValueError(f"{name} must have a matrix that has two axes; its header says {words}. {_CORRECT}")
         # The roll turns axes that CDELT has scaled, and so given a direction; pixels need not be square.

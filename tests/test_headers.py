@@ -298,6 +298,7 @@ def test_descriptions_are_short(hmi):
         ({"pc1_1": 1.0, "pc1_2": 1.0, "pc2_1": 1.0, "pc2_2": 1.0}, "must have a matrix that has two axes"),
         ({"crpix1": np.nan}, "must have a number in CRPIX1"),
         ({"crval1": np.nan}, "must have a number in CRVAL1"),
+        ({"pc1_1": 10**30, "pc2_1": 1.0}, "must have"),
         ({"lonpole": -np.inf}, "must have a number in LONPOLE"),
         ({"pv1_1": -np.inf}, "must have a number in PV1_1"),
         ({"date-obs": np.array([1, 2])}, "time in a way that can be read"),
