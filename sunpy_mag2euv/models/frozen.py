@@ -30,6 +30,8 @@ class _List(list):
 
 def frozen(value):
     """A copy of dictionaries and lists, and those in them, that cannot be changed in place; anything else as it is."""
+    if isinstance(value, _Dict | _List):
+        return value
     if isinstance(value, dict):
         return _Dict({key: frozen(entry) for key, entry in value.items()})
     return _List(map(frozen, value)) if isinstance(value, list) else value
