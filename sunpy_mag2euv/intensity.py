@@ -52,6 +52,10 @@ _PLATEAU = 4
 #: (BLANK is -32768 or -2147483648), and not all readers know.
 _LOWEST = -SATURATION / 4
 
+#: Above this, there is no such light: saturation in a hundredth of a second, with all the loss of sensitivity that
+#: there is divided out.
+_HIGHEST = 1e8 * u.DN / u.s
+
 #: When the shutter opened and closed at four places, in ms. The mean of the differences is what EXPTIME was at first,
 #: to 1e-7, and stays where EXPTIME is set to 1 as the image is divided by it.
 _SHUTTER = [(f"AIMSHO{place}", f"AIMSHC{place}") for place in ("BC", "BE", "TC", "TE")]
@@ -130,7 +134,8 @@ def read_intensity(image):
         saturated = known & (values >= (SATURATION / taken).to_value(u.DN / u.s) * level * (1 - 1e-6))
     if is_observation(image.meta):
         saturated |= _plateau(np.where(known, values, -np.inf), (SATURATION / _LONGEST).to_value(u.DN / u.s) * level)
-    impossible = known & (values < (_LOWEST / (1 * u.s if taken is None else taken)).to_value(u.DN / u.s) * level)
+    lowest = (_LOWEST / (1 * u.s if taken is None else taken)).to_value(u.DN / u.s) * level
+    impossible = known & ((values < lowest) | (values > _HIGHEST.to_value(u.DN / u.s)))
     return Reading(np.where(known & ~saturated & ~impossible, values, np.nan), saturated, impossible)
 
 

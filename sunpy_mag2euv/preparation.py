@@ -155,6 +155,7 @@ class PreparedField:
     objections: dict[str, str] = field(default_factory=dict)
 
 
+@isolated()
 def prepare(magnetogram, grid):
     """
     Bring a line-of-sight magnetogram to a model's grid.

@@ -13,6 +13,7 @@ from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.headers import describe
 from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
 from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_together, filled_share, read_intensity
+from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import check_map, in_known_time, shown
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.passbands import get_passband
@@ -184,6 +185,7 @@ class PreparedImages:
         return window(self.seen)
 
 
+@isolated()
 def prepare_images(aia_maps, grid, selective=True):
     """
     Bring AIA images to a model's grid, as `~sunpy_mag2euv.preparation.prepare` does magnetograms.

@@ -553,3 +553,14 @@ def test_units_that_are_none_of_a_field(make_magnetogram, unit):
     magnetogram.meta["bunit"] = unit
     with pytest.raises(ValueError, match="must be a line-of-sight magnetogram in gauss"):
         prepare(magnetogram, GRID)
+
+
+@pytest.mark.parametrize("number", [1e-40, 5e-324, 1e300, -np.inf, np.nan])
+def test_numbers_that_single_precision_does_not_have(make_magnetogram, number):
+    """They raise nothing, even where NumPy was told to."""
+    magnetogram = make_magnetogram(dtype="<f8")
+    data = magnetogram.data.copy()
+    data[120:125, 130] = number
+    with np.errstate(all="raise"):
+        prepared = prepare(sunpy.map.Map(data, magnetogram.meta), GRID)
+    assert np.isfinite(prepared.values).all()

@@ -986,3 +986,18 @@ def test_real_images(test_data):
         disk = mag2euv.compare(image, aia_304)[0]
     assert disk["region"] == "disk"
     assert disk["cc"] > 0.5
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("number", [1e300, 1e9, -1e300])
+def test_light_that_cannot_be(number):
+    """With and without an exposure time, and whatever NumPy was told to raise."""
+    for exposure in (None, 2.0):
+        image = make_aia(wavelength=171, unit="DN / s", exposure=exposure)
+        data = image.data.copy()
+        data[100:103, 110:113] = number
+        with np.errstate(all="raise"):
+            prepared = prepare_images([sunpy.map.Map(data, image.meta)], Grid((256, 256), 98.0))
+        found = prepared.saturated if number > 0 and exposure else prepared.impossible
+        assert 171 in found
+        assert not prepared.values[171].max() > 1e5

@@ -14,6 +14,7 @@ from sunpy.util.exceptions import warn_user
 from sunpy_mag2euv.aia import is_observation
 from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.intensity import check_image, check_light, check_together, filled_share, read_intensity
+from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.metrics.regions import find_regions, stonyhurst_longitude
 from sunpy_mag2euv.metrics.scores import (
@@ -52,6 +53,7 @@ _RADIUS = (4, 10000)
 _COARSE = 2
 
 
+@isolated()
 @u.quantity_input
 def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12 * u.min, correction_table=None):
     """
