@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sunpy_mag2euv.metrics.comparison import compare
     from sunpy_mag2euv.models import available_models, load_model
     from sunpy_mag2euv.reprojection import reproject
+    from sunpy_mag2euv.stitching import generate_chart
     from sunpy_mag2euv.synthesis import generate, generate_cube
     from sunpy_mag2euv.translation import translate
     from sunpy_mag2euv.vantage import age_map
@@ -26,6 +27,7 @@ __all__ = [
     "available_models",
     "compare",
     "generate",
+    "generate_chart",
     "generate_cube",
     "load_model",
     "read_chart",
@@ -40,6 +42,7 @@ _HOMES = {
     "available_models": "models",
     "compare": "metrics.comparison",
     "generate": "synthesis",
+    "generate_chart": "stitching",
     "generate_cube": "synthesis",
     "load_model": "models",
     "read_chart": "charts",

@@ -98,7 +98,7 @@ class View:
     Attributes
     ----------
     frame : `~sunpy.coordinates.frames.Helioprojective`
-        With observer and observation time.
+        With observer and observation time; of the whole Sun, `~sunpy.coordinates.HeliographicCarrington`.
     date, reference_date : `~astropy.time.Time`
         Of the image, and of its coordinates.
     origin : str
@@ -106,7 +106,8 @@ class View:
     sources : tuple of str
         The same for ``HISTORY``, a line each.
     telescope : str
-        Which telescope would have taken it.
+        Which telescope would have taken it; "SYNTHETIC/AIA" where there was none, of which sunpy makes AIAMaps all the
+        same, since it goes by ``INSTRUME``.
     """
 
     frame: Helioprojective

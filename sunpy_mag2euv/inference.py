@@ -9,7 +9,15 @@ from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models import DEFAULT_MODEL, DEFAULT_TRANSLATOR, FieldModel, ImageModel, Model, load_model
 from sunpy_mag2euv.passbands import get_passband
 
-__all__ = ["is_single", "make_maps", "resolve_device", "resolve_model", "resolve_passbands"]
+__all__ = [
+    "answer",
+    "is_single",
+    "make_maps",
+    "resolve_device",
+    "resolve_model",
+    "resolve_passbands",
+    "say",
+]
 
 #: For each class of models its default, the verb that asks it, and what it answers to.
 _KINDS = {
@@ -121,6 +129,50 @@ def resolve_device(device=None):
     return device
 
 
+def say(reports, said):
+    """
+    Warn of what there is to say against images.
+
+    Parameters
+    ----------
+    reports : dict
+        For every passband its `~sunpy_mag2euv.validity.Validity`.
+    said : set
+        Sentences that are not said again; what is said enters it.
+    """
+    # Most of it concerns all passbands alike.
+    for sentence in (sentence for report in reports.values() for sentence in report.warnings()):
+        if sentence not in said:
+            said.add(sentence)
+            warn_user(sentence)
+
+
+@isolated()
+def answer(model, prepared, device):
+    """
+    Ask a model.
+
+    Parameters
+    ----------
+    model : Model
+    prepared : PreparedField or PreparedImages
+        What it is asked: its ``values``, and where they are ``known``.
+    device : `torch.device`
+
+    Returns
+    -------
+    images : `~astropy.units.Quantity`
+        In DN/s, shape (passbands, rows, columns), in the model's order, NaN where nothing is known.
+    deviations : `~astropy.units.Quantity` or None
+        Their standard deviations alike, if the model gives them.
+    """
+    images, deviations = model.outputs(model.run(prepared.values, device))
+    for planes in (images, deviations):
+        if planes is not None:
+            planes[:, ~(prepared.known & model.valid)] = np.nan
+    return images, deviations
+
+
 @isolated()
 def make_maps(model, prepared, reports, view, device, *, widening=None, said=None):
     """
@@ -147,16 +199,8 @@ def make_maps(model, prepared, reports, view, device, *, widening=None, said=Non
     list of `~sunpy.map.sources.AIAMap`
         In the order of ``reports``.
     """
-    # Most of what there is to say concerns all passbands alike, and is said once.
-    said = set() if said is None else said
-    for sentence in dict.fromkeys(sentence for report in reports.values() for sentence in report.warnings()):
-        if sentence not in said:
-            said.add(sentence)
-            warn_user(sentence)
-    images, deviations = model.outputs(model.run(prepared.values, device))
-    for planes in (images, deviations):
-        if planes is not None:
-            planes[:, ~(prepared.known & model.valid)] = np.nan
+    say(reports, set() if said is None else said)
+    images, deviations = answer(model, prepared, device)
     grid, maps = model.grid.crop(*prepared.window), []
     for passband, validity in reports.items():
         plane = (model.passbands.index(passband), *prepared.window)

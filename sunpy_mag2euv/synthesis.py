@@ -10,7 +10,7 @@ from sunpy_mag2euv.preparation import prepare
 from sunpy_mag2euv.validity import assess
 from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL, ages_of, project, resolve_observers, view_of
 
-__all__ = ["generate", "generate_cube", "see"]
+__all__ = ["generate", "generate_cube", "look"]
 
 
 def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, device=None):
@@ -151,8 +151,8 @@ def _generate(passbands, magnetogram, observer, obstime, model, device, finish):
         return finish(make_maps(model, field, assess(field, model, passbands), View.of([magnetogram]), device))
     chart = chart_of(magnetogram)
     places, several = resolve_observers(observer, obstime, chart.time)
-    images = see(chart, places, passbands, model, device, magnetogram.rsun_meters)
-    return map(finish, images) if several else finish(next(images))
+    views = map(finish, _views(chart, places, passbands, model, device, magnetogram.rsun_meters))
+    return views if several else next(views)
 
 
 def _check_seen(charted, obstime):
@@ -169,30 +169,36 @@ def _check_seen(charted, obstime):
         )
 
 
-def see(chart, places, passbands, model, device, solar_radius):
+def _views(chart, places, passbands, model, device, solar_radius):
+    """For each place the Maps of a chart, when they are asked for."""
+    said = set()
+    for place in places:
+        field, reports, factors = look(chart, place, passbands, model)
+        view = view_of(chart, place, solar_radius)
+        yield make_maps(model, field, reports, view, device, widening=factors, said=said)
+
+
+def look(chart, place, passbands, model):
     """
-    Show a chart as observers would see it.
+    Find out what an observer of a chart would see of its field.
 
     Parameters
     ----------
     chart : `~sunpy_mag2euv.charts.Chart`
-    places : iterable of `~astropy.coordinates.SkyCoord`
-        As `~sunpy_mag2euv.vantage.resolve_observer` returns them.
+    place : `~astropy.coordinates.SkyCoord`
+        As `~sunpy_mag2euv.vantage.resolve_observer` returns it.
     passbands : list of Passband
         Those that the model has.
     model : FieldModel
-    device : `torch.device`
-    solar_radius : `~astropy.units.Quantity`
-        For the header, as that of the chart has it.
 
-    Yields
-    ------
-    list of `~sunpy.map.sources.AIAMap`
-        For each place, in the order of the passbands.
+    Returns
+    -------
+    field : `~sunpy_mag2euv.preparation.PreparedField`
+    reports : dict
+        For every passband its `~sunpy_mag2euv.validity.FieldValidity`.
+    factors : dict
+        For every passband what its standard deviations are to be multiplied by for the age of the field.
     """
-    said = set()
-    for place in places:
-        field, ages = project(chart, place, model.grid), ages_of(chart, place, model.grid)
-        factors = {passband: widening(ages, model.grid.radius, passband) for passband in passbands}
-        view, reports = view_of(chart, place, solar_radius), assess(field, model, passbands)
-        yield make_maps(model, field, reports, view, device, widening=factors, said=said)
+    field, ages = project(chart, place, model.grid), ages_of(chart, place, model.grid)
+    factors = {passband: widening(ages, model.grid.radius, passband) for passband in passbands}
+    return field, assess(field, model, passbands), factors

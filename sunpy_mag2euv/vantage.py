@@ -36,7 +36,16 @@ from sunpy_mag2euv.maps import brief
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.preparation import PreparedField
 
-__all__ = ["DEFAULT_CHART_MODEL", "age_map", "ages_of", "project", "resolve_observer", "resolve_observers", "view_of"]
+__all__ = [
+    "DEFAULT_CHART_MODEL",
+    "age_map",
+    "ages_of",
+    "locate",
+    "project",
+    "resolve_observer",
+    "resolve_observers",
+    "view_of",
+]
 
 #: The model that is asked about charts unless another is. Their half degree is three pixels of a grid of 1024 by 1024,
 #: where a model would have to invent what is smaller; of this one's 256 by 256 pixels it is less than one, and fields
@@ -325,6 +334,26 @@ class _View:
         sin_b, cos_b = math.sin(self.latitude), math.cos(self.latitude)
         return np.arctan2(west, toward * cos_b - north * sin_b), north * cos_b + toward * sin_b, cosine
 
+    def image(self, longitude, sine):
+        """
+        Where a place on the Sun is seen, the inverse of `surface`.
+
+        Parameters
+        ----------
+        longitude, sine : `~numpy.ndarray`
+
+        Returns
+        -------
+        x, y, cosine : `~numpy.ndarray`
+            The cosine is below 0, and the others are meaningless, on the other side.
+        """
+        sin_b, cos_b = math.sin(self.latitude), math.cos(self.latitude)
+        outward, along = np.sqrt(1 - sine**2) * np.cos(longitude), np.sqrt(1 - sine**2) * np.sin(longitude)
+        toward, north = outward * cos_b + sine * sin_b, sine * cos_b - outward * sin_b
+        away = (self.distance - toward) * math.asin(1 / self.distance)
+        cosine = (self.distance * toward - 1) / np.sqrt(self.distance**2 - 2 * self.distance * toward + 1)
+        return along / away, north / away, cosine
+
 
 @isolated()
 def project(chart, observer, grid, obstime=None):
@@ -583,6 +612,30 @@ def ages_of(chart, place, grid):
     longitude, _, _ = view.surface((columns - grid.center[0]) * inside, (rows - grid.center[1]) * inside)
     ages = (Time(place.obstime) - chart.observed).to_value(u.day)
     return ages[_nearest(chart, longitude + view.longitude)]
+
+
+def locate(place, grid, longitude, latitude):
+    """
+    Tell where places on the Sun are on a grid.
+
+    Parameters
+    ----------
+    place : `~astropy.coordinates.SkyCoord`
+        That of the observer, as `resolve_observer` returns it.
+    grid : Grid
+    longitude, latitude : `~numpy.ndarray`
+        Carrington, in degrees.
+
+    Returns
+    -------
+    row, column : `~numpy.ndarray`
+        Pixel coordinates.
+    cosine : `~numpy.ndarray`
+        Of the angle between the vertical and the line of sight; below 0 on the other side.
+    """
+    view = _View.of(place)
+    x, y, cosine = view.image(np.radians(longitude) - view.longitude, np.sin(np.radians(latitude)))
+    return y * grid.solar_radius + grid.center[1], x * grid.solar_radius + grid.center[0], cosine
 
 
 def age_map(chart, observer, obstime=None, *, model=None):

@@ -9,7 +9,10 @@ import sunpy_mag2euv as mag2euv
 
 
 def test_public_names():
-    verbs = "age_map available_models compare generate generate_cube load_model read_chart reproject translate"
+    verbs = (
+        "age_map available_models compare generate generate_chart generate_cube load_model read_chart reproject "
+        "translate"
+    )
     assert verbs.split() == mag2euv.__all__[1:]
     for name in verbs.split():
         assert callable(getattr(mag2euv, name))

@@ -118,6 +118,19 @@ class TestGeometry:
         wanted = np.array([math.cos(b) * math.cos(turn), math.cos(b) * math.sin(turn), math.sin(b)])
         assert np.linalg.norm(found - wanted) * 392 * cosine < 0.1
 
+    @given(
+        radius=st.floats(0, 0.99),
+        angle=st.floats(0, 2 * math.pi),
+        latitude=st.floats(-90, 90),
+        distance=st.floats(0.01, 9),
+    )
+    def test_back_again(self, radius, angle, latitude, distance):
+        view = vantage._View(0.0, math.radians(latitude), distance * 215)
+        x, y = (np.array(radius * part(angle)) for part in (math.cos, math.sin))
+        longitude, sine, cosine = view.surface(x, y)
+        back = view.image(longitude, np.clip(sine, -1, 1))
+        np.testing.assert_allclose(back, (x, y, cosine), atol=1e-5)
+
     @pytest.mark.parametrize("radius", [0.05, 0.3, 1.0, 5.0])
     @pytest.mark.parametrize(("longitude", "latitude"), [(0, 0), (40, 20), (-50, -35)])
     def test_spots_as_sunpy_has_them(self, radius, longitude, latitude):
