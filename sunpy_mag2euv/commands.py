@@ -64,7 +64,7 @@ def parser():
     )
 
     generate = commands.add_parser("generate", parents=[output, network], help="images from magnetogram files")
-    generate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="line-of-sight magnetogram")
+    generate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="line-of-sight magnetogram, or chart")
     generate.add_argument(
         "--passband",
         nargs="+",
@@ -73,6 +73,10 @@ def parser():
         metavar="BAND",
         help="such as 193 171, or all that the model has",
     )
+    generate.add_argument(
+        "--observer", metavar="NAME", help="who sees a chart, such as earth or stereo_a; FILEs are charts then"
+    )
+    generate.add_argument("--obstime", metavar="TIME", help="when (default: the chart's time)")
     generate.set_defaults(command=_generate)
 
     translate = commands.add_parser(
@@ -156,14 +160,21 @@ def _generate(arguments):
     from sunpy_mag2euv.models import FieldModel
     from sunpy_mag2euv.synthesis import generate
 
+    read = _read
+    if arguments.observer is not None:
+        from sunpy_mag2euv.charts import read_chart as read
+        from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL
+
+        arguments.model = arguments.model or DEFAULT_CHART_MODEL
     settings = _settings(arguments, FieldModel, _chosen(arguments))
+    settings |= {"observer": arguments.observer, "obstime": arguments.obstime}
     stems = _stems(arguments.files)
     _make_directory(arguments.output)
     failed, notes = 0, set()
     for path in tqdm(arguments.files, unit="file", leave=False, disable=True if len(arguments.files) == 1 else None):
         try:
             with _noted(notes):
-                _make_files(stems[path], arguments, settings, lambda path=path: generate(_read(path), **settings))
+                _make_files(stems[path], arguments, settings, lambda path=path: generate(read(path), **settings))
         except Exception as error:
             failed += 1
             _say(f"{path}: {_sentence(error)}")

@@ -23,6 +23,7 @@ from sunpy_mag2euv import cli, commands, remote
 from sunpy_mag2euv.cli import UsageError, main
 from sunpy_mag2euv.models import save_model
 from sunpy_mag2euv.network import build_network
+from sunpy_mag2euv.sample import sample_chart
 from sunpy_mag2euv.sensitivity import Sensitivity
 
 
@@ -752,3 +753,14 @@ def test_a_broken_installation_is_no_missing_extra(plug_in, monkeypatch):
     monkeypatch.delattr(sunpy_mag2euv, "remote")
     with pytest.raises(ImportError):
         main(["models"])
+
+
+def test_charts_from_an_observer(run, tmp_path, capsys):
+    sample_chart().save(tmp_path / "chart.fits")
+    options = ("chart.fits", "--passband", "193", "--observer", "mars", "--obstime", "2014-01-02")
+    assert run("generate", *options) == 0
+    image = sunpy.map.Map(tmp_path / "out" / "chart_aia_0193.fits")
+    assert (image.observatory, image.date.isot[:10]) == ("SYNTHETIC", "2014-01-02")
+    assert image.observer_coordinate.radius.to_value("AU") > 1.3
+    assert run("generate", "chart.fits", "--passband", "304") == 1
+    assert "a chart must have an observer" in capsys.readouterr().err
