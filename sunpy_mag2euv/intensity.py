@@ -185,7 +185,8 @@ def _exposure(header):
 
 def _exposure_keyword(header):
     """The keyword that says the exposure time; sunpy looks for them in this order."""
-    return "XPOSURE" if header.get("XPOSURE") else "EXPTIME"
+    said = header.get("XPOSURE")
+    return "EXPTIME" if said is None or (np.isscalar(said) and not said) else "XPOSURE"
 
 
 def _shutter_time(header):

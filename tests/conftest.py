@@ -204,7 +204,8 @@ def _make_magnetogram(
     else:
         values = sum(peak * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 2 / sigma**2) for x0, y0, sigma, peak in field)
     # No two pixels of the Sun are quite the same.
-    values = values + 1e-3 * u.G.to(unit) * np.sin(1e3 * x + 7e2 * y)
+    gauss = u.G.to(unit) if u.G.is_equivalent(unit) else 1
+    values = values + 1e-3 * gauss * np.sin(1e3 * x + 7e2 * y)
     integers = np.dtype(dtype).kind == "i"
     if off_limb is None:
         off_limb = -32768 if integers else np.nan
