@@ -63,7 +63,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "generated/gallery",
     "filename_pattern": "plot_",
     "abort_on_example_error": True,
-    "matplotlib_animations": False,
+    "matplotlib_animations": True,
     "min_reported_time": 60,
 }
 

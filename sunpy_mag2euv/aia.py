@@ -106,8 +106,7 @@ class View:
     sources : tuple of str
         The same for ``HISTORY``, a line each.
     telescope : str
-        Which telescope would have taken it; "SYNTHETIC/AIA" where there was none, of which sunpy makes AIAMaps all the
-        same, since it goes by ``INSTRUME``.
+        Which telescope would have taken it; "SDO/AIA-like (synthetic)" where there was none.
     """
 
     frame: Helioprojective

@@ -44,7 +44,7 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
         part of the grid which the field of view takes up, NaN outside of it. The ``uncertainty`` of each is its
         standard deviation, if the model gives one. ``meta["validity"]`` is "no known objection", or says why to be
         cautious, see `~sunpy_mag2euv.validity.FieldValidity.header`. Of a chart, the Map's observer and time are
-        those of the view, ``TELESCOP`` is "SYNTHETIC/AIA", and the standard deviations have grown with the age of the
+        those of the view, ``TELESCOP`` is "SDO/AIA-like (synthetic)", and the deviations have grown with the age of the
         field, see `~sunpy_mag2euv.ageing.widening`.
 
         An iterator of these, if ``observer`` or ``obstime`` is an iterable: in its order, each computed when it is

@@ -52,9 +52,9 @@ __all__ = [
 #: projected from such charts are what it was trained on.
 DEFAULT_CHART_MODEL = "shared-browse"
 
-#: ``TELESCOP`` of what a made-up observer would see: sunpy still makes AIAMaps of it, by ``INSTRUME``, and nobody is
-#: told that SDO was there.
-_TELESCOPE = "SYNTHETIC/AIA"
+#: ``TELESCOP`` of what a made-up observer would see: nobody is told that SDO was there, but what comes before the slash
+#: has to be SDO, or else sunpy knows no colours to plot it in.
+_TELESCOPE = "SDO/AIA-like (synthetic)"
 
 #: Observers whose place is known without a network, by the distance from Earth in au towards the Sun. SDO is never
 #: farther from Earth's centre than 0.0003 au, which turns the Sun by less than a hundredth of a degree.
@@ -567,7 +567,7 @@ def view_of(chart, place, solar_radius):
     Returns
     -------
     `~sunpy_mag2euv.aia.View`
-        Whose ``telescope`` is not SDO, which was not there.
+        Whose ``telescope`` says that SDO was not there.
     """
     date = place.obstime
     frame = Helioprojective(observer=place.frame, obstime=date, rsun=solar_radius)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from sunpy.coordinates import (
     sun,
 )
 
+import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv import vantage
 from sunpy_mag2euv.charts import Chart, chart_of, read_chart
 from sunpy_mag2euv.grid import Grid
@@ -333,11 +335,41 @@ class TestAge:
             assert ("old chart" in objections) is old
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_images_are_plotted_in_colours_of_their_passband(tiny_model, tmp_path):
+    """Also by those who read the file without this package."""
+    (image,) = mag2euv.generate(sample_chart(), [193], observer="earth", model=tiny_model)
+    image.save(tmp_path / "seen.fits")
+    for seen in (image, sunpy.map.Map(tmp_path / "seen.fits")):
+        assert isinstance(seen, sunpy.map.sources.AIAMap)
+        assert seen.cmap.name == "sdoaia193"
+        assert seen.meta["telescop"] == "SDO/AIA-like (synthetic)"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scores_are_those_of_the_archives_fields(test_data):
+    """Images of the chart are as near to AIA's as those of the fields that were made of it for training."""
+    archive = np.load(test_data / "browse_pairs" / "hourly_2012.npz", allow_pickle=True)
+    chart = read_chart(test_data / "inputs" / "hmi.Synoptic_Mr_small.2130.fits")
+    model, times = mag2euv.load_model("shared-browse"), Time([str(time) for time in archive["time"]])
+    # Rotation 2130 was at the central meridian of November 19.
+    for number in np.flatnonzero(abs(times - Time("2012-11-19")) < 1 * u.day)[::3]:
+        codes = archive["aia_0171"][list(archive["index_0171"]).index(number)].astype(float)
+        observed = (np.sqrt(10) + (np.sqrt(6000) - np.sqrt(10)) * codes / 255) ** 2 / 4.99803
+        field = archive["magnetogram"][number].astype(np.float32)
+        archived = model.outputs(model.run(field, torch.device("cpu")))[0][2].value
+        charted = mag2euv.generate(chart, 171, observer="earth", obstime=times[number], model=model).data
+        disk = (model.grid.radius < 1) & (codes < 255)
+        scores = [np.corrcoef(observed[disk], image[disk])[0, 1] for image in (archived, charted)]
+        assert scores[1] > 0.7
+        assert scores[1] == pytest.approx(scores[0], abs=0.01)
+
+
 class TestView:
     def test_of_a_rotation(self):
         chart = make_chart(noise(), rotation=2145)
         view = view_of(chart, at(100, 5, 0.5), 696 * u.Mm)
-        assert view.telescope == "SYNTHETIC/AIA"
+        assert view.telescope == "SDO/AIA-like (synthetic)"
         assert view.date == view.reference_date == view.frame.obstime == DATE
         assert view.frame.rsun == 696 * u.Mm
         assert u.isclose(view.frame.observer.radius, 0.5 * u.au)
