@@ -326,7 +326,7 @@ def _repair_axes(meta, repairs, archive):
         raise ValueError(
             "the chart must show the whole Sun in Carrington coordinates; this one is helioprojective, as its observer "
             "saw it. Its line-of-sight field cannot be turned to another direction, since it is one component of the "
-            "field only: use a chart of the radial field, or leave observer out"
+            "field only: use a chart of the radial field; what the magnetogram shows, generate makes of it by itself"
         )
     if names != ["CRLN", "CRLT"]:
         raise ValueError(
