@@ -760,7 +760,7 @@ def test_charts_from_an_observer(run, tmp_path, capsys):
     options = ("chart.fits", "--passband", "193", "--observer", "mars", "--obstime", "2014-01-02")
     assert run("generate", *options) == 0
     image = sunpy.map.Map(tmp_path / "out" / "chart_aia_0193.fits")
-    assert (image.observatory, image.date.isot[:10]) == ("SYNTHETIC", "2014-01-02")
+    assert (image.meta["telescop"], image.date.isot[:10]) == ("SDO/AIA-like (synthetic)", "2014-01-02")
     assert image.observer_coordinate.radius.to_value("AU") > 1.3
     assert run("generate", "chart.fits", "--passband", "304") == 1
     assert "a chart must have an observer" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_a_map_of_the_whole_sun(generated, chart, tmp_path):
         assert copy.data.shape == (360, 720)
         assert np.isfinite(copy.data).all()
         assert copy.unit == u.DN / u.s
-        assert (copy.wavelength, copy.observatory) == (193 * u.AA, "SYNTHETIC")
+        assert (copy.wavelength, copy.meta["telescop"]) == (193 * u.AA, "SDO/AIA-like (synthetic)")
         assert copy.meta["instrume"] == "AIA_SYNTHETIC"
         assert isinstance(copy.coordinate_frame, HeliographicCarrington)
         assert abs(copy.date - chart.date) < 1 * u.s

@@ -541,7 +541,7 @@ class TestChart:
         image.save(tmp_path / "image.fits")
         for copy in (image, sunpy.map.Map(tmp_path / "image.fits")):
             assert isinstance(copy, sunpy.map.sources.AIAMap)
-            assert copy.observatory == "SYNTHETIC"
+            assert copy.meta["telescop"] == "SDO/AIA-like (synthetic)"
             assert copy.date.isot == copy.reference_date.isot == "2014-01-05T00:00:00.000"
             observer = copy.observer_coordinate
             np.testing.assert_allclose([observer.lon.deg, observer.lat.deg], [120, 10], atol=1e-6)
