@@ -92,8 +92,8 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
     >>> from astropy.coordinates import SkyCoord
     >>> behind = SkyCoord(170 * u.deg, 0 * u.deg, 1 * u.au, frame="heliographic_stonyhurst")
     >>> synthetic = mag2euv.generate(sample_chart(), 193, observer=behind)
-    >>> synthetic.observatory, synthetic.observer_coordinate.lon
-    ('SYNTHETIC', <Longitude 170. deg>)
+    >>> synthetic.meta["telescop"], synthetic.observer_coordinate.lon
+    ('SDO/AIA-like (synthetic)', <Longitude 170. deg>)
     """
     passbands, finish = ([passband], lambda maps: maps[0]) if is_single(passband) else (passband, list)
     return _generate(passbands, magnetogram, observer, obstime, model, device, finish)
