@@ -176,7 +176,8 @@ def constant_share(values, disk):
     -------
     float
         Share of the pixels, at some thousand places on the disk, that are finite and equal to three of their
-        neighbours. Of magnetograms that are not filled it is below 1e-4, or 1e-3 where they are rounded to a gauss.
+        neighbours. Of HMI's, MDI's and GONG's magnetograms it is below 1e-4, and 2.4e-3 where HMI's is rounded to a
+        gauss.
     """
     rows, columns, inside = _rays(disk, (values.shape[0] - 1, values.shape[1] - 1))
     seen = inside & (_RADII[:, None] < 0.9)

@@ -197,7 +197,8 @@ def prepare(magnetogram, grid):
     if magnetogram.mask is not None:
         on_disk &= ~np.asarray(magnetogram.mask, dtype=bool)
     believable = functools.partial(_believable, limit=np.float32(_STRONGEST_FIELD / gauss))
-    known = on_disk & believable(values)
+    known = believable(values)
+    known &= on_disk
     impossible = _count_impossible(magnetogram, values, on_disk, known)
     if not known.any():
         raise ValueError(f"the magnetogram must have values on the solar disk; this {describe(magnetogram)} has none")
@@ -217,7 +218,9 @@ def prepare(magnetogram, grid):
 def _believable(values, limit):
     """Which numbers can be a field; NaN is none."""
     # Twice as fast as by way of the absolute value.
-    return (values <= limit) & (values >= -limit)
+    believable = values <= limit
+    believable &= values >= -limit
+    return believable
 
 
 def _count_impossible(magnetogram, values, on_disk, known):
