@@ -6,6 +6,7 @@ with them is put right here, one by one, and said; whatever else is wrong is ref
 stretched is as plausible as one that is not.
 """
 
+import functools
 import math
 import numbers
 import re
@@ -18,6 +19,7 @@ import astropy.units as u
 import sunpy.map
 from astropy.io import fits
 from astropy.time import Time
+from scipy.ndimage import uniform_filter
 from sunpy.coordinates import get_earth, sun
 from sunpy.map.sources import GONGSynopticMap, MDISynopticMap
 from sunpy.sun import constants
@@ -75,8 +77,15 @@ _STRONGEST_FIELD = 6000
 #: In degrees. From here to the poles a gap is due to the tilt of the Sun's axis.
 _POLAR = 60
 
-#: Rows beside a polar gap whose mean fills it: 5° of latitude and more.
+#: Rows beside a polar gap that are mirrored into it: 5° of latitude and more.
 _BAND = 5
+
+#: Over this part of the rows, and this part of the way around the Sun, goes the mean that fluctuations are told from.
+#: Beside a pole that is a few degrees by ten; over less, the mean has much of the noise itself.
+_MEAN_ROWS, _MEAN_COLUMNS = 1 / 40, 1 / 6
+
+#: Cosines below this count as this.
+_LEAST_COSINE = 0.01
 
 #: Half the width in degrees of what the day's magnetograms show in charts that are brought up to date with them: HMI's
 #: daily frames, by their documentation, and ADAPT's, which takes in the disk to about there.
@@ -117,6 +126,11 @@ class Chart:
         gave them.
     objections : dict
         What there is to say against the chart, a sentence each, by what it is called in a word or two.
+    cosine : `~numpy.ndarray` or None
+        Of the angle between the vertical and the line of sight from Earth at the central meridian, on the mean of the
+        times of observation, 0 where that is not in view, float32. The line-of-sight field was divided by it, and so
+        was its noise. Where the chart was filled, that of what is there instead; None if the chart is a model's, or
+        nobody knows whose.
     """
 
     values: np.ndarray
@@ -131,6 +145,7 @@ class Chart:
     content: str
     on_hmi_scale: bool
     objections: dict[str, str] = field(default_factory=dict)
+    cosine: np.ndarray | None = None
 
     @property
     def step(self):
@@ -151,6 +166,16 @@ class Chart:
     def filled_share(self):
         """Part of the Sun's surface that nobody has seen."""
         return _share(self.filled, self.equal_area)
+
+    @functools.cached_property
+    def fluctuation(self):
+        """The field less its mean nearby, in which elements count by their ``cosine`` squared, as by their noise."""
+        weights = self.known * np.maximum(self.cosine, _LEAST_COSINE) ** 2
+        rows, columns = self.values.shape
+        size = max(1, round(rows * _MEAN_ROWS)), max(1, round(columns * _MEAN_COLUMNS))
+        around = {"size": size, "mode": ("reflect", "wrap")}
+        total = np.maximum(uniform_filter(weights, **around), _LEAST_COSINE**3)
+        return self.values - uniform_filter(self.values * weights, **around) / total
 
 
 def read_chart(path, *, realization=0):
@@ -512,8 +537,8 @@ def chart_of(image):
     Chart
         On HMI's scale: the field of MDI and GONG is multiplied by their factors, see
         `~sunpy_mag2euv.preparation.MAGNETOGRAPHS`, that of ADAPT by the factor of its magnetograms over the one that
-        it multiplied them by (``FLUXSCAL``). Gaps at the poles are filled with the mean of the five rows next to the
-        gap; other gaps are left.
+        it multiplied them by (``FLUXSCAL``). Gaps at the poles are filled with the five rows next to the gap, mirrored
+        at its edge, and back and forth where it is deeper than these; other gaps are left.
 
     Raises
     ------
@@ -588,12 +613,15 @@ def _chart_of(image):
             "the chart does not say that it is of the radial field, for which it is taken: make sure that it is not of "
             "the line-of-sight field, and read it with mag2euv.read_chart if its file's name says so"
         )
-    values = np.where(believable, values, 0)
-    filled = _fill_poles(values, believable, equal_area)
     instrument, factor = _scale(meta)
     longitudes = np.sort(longitudes % 360)
     time = _time(meta)
     observed, rotation = _observed(meta, time, longitudes)
+    values, cosine = np.where(believable, values, 0), None
+    filled, source = _fill_poles(values, believable, equal_area)
+    if _archive(meta) in MAGNETOGRAPHS:
+        away = np.radians(_latitudes(len(values), equal_area)) - sun.B0(observed.mean()).rad
+        cosine = np.maximum(np.cos(away), 0).astype(np.float32)[source]
     return Chart(
         values=(values * (1 if factor is None else factor)).astype(np.float32),
         known=believable | filled,
@@ -607,6 +635,7 @@ def _chart_of(image):
         content=str(meta.get("content") or "chart"),
         on_hmi_scale=factor is not None,
         objections=objections,
+        cosine=cosine,
     )
 
 
@@ -660,27 +689,36 @@ def _share(chosen, equal_area):
 
 def _fill_poles(values, known, equal_area):
     """
-    Fill what the tilt of the Sun's axis hides with the mean of the rows beside it, in place.
+    Fill what the tilt of the Sun's axis hides with the rows beside it, mirrored at the edge, in place.
 
-    There the field is of one sign with noise on it, so that a mean says more than an extrapolation would.
+    A network sees the edge of whatever is smoother or rougher than what is beside it.
 
     Returns
     -------
-    `~numpy.ndarray`
+    filled : `~numpy.ndarray`
         Boolean: what was filled.
+    source : `~numpy.ndarray`
+        For each element the row of what is there now.
     """
-    filled = np.zeros_like(known)
+    filled, source = np.zeros_like(known), np.repeat(np.arange(len(known))[:, None], known.shape[1], axis=1)
     polar = np.abs(_latitudes(len(values), equal_area)) > _POLAR
     # From each pole, until the first pixel that is known.
     for way in (slice(None), slice(None, None, -1)):
         near = np.cumprod(polar[way]).astype(bool)[:, None]
         gap = np.logical_and.accumulate(~known[way] & near, axis=0)
-        depth = int(gap.any(axis=1).sum())
-        beside = slice(depth, depth + _BAND)
-        if depth and known[way][beside].any():
-            values[way][gap] = values[way][beside][known[way][beside]].mean()
-            filled[way] |= gap
-    return filled
+        depth = gap.sum(axis=0)
+        band = slice(depth.max(), depth.max() + _BAND)
+        if not gap.any() or not known[way][band].any():
+            continue
+        rows, columns = np.nonzero(gap)
+        beyond = (depth[columns] - 1 - rows) % (2 * _BAND)
+        mirrored = depth[columns] + np.minimum(beyond, 2 * _BAND - 1 - beyond)
+        # Where there is a hole, too, the mean of those that are known.
+        mean = values[way][band][known[way][band]].mean()
+        values[way][rows, columns] = np.where(known[way][mirrored, columns], values[way][mirrored, columns], mean)
+        source[way][rows, columns] = source[way][mirrored, columns]
+        filled[way] |= gap
+    return filled, source
 
 
 def _scale(meta):

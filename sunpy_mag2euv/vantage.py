@@ -85,6 +85,10 @@ _SAMPLES = 4
 #: Elements of a chart that a linear interpolation hears of, since each is a mean over its own width.
 _REACH = 3
 
+#: Where Earth saw the Sun with a smaller cosine, what charts show is noise in the main. That of HMI's charts of half a
+#: degree is 2.4 G over the cosine, and so 6 G here, as strong on the mean as the field of a pole that is in view.
+_WELL_SEEN = 0.4
+
 #: A pixel is known when at least this part of it is, as for magnetograms.
 _KNOWN = 0.25
 
@@ -385,6 +389,12 @@ def project(chart, observer, grid, obstime=None):
     the middle of each pixel, which is a mean over some of these elements in itself. Near the limb, where a pixel covers
     more than it reaches, 4 by 4 points are averaged. The fields that the packaged weights were trained on are such
     interpolations of HMI's small charts.
+
+    The line-of-sight field that charts are made of was divided by the cosine at which Earth saw it, ``c``, and its noise
+    was, too: beside a pole that is turned away it becomes as strong as network, and who looks from above would see a
+    bright ring. So what deviates there from the mean nearby is multiplied by ``min(1, c / (0.4 v))``, where ``v`` is the
+    observer's cosine. Then noise along the line of sight is at most what it is where Earth saw the Sun with a cosine of
+    0.4; the mean field stays, and so does all that is seen at the angle at which Earth did.
     """
     place = resolve_observer(observer, obstime, chart.time)
     view = _View.of(place)
@@ -396,7 +406,7 @@ def project(chart, observer, grid, obstime=None):
         at = surface.at(longitude + np.float32(view.longitude), sine)
         on_disk = cosine > 0
         count = np.maximum(on_disk.sum(axis=0), 1)
-        values = (surface.interpolate(surface.values, at) * cosine).sum(axis=0) / count
+        values = ((surface.interpolate(surface.values, at) - surface.excess(at, cosine)) * cosine).sum(axis=0) / count
         if surface.known is not None:
             known = (surface.interpolate(surface.known, at) * on_disk).sum(axis=0) / count
             share.ravel()[pixels] = known
@@ -407,8 +417,8 @@ def project(chart, observer, grid, obstime=None):
     objections = dict(chart.objections)
     if (much := _unseen(chart, view)) > _MUCH:
         objections["unseen pole"] = (
-            f"{much:.0%} of the disk is a pole that was turned away while the chart was made: a mean of its "
-            "surroundings is in its place"
+            f"{much:.0%} of the disk is a pole that was turned away while the chart was made: what is beside it is "
+            "in its place, mirrored"
         )
     if (since := np.abs((Time(place.obstime) - chart.observed).to_value(u.day)).min()) > LONGEST:
         objections["old chart"] = (
@@ -467,6 +477,10 @@ class _Surface:
         column once more.
     known : `~numpy.ndarray` or None
         What of it is known, alike; None if that is everything.
+    fluctuation, cosine : `~numpy.ndarray` or None
+        As of the chart, alike.
+    noisy : `~numpy.ndarray` or None
+        Boolean, of shape ``(rows,)``: whether the cosine is small in a row or in the next one.
     rows, columns : int
         Of blocks.
     first : float
@@ -479,6 +493,9 @@ class _Surface:
 
     values: np.ndarray
     known: np.ndarray | None
+    fluctuation: np.ndarray | None
+    cosine: np.ndarray | None
+    noisy: np.ndarray | None
     rows: int
     columns: int
     first: float
@@ -493,9 +510,17 @@ class _Surface:
         # Steps at the centre of the disk, in radians.
         across, along = math.radians(chart.step), (2 if chart.equal_area else math.pi) / rows
         wide, high = _divisor(columns, pixel / across), _divisor(rows, pixel / along)
+        fluctuation = cosine = noisy = None
+        if chart.cosine is not None:
+            fluctuation, cosine = _blocks(chart.fluctuation, high, wide), _blocks(chart.cosine, high, wide)
+            small = (cosine < _WELL_SEEN).reshape(rows // high + 1, -1).any(axis=1)
+            noisy = small[:-1] | small[1:]
         return cls(
             values=_blocks(chart.values, high, wide),
             known=None if chart.known.all() else _blocks(chart.known.astype(np.float32), high, wide),
+            fluctuation=fluctuation,
+            cosine=cosine,
+            noisy=noisy,
             rows=rows // high,
             columns=columns // wide,
             first=math.radians(chart.first_longitude) + across * (wide - 1) / 2,
@@ -519,6 +544,16 @@ class _Surface:
         lower = plane[index] * (1 - right) + plane[index + 1] * right
         upper = plane[index + width] * (1 - right) + plane[index + width + 1] * right
         return lower * (1 - up) + upper * up
+
+    def excess(self, at, cosine):
+        """What is to be taken off the radial field in places that the view has with a cosine, see `project`."""
+        excess = np.zeros_like(cosine)
+        if self.noisy is not None:
+            there = np.nonzero(self.noisy[at[0] // (self.columns + 1)] & (cosine > 0))
+            at = tuple(part[there] for part in at)
+            kept = np.minimum(1, self.interpolate(self.cosine, at) / (_WELL_SEEN * cosine[there]))
+            excess[there] = (1 - kept) * self.interpolate(self.fluctuation, at)
+        return excess
 
 
 def _unseen(chart, view):

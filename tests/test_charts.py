@@ -351,10 +351,53 @@ class TestChart:
         np.testing.assert_array_equal(chart.filled, expected)
         assert not chart.known[18, 7]
         assert chart.known.sum() == chart.known.size - 1
-        np.testing.assert_allclose(chart.values[:2], data[3:8].mean(), rtol=1e-5)
-        np.testing.assert_allclose(chart.values[-1, :5], data[-6:-1].mean(), rtol=1e-5)
+        # Mirrored at the edge.
+        np.testing.assert_array_equal(chart.values[1::-1, :10], data[2:4, :10])
+        np.testing.assert_array_equal(chart.values[2::-1, 10:], data[3:6, 10:])
+        np.testing.assert_array_equal(chart.values[-1, :5], data[-2, :5])
         np.testing.assert_array_equal(chart.values[2, :10], data[2, :10])
         assert chart.filled_share == pytest.approx(expected.mean())
+
+    def test_deep_gaps_are_filled_back_and_forth(self):
+        data = field(144, equal_area=False)
+        data[:12] = np.nan
+        data[13, 7] = np.nan
+        chart = chart_of(generic(144, code="CAR", data=data))
+        assert chart.filled[:12].all()
+        np.testing.assert_array_equal(chart.values[11:6:-1, 8:], data[12:17, 8:])
+        np.testing.assert_array_equal(chart.values[6:1:-1, 8:], data[16:11:-1, 8:])
+        np.testing.assert_array_equal(chart.values[1::-1, 8:], data[12:14, 8:])
+        # What would be a mirrored hole is a mean.
+        assert chart.values[10, 7] == pytest.approx(np.nanmean(data[12:17]), rel=1e-5)
+        assert not chart.known[13, 7]
+
+    def test_how_well_earth_saw_it(self):
+        data = field(72)
+        data[:2] = np.nan
+        chart = chart_of(generic(72, data=data))
+        tilt = sun.B0("2014-01-15T12:00:00").deg
+        assert tilt < -4
+        row = 36
+        np.testing.assert_allclose(chart.cosine[row], np.cos(np.radians(chart.latitudes[row] - tilt)), atol=0.01)
+        # The south pole is in view, the north pole is not, and what was filled is as what it was filled with.
+        assert (chart.cosine[-1] < 0.15).all()
+        np.testing.assert_array_equal(chart.cosine[:2], chart.cosine[3:1:-1])
+        assert (chart.cosine[2] > 0.3).all()
+
+    def test_nobody_saw_a_model(self, tmp_path):
+        path = write(tmp_path / "adapt.fts", field(equal_area=False), ADAPT, CDELT1=5.0, CDELT2=5.0)
+        assert chart_of(read_chart(path)).cosine is None
+
+    def test_fluctuation(self):
+        """Noise is told from the mean nearby, of which what was seen badly is no part."""
+        rng = np.random.default_rng(1)
+        noise = rng.normal(0, 1, (360, 720))
+        chart = chart_of(generic(360, 720, data=8 + noise / 0.3))
+        noisy = chart.cosine < 0.3
+        assert chart.fluctuation[noisy].std() == pytest.approx((noise[noisy] / 0.3).std(), rel=0.05)
+        np.testing.assert_allclose((chart.values - chart.fluctuation)[noisy], 8, atol=2)
+        known = chart_of(generic(360, 720, data=np.where(chart.cosine < 0.1, 1000, noise))).fluctuation
+        assert abs(known[noisy & (chart.cosine > 0.2)]).mean() < 60
 
     def test_gaps_elsewhere_are_not(self):
         data = field()

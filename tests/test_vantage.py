@@ -288,6 +288,33 @@ class TestField:
         assert project(chart, at(0, -80), SMALL).known.all()
         assert project(chart, at(0, 60), SMALL).objections == {}
 
+    def test_noise_at_a_pole_that_was_hidden(self):
+        """Divided by a small cosine it is as strong as network; seen from above, it is no more than elsewhere."""
+        chart = make_chart(noise(360, 720) / 30 * 2.4, time=DATE)
+        cosine = np.maximum(np.cos(np.radians(chart.latitudes + 7)), 0.05)[:, None] + np.zeros(720)
+        seen = dataclasses.replace(chart, values=(5 + chart.values / cosine).astype(np.float32))
+        known = dataclasses.replace(seen, cosine=cosine.astype(np.float32))
+        above = GRID.radius < 0.25
+        for latitude, most in ((90, 9), (60, 9), (-90, 6)):
+            before, after = (project(each, at(0, latitude), GRID).values for each in (seen, known))
+            pole = above if abs(latitude) == 90 else (GRID.radius < 0.6) & (np.arange(256)[:, None] > 150)
+            assert after[pole].std() < most
+            # What is of one sign stays what it is.
+            assert after[pole].mean() == pytest.approx(5 * GRID.mu[pole].mean(), abs=1)
+        assert project(seen, at(0, 90), GRID).values[above].std() > 15
+
+    def test_what_earth_saw_stays_what_it_is(self):
+        chart = make_chart(noise(360, 720))
+        cosine = np.maximum(np.cos(np.radians(chart.latitudes + 7)), 0)[:, None] + np.zeros(720)
+        known = dataclasses.replace(chart, cosine=cosine.astype(np.float32))
+        for place in (at(30, -7), at(200, -7, 0.3)):
+            before, after = (project(each, place, GRID).values for each in (chart, known))
+            np.testing.assert_array_equal(after, before)
+        # So does what was seen well, from anywhere.
+        before, after = (project(each, at(0, -90), GRID).values for each in (chart, known))
+        well = (GRID.radius > 0.35) & (GRID.radius < 0.85)
+        np.testing.assert_array_equal(after[well], before[well])
+
     def test_what_the_chart_says_goes_on(self):
         chart = make_chart(noise(), on_hmi_scale=False, objections={"a thing": "there is a thing"})
         field = project(chart, at(0, 0), SMALL)
