@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sunpy_mag2euv.charts import read_chart
+    from sunpy_mag2euv.light_curves import light_curve
     from sunpy_mag2euv.metrics.comparison import compare
     from sunpy_mag2euv.models import available_models, load_model
     from sunpy_mag2euv.reprojection import reproject
@@ -29,6 +30,7 @@ __all__ = [
     "generate",
     "generate_chart",
     "generate_cube",
+    "light_curve",
     "load_model",
     "read_chart",
     "reproject",
@@ -44,6 +46,7 @@ _HOMES = {
     "generate": "synthesis",
     "generate_chart": "stitching",
     "generate_cube": "synthesis",
+    "light_curve": "light_curves",
     "load_model": "models",
     "read_chart": "charts",
     "reproject": "reprojection",

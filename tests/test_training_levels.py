@@ -6,7 +6,7 @@ from browse_archives import BRIGHTENING, LEVELS, field_of, sun
 
 from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.recipe.archives import GRID, STRETCHES
-from sunpy_mag2euv.training.recipe.levels import match_levels, put_right
+from sunpy_mag2euv.training.recipe.levels import is_as_measured, match_levels, put_right
 
 DISK = GRID.radius < 0.9
 
@@ -74,6 +74,14 @@ def test_which_levels_are_known(sensitivity, archive, time, known):
     found = right(sensitivity, 171, images, [time], archive, level=500.0)
     assert level(found.images[0]) == pytest.approx(level(launch[0]) if known else 500.0, rel=1e-5)
     assert found.level == 500.0
+    moment = np.array([time], dtype="datetime64[s]")
+    assert list(is_as_measured(171, moment, np.array([archive]))) == [known]
+
+
+def test_early_images_of_some_passbands_were_given_a_level():
+    times = np.array(["2011-01-31T23:59", "2011-02-01"], dtype="datetime64[s]")
+    for band, measured in ((193, [False, True]), (304, [False, True]), (211, [True, True])):
+        assert list(is_as_measured(band, times, np.full(2, "daily_2010_2011"))) == measured
 
 
 def test_without_a_known_level_the_sensitivity_has_to_do(sensitivity):

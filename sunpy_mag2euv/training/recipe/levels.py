@@ -20,7 +20,7 @@ from astropy.time import Time
 
 from sunpy_mag2euv.training.recipe.archives import GRID, STRETCHES, TOP, binned
 
-__all__ = ["EarlyStretch", "Levelled", "match_levels", "put_right"]
+__all__ = ["EarlyStretch", "Levelled", "is_as_measured", "match_levels", "put_right"]
 
 #: From here on browse images are brightened to make up for the loss of sensitivity.
 _BRIGHTENED = np.datetime64("2013-01-01")
@@ -136,10 +136,7 @@ def put_right(passband, images, times, archives, sensitivity, *, fields=None, tr
     factors = np.array([_factor(sensitivity, passband, time) for time in times])
     # Another sensitivity is a factor in DN/s.
     launch = images * factors[:, None, None]
-    known = times < _BRIGHTENED
-    for archive, (start, end) in _NOT_BRIGHTENED.items():
-        known |= (archives == archive) & (times >= np.datetime64(start)) & (times < np.datetime64(end))
-    early = times < _STRETCH_CHANGE.get(passband, np.datetime64("2010-01-01"))
+    known, early = _is_not_brightened(times, archives), _is_early(passband, times)
     tops = STRETCHES[passband].inverse(TOP / 127.5 - 1) * factors
     if early.any():
         medians = np.array([np.nanmedian(image[_DISK]) for image in _codes(passband, binned(images[early]))])
@@ -165,6 +162,40 @@ def put_right(passband, images, times, archives, sensitivity, *, fields=None, tr
     faint = _faint(medians * to_level, times)
     launch = (launch * to_level[:, None, None]).astype(np.float32)
     return Levelled(launch, factors * to_level, tops * to_level, level, veiled, faint, stretch)
+
+
+def is_as_measured(passband, times, archives):
+    """
+    Tell images whose level is what AIA measured from those that were given the level of others.
+
+    Parameters
+    ----------
+    passband : int
+        In angstrom.
+    times : `~numpy.ndarray`
+        datetime64, shape (images,).
+    archives : `~numpy.ndarray`
+        Name of each image's archive, shape (images,).
+
+    Returns
+    -------
+    `~numpy.ndarray`
+        Boolean, shape (images,): neither brightened nor in an early stretch, of which all have one median.
+    """
+    return _is_not_brightened(times, archives) & ~_is_early(passband, times)
+
+
+def _is_not_brightened(times, archives):
+    """Which images have a brightness that is known."""
+    known = times < _BRIGHTENED
+    for archive, (start, end) in _NOT_BRIGHTENED.items():
+        known |= (archives == archive) & (times >= np.datetime64(start)) & (times < np.datetime64(end))
+    return known
+
+
+def _is_early(passband, times):
+    """Which images are of before the change of stretch."""
+    return times < _STRETCH_CHANGE.get(passband, np.datetime64("2010-01-01"))
 
 
 def _factor(sensitivity, passband, time):
