@@ -9,23 +9,25 @@ stretched is as plausible as one that is not.
 import functools
 import math
 import numbers
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 import astropy.units as u
 import sunpy.map
 from astropy.io import fits
 from astropy.time import Time
-from scipy.ndimage import uniform_filter
 from sunpy.coordinates import get_earth, sun
 from sunpy.map.sources import GONGSynopticMap, MDISynopticMap
 from sunpy.sun import constants
 from sunpy.time import is_time, parse_time
 from sunpy.util.exceptions import warn_user
 
+from sunpy_mag2euv.aia import is_aia
 from sunpy_mag2euv.headers import describe, readable_unit
 from sunpy_mag2euv.maps import check_map, check_pixels, in_known_time, known_pixels
 from sunpy_mag2euv.preparation import MAGNETOGRAPHS
@@ -198,6 +200,8 @@ def read_chart(path, *, realization=0):
 
     Raises
     ------
+    TypeError
+        If ``path`` is no path of one file.
     FileNotFoundError
         If there is no such file.
     OSError
@@ -221,6 +225,11 @@ def read_chart(path, *, realization=0):
     - where the observer is missing, it is Earth, to whose view Carrington longitudes refer;
     - numbers that ADAPT documents as standing for none become NaN.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        advice = "Call it once for each" if np.iterable(path) else "Give the path of a FITS file"
+        if isinstance(path, sunpy.map.GenericMap):
+            advice = "What has been read already can be given to generate"
+        raise TypeError(f"read_chart must have the path of a file; got {type(path).__name__}. {advice}")
     path = Path(path)
     data, header = _read(path, realization)
     if (said := _LINE_OF_SIGHT.search(path.name) or _ANOTHER_QUANTITY.search(path.name)) is not None:
@@ -241,6 +250,8 @@ def read_chart(path, *, realization=0):
 
 def _read(path, realization):
     """Data of two dimensions and the header that belongs to them, from a file."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory. Give the path of one chart in it")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}. Charts come from jsoc.stanford.edu and gong.nso.edu")
     try:
@@ -348,10 +359,13 @@ def _repair_axes(meta, repairs, archive):
     axes = [str(meta.get(f"ctype{axis}") or "") for axis in (1, 2)]
     names, projections = [axis[:4].upper() for axis in axes], [axis[4:].strip("-").upper() for axis in axes]
     if names == ["HPLN", "HPLT"]:
+        why = (
+            "Its line-of-sight field cannot be turned to another direction, since it is one component of the field "
+            "only: use a chart of the radial field; what the magnetogram shows, generate makes of it by itself"
+        )
         raise ValueError(
             "the chart must show the whole Sun in Carrington coordinates; this one is helioprojective, as its observer "
-            "saw it. Its line-of-sight field cannot be turned to another direction, since it is one component of the "
-            "field only: use a chart of the radial field; what the magnetogram shows, generate makes of it by itself"
+            f"saw it. {why if archive else 'Use a chart of the radial magnetic field'}"
         )
     if names != ["CRLN", "CRLT"]:
         raise ValueError(
@@ -577,9 +591,11 @@ def _chart_of(image):
     unit = readable_unit(sound)
     if unit is None or not unit.is_equivalent(u.G):
         found = "without a unit" if not meta.get("bunit") else f"with {meta['bunit']!r}"
+        advice = "If it is in gauss, say so with map.meta['bunit'] = 'G'"
+        if unit is not None and is_aia(image.meta):
+            advice = "Use the chart of the radial magnetic field that it was made of"
         raise ValueError(
-            f"the chart must be in gauss or another unit of the field; this {describe(image)} is {found}. If it is in "
-            "gauss, say so with map.meta['bunit'] = 'G'"
+            f"the chart must be in gauss or another unit of the field; this {describe(image)} is {found}. {advice}"
         )
     longitudes, descending = _check_grid(sound)
     equal_area = meta["ctype1"].upper().endswith("CEA")

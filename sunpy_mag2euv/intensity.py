@@ -15,6 +15,7 @@ import numpy as np
 import astropy.units as u
 
 from sunpy_mag2euv.aia import is_aia, is_observation, level_of
+from sunpy_mag2euv.charts import is_chart
 from sunpy_mag2euv.headers import check_geometry, describe
 from sunpy_mag2euv.maps import check_pixels, known_pixels, shown
 from sunpy_mag2euv.passbands import get_passband
@@ -299,7 +300,10 @@ def check_image(image, name):
     if unit is None or not any(unit.is_equivalent(accepted) for accepted in (u.DN, u.DN / u.s)):
         raise ValueError(f"{name} must be an AIA image in DN or DN/s; this one is {_unusable_unit(image, unit)}")
     _check_passband(image, name)
-    check_geometry(image, name, "the image before it was remapped")
+    better = "the image before it was remapped"
+    if is_chart(image):
+        better = "what generate makes of the field's chart for one observer, such as aia_map.observer_coordinate"
+    check_geometry(image, name, better)
     if unit.is_equivalent(u.DN) and _exposure(image.meta) is None:
         keyword = _exposure_keyword(image.meta)
         said = {key: image.meta.get(key) for key in (keyword, "TIMEUNIT") if image.meta.get(key) is not None}

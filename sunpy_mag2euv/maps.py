@@ -32,6 +32,12 @@ _SOME_WORDS = ("INSTRUME", "TELESCOP", "OBSRVTRY")
 #: What other pipelines call UTC, and how files say that they say nothing; FITS files without ``TIMESYS`` are in UTC.
 _UTC = ("", "UT", "GMT", "Z")
 
+#: How files are read, by what they are to hold.
+_READERS = {
+    "the chart": "mag2euv.read_chart(path)",
+    "the magnetogram": "sunpy.map.Map(path), and those of charts with mag2euv.read_chart(path)",
+}
+
 #: So many characters of what a header says are enough to find it there.
 _SHOWN = 60
 
@@ -106,7 +112,8 @@ def check_map(image, name):
     """
     if not isinstance(image, sunpy.map.GenericMap):
         raise TypeError(
-            f"{name} must be a sunpy.map.Map; got {type(image).__name__}. Read files with sunpy.map.Map(path)"
+            f"{name} must be a sunpy.map.Map; got {type(image).__name__}. Read files with "
+            f"{_READERS.get(name, 'sunpy.map.Map(path)')}"
         )
     for keyword in _WORDS:
         value = image.meta.get(keyword, "")

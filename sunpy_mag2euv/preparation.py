@@ -144,6 +144,8 @@ class PreparedField:
         unknown.
     objections : dict
         What there is to say against the magnetogram itself, a sentence each, by what it is called in a word or two.
+    source : str
+        What the field was made of, "magnetogram" or "chart".
     """
 
     values: np.ndarray
@@ -153,6 +155,7 @@ class PreparedField:
     coarseness: float
     impossible: int = 0
     objections: dict[str, str] = field(default_factory=dict)
+    source: str = "magnetogram"
 
 
 @isolated()

@@ -22,7 +22,7 @@ from sunpy_mag2euv.inference import answer, is_single, resolve_device, resolve_m
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.synthesis import look
 from sunpy_mag2euv.validity import Validity
-from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL, locate, resolve_observer, view_of
+from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL, MUCH_UNSEEN, locate, resolve_observer, view_of
 
 __all__ = ["generate_chart"]
 
@@ -77,10 +77,12 @@ class _ChartValidity(Validity):
         findings = {}
         for view in self.views:
             findings = view._findings() | findings
-        if "unseen pole" in findings:
+        # Of each view as a part of the disk, here of the Sun.
+        findings.pop("unseen pole", None)
+        if self.unseen > MUCH_UNSEEN:
             findings["unseen pole"] = (
-                f"{self.unseen:.1%} of the Sun are poles that were turned away while the chart was made: a mean of "
-                "their surroundings is in their place"
+                f"{self.unseen:.1%} of the Sun are poles that were turned away while the chart was made: what is "
+                "beside them is in their place, mirrored"
             )
         return findings | super()._findings()
 

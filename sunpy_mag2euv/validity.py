@@ -166,6 +166,8 @@ class FieldValidity(Validity):
         How many of the magnetogram's pixels on the disk hold numbers that no field has, and count as unknown.
     objections : dict
         What there is to say against the magnetogram itself, a sentence each, by what it is called in a word or two.
+    source : str
+        What the image was made of, "magnetogram" or "chart".
 
     Notes
     -----
@@ -184,32 +186,33 @@ class FieldValidity(Validity):
     median_strength: float | None = None
     impossible: int = 0
     objections: dict[str, str] = field(default_factory=dict)
+    source: str = "magnetogram"
 
     def _findings(self):
         findings = dict(self.objections)
         if self.zero_level is not None and abs(self.zero_level) > _ZERO_LEVEL:
             findings["zero level"] = (
                 f"the field's median on the disk is {self.zero_level:.1f} G, which is nought on the Sun: subtract it "
-                "from the magnetogram, or get one with a calibrated zero level"
+                f"from the {self.source}, or get one with a calibrated zero level"
             )
         if self._is_weak:
             findings["weak field"] = (
                 f"the field's strength is {self.mean_strength:.2g} G on the mean, and less than "
                 f"{self.median_strength:.2g} G in half of the disk in view, less than the quiet Sun has: check the "
-                "magnetogram's unit and scale"
+                f"{self.source}'s unit and scale"
             )
         # A cutout of an active region may well be strong.
         if self.zero_level is not None and self.median_strength > _STRONG_MEDIAN:
             findings["strong field"] = (
                 f"half of the disk has a field of more than {self.median_strength:.2g} G, which the Sun never has, and "
-                "hardly noise: check the magnetogram's unit and scale, and that pixels were averaged, not summed, if "
-                "some were put together (superpixel sums unless told func=numpy.mean)"
+                f"hardly noise: check the {self.source}'s unit and scale, and that pixels were averaged, not summed, "
+                "if some were put together (superpixel sums unless told func=numpy.mean)"
             )
         elif self.strong > _STRONG:
             findings["strong field"] = (
                 f"the field is above {self.strongest_field:.0f} G, stronger than in training, in "
-                f"{100 * self.strong:.1f} per cent of the disk in view: check the magnetogram's unit, and do not rely "
-                "on the image where the field is that strong"
+                f"{100 * self.strong:.1f} per cent of the disk in view: check the {self.source}'s unit, and do not "
+                "rely on the image where the field is that strong"
             )
         if self.off_limb > _OFF_LIMB:
             findings["off limb"] = (
@@ -224,8 +227,9 @@ class FieldValidity(Validity):
             )
         if self.coarseness > _COARSE:
             findings["coarse input"] = (
-                f"the magnetogram resolves {self.coarseness:.1f} times less than the model's grid, so fine structure "
-                "in the image is smoothed away or guessed: do not rely on it, or take a magnetogram that resolves more"
+                f"the {self.source} resolves {self.coarseness:.1f} times less than the model's grid, so fine structure "
+                f"in the image is smoothed away or guessed: do not rely on it, or take a {self.source} that resolves "
+                "more"
             )
         if not self.on_hmi_scale:
             findings["unknown instrument"] = None
@@ -443,6 +447,7 @@ def assess(field, model, passbands):
         "reach": reach(model.planes),
         "impossible": field.impossible,
         "objections": field.objections,
+        "source": field.source,
         **_levels(field, model.grid),
     }
     return {passband: FieldValidity(**common, **_of_training(model, passband)) for passband in passbands}

@@ -7,6 +7,7 @@ on. Turned differentially, fields that are up to five days old make no better im
 make images with an rms error that is two to five per cent less.
 """
 
+import difflib
 import functools
 import math
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 import astropy.units as u
+import sunpy.map
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.time import Time
 from sunpy.coordinates import (
+    HeliocentricEarthEcliptic,
     HeliographicCarrington,
     HeliographicStonyhurst,
     Helioprojective,
@@ -32,12 +35,13 @@ from sunpy_mag2euv.aia import View
 from sunpy_mag2euv.charts import chart_of
 from sunpy_mag2euv.inference import resolve_model
 from sunpy_mag2euv.isolation import isolated
-from sunpy_mag2euv.maps import brief
+from sunpy_mag2euv.maps import brief, shown
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.preparation import PreparedField
 
 __all__ = [
     "DEFAULT_CHART_MODEL",
+    "MUCH_UNSEEN",
     "age_map",
     "ages_of",
     "locate",
@@ -58,10 +62,24 @@ _TELESCOPE = "SDO/AIA-like (synthetic)"
 
 #: Observers whose place is known without a network, by the distance from Earth in au towards the Sun. SDO is never
 #: farther from Earth's centre than 0.0003 au, which turns the Sun by less than a hundredth of a degree.
-_NEAR_EARTH = {"earth": 0.0, "sdo": 0.0, "l1": 0.01, "soho": 0.01}
+_NEAR_EARTH = {"earth": 0.0, "sdo": 0.0, "l1": 0.01, "soho": 0.01, "l2": -0.01}
 
-#: Planets, whose places sunpy has from astropy's own ephemeris.
-_PLANETS = ("mercury", "venus", "mars", "jupiter", "saturn")
+#: Those that go around the Sun with Earth and as far from it, by degrees of longitude ahead of it.
+_WITH_EARTH = {"l4": 60, "l5": -60}
+
+#: Bodies whose places sunpy has from astropy's own ephemeris.
+_BODIES = ("moon", "mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune")
+
+_KNOWN = (*_NEAR_EARTH, *_WITH_EARTH, *_BODIES)
+
+#: Names of what is no place to look from, and what to say of it.
+_NO_PLACES = {
+    "sun": "the Sun is what is seen",
+    "far side": "the far side is seen from many places",
+    "farside": "the far side is seen from many places",
+    "north pole": "from above the pole there are many distances",
+    "south pole": "from above the pole there are many distances",
+}
 
 #: How JPL's Horizons calls what people call otherwise.
 _HORIZONS = {
@@ -73,8 +91,8 @@ _HORIZONS = {
     "solo": "Solar Orbiter",
 }
 
-#: Where observers may be, as for magnetograms, see `sunpy_mag2euv.headers`. Nearer, a disk is no disk any more.
-_NEAREST, _FARTHEST = 0.01 * u.au, 10 * u.au
+#: Where observers may be. Nearer, a disk is no disk any more; farther, beyond all planets, a unit is wrong.
+_NEAREST, _FARTHEST = 0.01 * u.au, 50 * u.au
 
 #: Two times that differ by less are the same.
 _SAME = 1 * u.s
@@ -90,10 +108,10 @@ _REACH = 3
 _WELL_SEEN = 0.4
 
 #: A pixel is known when at least this part of it is, as for magnetograms.
-_KNOWN = 0.25
+_SEEN = 0.25
 
-#: From this part of the pixels on the disk on, it is said that nobody has seen what they show.
-_MUCH = 0.01
+#: From this part of the pixels on the Sun on, it is said that nobody has seen what they show.
+MUCH_UNSEEN = 0.01
 
 
 def resolve_observer(observer, obstime=None, default=None):
@@ -103,8 +121,9 @@ def resolve_observer(observer, obstime=None, default=None):
     Parameters
     ----------
     observer : `~astropy.coordinates.SkyCoord`, coordinate frame or str
-        A place in any frame that has one in space; or "earth", "sdo", "l1", "soho", or a planet; or any other name,
-        such as "stereo_a", "solar orbiter" or "psp", which is looked up in JPL's Horizons over the network.
+        A place in any frame that has one in space, 0.01 to 50 au from the Sun; or "earth", "sdo", "soho", "l1", "l2",
+        "l4", "l5", "moon" or a planet; or any other name, such as "stereo_a", "solar orbiter" or "psp", which is looked
+        up in JPL's Horizons over the network.
     obstime : time-like, optional
         When; unless given, the time that the coordinates have.
     default : `~astropy.time.Time`, optional
@@ -113,7 +132,7 @@ def resolve_observer(observer, obstime=None, default=None):
     Returns
     -------
     `~astropy.coordinates.SkyCoord`
-        In `~sunpy.coordinates.HeliographicStonyhurst` coordinates, with ``obstime``.
+        In `~sunpy.coordinates.HeliographicStonyhurst` coordinates, with ``obstime``; ``info.name`` is the name.
 
     Raises
     ------
@@ -134,9 +153,14 @@ def resolve_observer(observer, obstime=None, default=None):
     elif isinstance(observer, (SkyCoord, BaseCoordinateFrame)):
         place = _placed(observer, time, default)
     else:
+        advice = ""
+        if isinstance(observer, sunpy.map.GenericMap):
+            advice = ". Give the observer_coordinate of the Map"
+        elif np.iterable(observer):
+            advice = ". Call once for each"
         raise TypeError(
             "observer must be a SkyCoord, or a name such as 'earth', 'mars' or 'stereo_a'; got "
-            f"{type(observer).__name__}"
+            f"{type(observer).__name__}{advice}"
         )
     _check_distance(place, observer)
     return place
@@ -183,6 +207,8 @@ def _is_several(value):
     """Whether this is meant to be several observers or times."""
     if isinstance(value, (SkyCoord, BaseCoordinateFrame, Time)):
         return not value.isscalar
+    if isinstance(value, sunpy.map.GenericMap):
+        return False
     # sunpy takes tuples such as (2012, 11, 18) for a time.
     if isinstance(value, str) or (isinstance(value, tuple) and all(isinstance(part, int) for part in value)):
         return False
@@ -201,7 +227,7 @@ def _read_time(obstime):
         time = parse_time(obstime)
     except Exception as error:
         # sunpy and astropy raise whatever they come across.
-        raise ValueError(f"obstime must be a time, such as '2012-11-18T12:00'; {obstime!r} is none") from error
+        raise ValueError(f"obstime must be a time, such as '2012-11-18T12:00'; {shown(obstime)} is none") from error
     if not time.isscalar:
         raise ValueError(f"obstime must be one time; got {time.size}. Call once for each")
     return time
@@ -210,28 +236,55 @@ def _read_time(obstime):
 def _named(name, time):
     """Where a body is."""
     words = " ".join(name.replace("_", " ").replace("-", " ").lower().split())
-    if words in _NEAR_EARTH:
-        earth = get_earth(time)
-        return SkyCoord(
-            earth.lon, earth.lat, earth.radius - _NEAR_EARTH[words] * u.au, frame=HeliographicStonyhurst(obstime=time)
-        )
-    if words in _PLANETS:
-        return SkyCoord(get_body_heliographic_stonyhurst(words, time))
-    known = f"{', '.join(_NEAR_EARTH)}, {', '.join(_PLANETS)}"
+    known = ", ".join(_KNOWN)
     if not words:
         raise ValueError(f"observer must have a name, such as one of {known}, or 'stereo_a'; got {name!r}")
+    if words in _NO_PLACES:
+        raise ValueError(
+            f"observer must be one place; {_NO_PLACES[words]}. Give longitude, latitude and distance, such as "
+            "SkyCoord(180 * u.deg, 0 * u.deg, 1 * u.au, frame='heliographic_stonyhurst') for what is opposite to Earth"
+        )
+    place = _offline(words, time) if words in _KNOWN else _looked_up(name, words, time)
+    place.info.name = _proper(words) if words in _KNOWN else brief(name.replace("_", " "))
+    return place
+
+
+def _offline(words, time):
+    """Where a body is that is known without a network."""
+    if words in _BODIES:
+        return SkyCoord(get_body_heliographic_stonyhurst(words, time))
+    earth = get_earth(time)
+    if words in _WITH_EARTH:
+        frame = HeliocentricEarthEcliptic(obstime=time)
+        beside = SkyCoord(_WITH_EARTH[words] * u.deg, 0 * u.deg, earth.radius, frame=frame)
+        return SkyCoord(beside.transform_to(HeliographicStonyhurst(obstime=time)))
+    distance = earth.radius - _NEAR_EARTH[words] * u.au
+    return SkyCoord(earth.lon, earth.lat, distance, frame=HeliographicStonyhurst(obstime=time))
+
+
+def _looked_up(name, words, time):
+    """Where a body is by JPL's Horizons."""
+    known = ", ".join(_KNOWN)
+    near = difflib.get_close_matches(words, [*_KNOWN, *_HORIZONS, *_NO_PLACES], 1, 0.7)
+    advice = f"Did you mean {near[0]!r}? " if near and near[0] != words else ""
     try:
         return SkyCoord(get_horizons_coord(_HORIZONS.get(words, name.replace("_", " ")), time))
     except (ValueError, RuntimeError) as error:
         raise ValueError(
-            f"observer {name!r} is unknown to JPL's Horizons at {time.utc.iso} ({_short(error)}). Use its name there, "
-            f"give a SkyCoord, or one of {known}"
+            f"observer {name!r} is unknown to JPL's Horizons at {time.utc.iso} ({_short(error)}). {advice}Use its name "
+            f"there, give a SkyCoord, or one of {known}"
         ) from error
     except OSError as error:
         raise ConnectionError(
-            f"JPL's Horizons, which knows where {name!r} is, cannot be reached ({_short(error)}). Give a SkyCoord; "
-            f"known without a network are {known}"
+            f"observer {name!r} is none of {known}, which are known without a network, and whether JPL's Horizons "
+            f"knows it cannot be asked, since that cannot be reached ({_short(error)}). {advice}Give a SkyCoord, or "
+            "one of these"
         ) from error
+
+
+def _proper(words):
+    """As a name is written that is known without a network."""
+    return words.upper() if words in ("sdo", "soho", "l1", "l2", *_WITH_EARTH) else words.capitalize()
 
 
 def _short(error):
@@ -273,19 +326,19 @@ def _placed(observer, time, default):
 
 def _check_distance(place, observer):
     """Refuse who could not see a disk."""
-    said = repr(observer) if isinstance(observer, str) else "these coordinates"
+    one = f"{observer!r} is" if isinstance(observer, str) else "these coordinates are"
     radius = place.radius
     if not (radius.unit.is_equivalent(u.m) and np.isfinite([radius.value, place.lon.value, place.lat.value]).all()):
-        raise ValueError(f"observer must be at some place; {said} have no finite one. Give a radius, such as 1 au")
+        raise ValueError(f"observer must be at some place; {one} at no finite one. Give a radius, such as 1 au")
     if radius <= constants.radius * 1.0001:
         raise ValueError(
-            f"observer must be outside of the Sun; {said} have a radius of {radius.to(u.Mm):.5g}, where coordinates "
-            "without one are on its surface. Give a radius, such as 1 au"
+            f"observer must be outside of the Sun; {one} {radius.to(u.Mm):.5g} from its centre, and coordinates "
+            "without a radius are on its surface. Give a radius, such as 1 au"
         )
     if not _NEAREST <= radius <= _FARTHEST:
         raise ValueError(
-            f"observer must be {_NEAREST:g} to {_FARTHEST:g} from the Sun; {said} have a radius of "
-            f"{radius.to(u.au):.4g}. Check its unit"
+            f"observer must be {_NEAREST.value:g} to {_FARTHEST.value:g} au from the Sun; {one} "
+            f"{radius.to_value(u.au):.4g} au from it. Check the time, or the unit of the radius"
         )
 
 
@@ -390,11 +443,11 @@ def project(chart, observer, grid, obstime=None):
     more than it reaches, 4 by 4 points are averaged. The fields that the packaged weights were trained on are such
     interpolations of HMI's small charts.
 
-    The line-of-sight field that charts are made of was divided by the cosine at which Earth saw it, ``c``, and its noise
-    was, too: beside a pole that is turned away it becomes as strong as network, and who looks from above would see a
-    bright ring. So what deviates there from the mean nearby is multiplied by ``min(1, c / (0.4 v))``, where ``v`` is the
-    observer's cosine. Then noise along the line of sight is at most what it is where Earth saw the Sun with a cosine of
-    0.4; the mean field stays, and so does all that is seen at the angle at which Earth did.
+    The line-of-sight field that charts are made of was divided by the cosine at which Earth saw it, ``c``, and so was
+    its noise: beside a pole that is turned away it becomes as strong as network, and who looks from above would see a
+    bright ring. So what deviates there from the mean nearby is multiplied by ``min(1, c / (0.4 v))``, where ``v`` is
+    the observer's cosine. Then noise along the line of sight is at most what it is where Earth saw the Sun with a
+    cosine of 0.4; the mean field stays, and so does all that is seen at the angle at which Earth did.
     """
     place = resolve_observer(observer, obstime, chart.time)
     view = _View.of(place)
@@ -411,24 +464,25 @@ def project(chart, observer, grid, obstime=None):
             known = (surface.interpolate(surface.known, at) * on_disk).sum(axis=0) / count
             share.ravel()[pixels] = known
             # What is unknown has no weight.
-            values = np.where(known >= _KNOWN, values / np.maximum(known, _KNOWN), 0)
+            values = np.where(known >= _SEEN, values / np.maximum(known, _SEEN), 0)
         mean.ravel()[pixels] = values
 
     objections = dict(chart.objections)
-    if (much := _unseen(chart, view)) > _MUCH:
+    if (much := _unseen(chart, view)) > MUCH_UNSEEN:
         objections["unseen pole"] = (
             f"{much:.0%} of the disk is a pole that was turned away while the chart was made: what is beside it is "
             "in its place, mirrored"
         )
     if (since := np.abs((Time(place.obstime) - chart.observed).to_value(u.day)).min()) > LONGEST:
         objections["old chart"] = (
-            f"the whole chart was observed more than {math.floor(since)} days before or after the view, twice as long "
-            "as the Sun takes to turn: take a chart of the time of the view"
+            f"no place in the chart was observed less than {math.floor(since)} days before or after the view, and how "
+            f"much worse images become by more than {LONGEST} days was not measured: take a chart of the time of the "
+            "view"
         )
     coarseness = math.radians(chart.step) * grid.solar_radius
     window = (slice(0, grid.shape[0]), slice(0, grid.shape[1]))
-    known = (share >= _KNOWN) | ~disk
-    return PreparedField(mean, known, window, chart.on_hmi_scale, coarseness, objections=objections)
+    known = (share >= _SEEN) | ~disk
+    return PreparedField(mean, known, window, chart.on_hmi_scale, coarseness, objections=objections, source="chart")
 
 
 @functools.lru_cache(maxsize=8)
@@ -606,17 +660,20 @@ def view_of(chart, place, solar_radius):
     """
     date = place.obstime
     frame = Helioprojective(observer=place.frame, obstime=date, rsun=solar_radius)
+    who, seen = "seen by: a made-up observer", "a made-up observer would see it"
+    if name := place.info.name:
+        who, seen = f"seen from: {name},", f"it would be seen from {name}"
     of = "" if chart.rotation is None else f"rotation {chart.rotation}"
     day, longitude = chart.time.utc.isot, place.lon.wrap_at(180 * u.deg).deg
     return View(
         frame=frame,
         date=date,
         reference_date=date,
-        origin=f"a chart of {of or day[:10]} as a made-up observer would see it",
+        origin=f"a chart of {of or day[:10]} as {seen}",
         sources=(
             f"chart: {brief(chart.instrument)}, {f'Carrington {of}, ' if of else ''}{brief(chart.content)}, {day} UTC",
-            f"seen by: a made-up observer at Stonyhurst longitude {longitude:.3f} deg, latitude "
-            f"{place.lat.deg:.3f} deg, {place.radius.to_value(u.au):.5f} au, {date.utc.isot} UTC",
+            f"{who} at Stonyhurst longitude {longitude:.3f} deg, latitude {place.lat.deg:.3f} deg, "
+            f"{place.radius.to_value(u.au):.5f} au, {date.utc.isot} UTC",
             "age: standard deviations are multiplied by a factor for the time between chart and view, see "
             "sunpy_mag2euv.ageing",
         ),
@@ -694,12 +751,14 @@ def age_map(chart, observer, obstime=None, *, model=None):
         In days, on the pixels of the image that `~sunpy_mag2euv.generate` makes, NaN off the disk. From the time at
         which the place passed the central meridian seen from Earth, or was last seen in a chart that is kept up to
         date, to the time of the view: positive if the chart shows the past, negative if it shows the future, as charts
-        of a whole rotation do of what was to pass later.
+        of a whole rotation do of what was to pass later. These begin and end at one meridian, which on the far side may
+        be in the midst of the disk: there the age jumps by a rotation, such as from 13.6 to −13.6 days. Take the
+        absolute value for how far the chart is from the view.
 
     Raises
     ------
     TypeError, ValueError, ConnectionError
-        As by `~sunpy_mag2euv.generate`.
+        As by `~sunpy_mag2euv.generate`; also if there are several observers or times.
 
     Examples
     --------
@@ -709,6 +768,8 @@ def age_map(chart, observer, obstime=None, *, model=None):
     >>> ages.shape, f"{ages[128, 200]:.1f}"
     ((256, 256), '3.6 d')
     """
+    if _is_several(observer) or _is_several(obstime):
+        raise TypeError("age_map must have one observer and one time; there are several. Call it once for each")
     grid = resolve_model(DEFAULT_CHART_MODEL if model is None else model, FieldModel).grid
     chart = chart_of(chart)
     ages = ages_of(chart, resolve_observer(observer, obstime, chart.time), grid)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from aia_images import make_aia
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +177,16 @@ class TestReading:
         chart = chart_of(read_chart(path))
         assert not chart.known[18, 7]
         np.testing.assert_allclose(chart.values[chart.known], field()[chart.known], atol=0.13)
+
+    def test_no_path(self, tmp_path):
+        with pytest.raises(TypeError, match=r"the path of a file; got list\. Call it once for each"):
+            read_chart([tmp_path / "chart.fits"])
+        with pytest.raises(TypeError, match=r"got \w+Map\. What has been read already can be given to generate"):
+            read_chart(generic())
+        with pytest.raises(TypeError, match=r"got int\. Give the path"):
+            read_chart(3)
+        with pytest.raises(IsADirectoryError, match=r"is a directory\. Give the path of one chart"):
+            read_chart(tmp_path)
 
     def test_no_file(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no file"):
@@ -487,6 +498,8 @@ class TestRefused:
 
     def test_helioprojective(self, make_magnetogram):
         self.refused(make_magnetogram(), "helioprojective, .* cannot be turned to another direction")
+        image = make_aia(size=64, radius=24.0)
+        self.refused(image, r"helioprojective, as its observer saw it\. Use a chart of the radial magnetic field$")
 
     def test_stonyhurst(self):
         self.refused(generic(ctype1="HGLN-CEA", ctype2="HGLT-CEA"), "Carrington coordinates .* 'HGLN-CEA'")

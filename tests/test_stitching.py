@@ -121,6 +121,14 @@ def test_unseen_poles(chart, tiny_model):
     assert np.isfinite(image.data).all()
 
 
+def test_little_of_the_poles(chart, tiny_model):
+    """As in views, a hundredth of what is shown is enough to say so, and less is not."""
+    data = chart.data.copy()
+    data[:3] = np.nan
+    image = mag2euv.generate_chart(sunpy.map.Map(data, chart.meta), 193, model=tiny_model)
+    assert image.meta["validity"] == "no known objection"
+
+
 def test_what_there_is_to_say_is_said_once(chart, tiny_model):
     with pytest.warns(SunpyUserWarning, match="211") as said:
         image = mag2euv.generate_chart(chart, 211, model=tiny_model)
@@ -135,3 +143,15 @@ def test_bad_input(chart, tiny_model, make_magnetogram):
         mag2euv.generate_chart(make_magnetogram(), 193, model=tiny_model)
     with pytest.raises(ValueError, match="passband"):
         mag2euv.generate_chart(chart, 192, model=tiny_model)
+    with pytest.raises(TypeError, match=r"Read files with mag2euv\.read_chart\(path\)"):
+        mag2euv.generate_chart("chart.fits", 193, model=tiny_model)
+
+
+def test_is_no_image_of_one_side(generated, make_magnetogram):
+    """Nor is it a chart of the field."""
+    like = make_magnetogram(date="2014-01-15")
+    for refuse in (lambda: mag2euv.reproject(generated, like=like), lambda: mag2euv.compare(generated, generated)):
+        with pytest.raises(ValueError, match=r"must be helioprojective .* makes of the field's chart for one observer"):
+            refuse()
+    with pytest.raises(ValueError, match=r"'DN / s'\. Use the chart of the radial magnetic field that it was made of"):
+        chart_of(generated)

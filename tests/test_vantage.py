@@ -30,6 +30,7 @@ from sunpy_mag2euv.charts import Chart, chart_of, read_chart
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.preparation import PreparedField
 from sunpy_mag2euv.sample import sample_chart
+from sunpy_mag2euv.validity import assess
 from sunpy_mag2euv.vantage import age_map, ages_of, project, resolve_observer, resolve_observers, view_of
 
 DATE = Time("2014-01-15T12:00:00")
@@ -201,6 +202,17 @@ class TestGeometry:
         assert np.corrcoef(fields[0].values[inside], fields[1].values[inside])[0, 1] > 0.7
         assert fields[0].values[inside].std() == pytest.approx(fields[1].values[inside].std(), rel=0.25)
 
+    @pytest.mark.filterwarnings("ignore")
+    def test_a_coarse_chart_is_called_a_chart(self, tiny_model):
+        """Of 1 degree, as GONG's."""
+        chart = make_chart(noise())
+        field = project(chart, at(0, 0), tiny_model.grid)
+        reports = assess(field, tiny_model, tiny_model.passbands)
+        said = " ".join(reports[tiny_model.passbands[3]].warnings())
+        assert "the chart resolves 1.7 times less than the model's grid" in said
+        assert "take a chart that resolves more" in said
+        assert "magnetogram" not in said
+
     def test_coarseness(self):
         """Two elements of half a degree over two pixels."""
         chart = make_chart(noise(360, 720))
@@ -296,7 +308,7 @@ class TestField:
         known = dataclasses.replace(seen, cosine=cosine.astype(np.float32))
         above = GRID.radius < 0.25
         for latitude, most in ((90, 9), (60, 9), (-90, 6)):
-            before, after = (project(each, at(0, latitude), GRID).values for each in (seen, known))
+            after = project(known, at(0, latitude), GRID).values
             pole = above if abs(latitude) == 90 else (GRID.radius < 0.6) & (np.arange(256)[:, None] > 150)
             assert after[pole].std() < most
             # What is of one sign stays what it is.
@@ -354,6 +366,13 @@ class TestAge:
         place = age_map(sample_chart(), get_earth(chart.time + 5 * u.day), model=tiny_model)
         np.testing.assert_array_equal(later, place)
 
+    def test_one_map_at_a_time(self, tiny_model):
+        for observer, obstime in ((["earth", "mars"], None), ("earth", ["2014-01-15", "2014-01-16"])):
+            with pytest.raises(
+                TypeError, match=r"one observer and one time; there are several\. Call it once for each"
+            ):
+                age_map(sample_chart(), observer, obstime, model=tiny_model)
+
     def test_an_old_chart_is_said(self):
         observed = DATE + np.linspace(-13, 13, 360) * u.day
         chart = make_chart(noise(), observed=observed)
@@ -404,6 +423,12 @@ class TestView:
         assert view.sources[0] == "chart: HMI, Carrington rotation 2145, made up, 2014-01-15T12:00:00.000 UTC"
         assert "seen by: a made-up observer" in view.sources[1]
         assert "0.50000 au" in view.sources[1]
+
+    @pytest.mark.parametrize(("name", "said"), [("mars", "Mars"), ("SDO", "SDO"), ("earth", "Earth"), ("l1", "L1")])
+    def test_from_a_place_with_a_name(self, name, said):
+        view = view_of(make_chart(noise(), rotation=2145), resolve_observer(name, DATE), 696 * u.Mm)
+        assert view.origin == f"a chart of rotation 2145 as it would be seen from {said}"
+        assert view.sources[1].startswith(f"seen from: {said}, at Stonyhurst longitude ")
 
     def test_of_a_day(self):
         view = view_of(make_chart(noise()), at(100, 5), 696 * u.Mm)
@@ -467,9 +492,28 @@ class TestObservers:
         place = resolve_observer("L1", "2014-01-15T12:00:00")
         assert (get_earth(DATE).radius - place.radius).to_value(u.km) == pytest.approx(1.5e6, rel=0.01)
 
-    def test_planets(self):
-        place = resolve_observer("mars", DATE)
-        assert place.separation_3d(get_body_heliographic_stonyhurst("mars", DATE)) < 1 * u.km
+    @pytest.mark.parametrize("name", ["moon", "mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune"])
+    def test_bodies(self, name):
+        """At all times: Saturn was farther than 10 au in 2018."""
+        for date in (DATE, Time("2018-05-01"), Time("1996-05-01")):
+            place = resolve_observer(name, date)
+            assert place.separation_3d(get_body_heliographic_stonyhurst(name, date)) < 1 * u.km
+        assert project(make_chart(noise()), name, SMALL).known.all()
+
+    def test_with_earth(self):
+        earth = resolve_observer("earth", DATE)
+        for name, longitude in (("L4", 60), ("l5", -60)):
+            place = resolve_observer(name, DATE)
+            assert u.isclose(place.radius, earth.radius, rtol=1e-6)
+            assert place.separation_3d(earth).to_value(u.au) == pytest.approx(earth.radius.to_value(u.au), rel=1e-3)
+            # The ecliptic is tilted against the Sun's equator by 7 degrees.
+            assert place.lon.wrap_at(180 * u.deg).deg == pytest.approx(longitude, abs=1)
+            assert abs(place.lat.deg) < 7.3
+
+    @pytest.mark.parametrize("name", ["sun", "Sun", "far side", "far_side", "south pole"])
+    def test_no_places(self, name):
+        with pytest.raises(ValueError, match=r"must be one place; .* Give longitude, latitude and distance"):
+            resolve_observer(name, DATE)
 
     def test_times(self):
         without = SkyCoord(30 * u.deg, 5 * u.deg, 1 * u.au, frame=HeliographicStonyhurst)
@@ -520,8 +564,11 @@ class TestObservers:
         ("radius", "match"),
         [
             (0.5 * u.R_sun, "must be outside of the Sun"),
-            (1.5 * u.R_sun, "must be 0.01 AU to 10 AU from the Sun"),
-            (1000 * u.au, "must be 0.01 AU to 10 AU from the Sun"),
+            (1.5 * u.R_sun, "must be 0.01 to 50 au from the Sun; these coordinates are 0.006976 au from it"),
+            (
+                1000 * u.au,
+                "must be 0.01 to 50 au from the Sun; these coordinates are 1000 au from it. Check the time, or",
+            ),
         ],
     )
     def test_distance(self, radius, match):
@@ -546,6 +593,15 @@ class TestObservers:
         with pytest.raises(TypeError, match="must be a SkyCoord, or a name"):
             resolve_observer(observer, DATE)
 
+    def test_map_for_an_observer(self):
+        for resolve in (resolve_observer, resolve_observers):
+            with pytest.raises(TypeError, match=r"got \w+Map\. Give the observer_coordinate of the Map"):
+                resolve(sample_chart(), DATE)
+        with pytest.raises(ValueError, match="obstime must be a time"):
+            resolve_observers("earth", sample_chart())
+        with pytest.raises(TypeError, match=r"got list\. Call once for each"):
+            resolve_observer(["earth"], DATE)
+
     @pytest.mark.parametrize(
         ("name", "asked"),
         [
@@ -565,19 +621,27 @@ class TestObservers:
         place = resolve_observer(name, DATE)
         assert place.lon.deg == pytest.approx(-120)
         assert place.obstime == DATE
+        assert place.info.name == name.replace("_", " ")
 
     @pytest.mark.parametrize("error", [ValueError("No matches found."), RuntimeError("Unknown error:\nhelp")])
     def test_unknown_spacecraft(self, monkeypatch, error):
         monkeypatch.setattr(vantage, "get_horizons_coord", raising(error))
         with pytest.raises(ValueError, match=r"'sterio' is unknown to JPL's Horizons at 2014.*earth, sdo, l1"):
             resolve_observer("sterio", DATE)
+        with pytest.raises(ValueError, match=r"Did you mean 'earth'\?"):
+            resolve_observer("earht", DATE)
         with pytest.raises(ValueError, match="must have a name"):
             resolve_observer(" ", DATE)
 
     def test_no_network(self, monkeypatch):
         monkeypatch.setattr(vantage, "get_horizons_coord", raising(OSError("no route to host")))
-        with pytest.raises(ConnectionError, match=r"cannot be reached \(no route to host\)\. Give a SkyCoord; known"):
+        with pytest.raises(
+            ConnectionError, match=r"cannot be reached \(no route to host\)\. Give a SkyCoord, or one of"
+        ):
             resolve_observer("stereo_a", DATE)
+        for name, meant in (("Earht", "earth"), ("mras", "mars"), ("sterio_a", "stereo a"), ("far_sied", "far side")):
+            with pytest.raises(ConnectionError, match=rf"observer {name!r} is none of .* Did you mean {meant!r}\?"):
+                resolve_observer(name, DATE)
 
     @pytest.mark.remote_data
     def test_horizons(self):
