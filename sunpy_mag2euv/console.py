@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 
-__all__ = ["Terminated", "prompt_end", "tidying", "unfailing_streams"]
+__all__ = ["Terminated", "at_the_end", "prompt_end", "tidying", "unfailing_streams"]
 
 #: How many blocks of `tidying` are being executed.
 _untidy = 0
+
+#: What has to be called before the process ends, see `at_the_end`.
+_last = []
 
 
 class Terminated(BaseException):
@@ -88,20 +91,29 @@ def unfailing_streams():
 
 
 @contextlib.contextmanager
-def prompt_end():
+def prompt_end(silent=False):
     """
     Let Ctrl-C and SIGTERM end the process at once and in one line; within `tidying`, raise an exception first.
 
     For processes that do nothing else. An exception at any time would not do: libraries that are being imported can
     swallow it, or abort where they are written in C++. Signals that are ignored, or arranged for, are left alone.
+
+    Parameters
+    ----------
+    silent : bool, optional
+        Whether to leave the line to another process.
     """
 
     def end(number, frame):
+        signal.signal(number, signal.SIG_DFL)  # for those who do not want to wait
         if _untidy:
-            signal.signal(number, signal.SIG_DFL)  # for those who do not want to wait
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated
-        with contextlib.suppress(OSError):
-            os.write(2, f"mag2euv: {'interrupted' if number == signal.SIGINT else 'terminated'}\n".encode())
+        while _last:
+            with contextlib.suppress(Exception):
+                _last.pop()()
+        if not silent:
+            with contextlib.suppress(OSError):
+                os.write(2, f"mag2euv: {'interrupted' if number == signal.SIGINT else 'terminated'}\n".encode())
         os._exit(128 + number)
 
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -124,3 +136,22 @@ def tidying():
         yield
     finally:
         _untidy -= 1
+
+
+@contextlib.contextmanager
+def at_the_end(function):
+    """
+    A block after which something is done however it ends, be it by `prompt_end`.
+
+    Parameters
+    ----------
+    function : callable
+        Without arguments. It must not wait for anything that the main thread may be in the middle of.
+    """
+    _last.append(function)
+    try:
+        yield
+    finally:
+        if function in _last:
+            _last.remove(function)
+            function()

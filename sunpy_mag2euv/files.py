@@ -25,6 +25,9 @@ _PREFIX = ".mag2euv-"
 #: Seconds after which nobody is at work any more in the directory of a process that cannot be asked after.
 _DAY = 86400
 
+#: Directories in which this process has looked for what killed ones left.
+_tidied = set()
+
 
 def prepare(directory):
     """
@@ -41,6 +44,7 @@ def prepare(directory):
         If it cannot be made or written to.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    _tidied.discard(directory.absolute())
     with scratch(directory):
         pass
 
@@ -115,7 +119,10 @@ def write(directory, writers, overwrite=False):
 @contextlib.contextmanager
 def scratch(directory):
     """
-    Have a hidden directory for files that will be moved from there, and remove what killed processes left of theirs.
+    Have a hidden directory for files that will be moved from there.
+
+    What killed processes left of theirs is removed when a process does this in a directory for the first time: to look
+    for it takes the longer, the more files there are.
 
     Parameters
     ----------
@@ -132,14 +139,21 @@ def scratch(directory):
     OSError
         If it cannot be made.
     """
-    for path in directory.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):  # Another process may be at it as well.
-            if _stale(path):
-                shutil.rmtree(path, ignore_errors=True)
+    if directory.absolute() not in _tidied:
+        _tidied.add(directory.absolute())
+        _remove_stale(directory)
     prefix = f"{_PREFIX}{_host()}-{os.getpid()}-"
     # What cannot be removed now, such as a file that somebody else looks at, is not worth failing for.
     with tidying(), tempfile.TemporaryDirectory(prefix=prefix, dir=directory, ignore_cleanup_errors=True) as path:
         yield Path(path)
+
+
+def _remove_stale(directory):
+    """Remove what killed processes left."""
+    for path in directory.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # Another process may be at it as well.
+            if _stale(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

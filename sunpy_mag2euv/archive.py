@@ -1,0 +1,272 @@
+"""
+From one image to an archive: a magnetogram file → its image files, as a function that can be sent to other processes.
+
+>>> from sunpy_mag2euv.archive import Job
+>>> job = Job("images", [171, 193], model="shared-browse")
+>>> job.names("2014/hmi.M_720s.20140701_000000_TAI.magnetogram.fits")[0]
+'hmi.M_720s.20140701_000000_TAI.magnetogram_aia_0171.fits'
+>>> outcomes = map(job, ["first.fits", "second.fits"])
+"""
+
+import functools
+import os
+import threading
+import time
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+
+from sunpy_mag2euv import files, inputs
+from sunpy_mag2euv.notes import collected, sentence
+
+__all__ = ["Job", "Outcome", "image_names", "image_writers"]
+
+#: Held while a magnetogram is worked on: what is warned of belongs to the whole process, and torch has threads anyway.
+_ALONE = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What became of a magnetogram file.
+
+    Attributes
+    ----------
+    source : str
+        The file, or its address.
+    status : str
+        "done"; "skipped" if all its images were there; "failed".
+    reason : str
+        Why it failed, in a sentence.
+    files : tuple of str
+        The files of its images.
+    validity : dict
+        For every passband (int, angstrom) that was made, what its image says in ``VALIDITY``, see
+        `~sunpy_mag2euv.validity.FieldValidity.header`.
+    notes : tuple of str
+        What was warned of.
+    seconds : float
+        How long it took.
+    """
+
+    source: str
+    status: str
+    reason: str = ""
+    files: tuple[str, ...] = ()
+    validity: dict[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    Make the images of a magnetogram file, and write them to files.
+
+    A job is a function of a path. It can be pickled, so that processes of this machine or others can do it, and each of
+    them loads the model once. It can be done again: images that are there are not made twice.
+
+    Parameters
+    ----------
+    directory : path-like
+        Where the images are written. Made, with its parents, if it is not there.
+    passbands : int, str, `~astropy.units.Quantity` or sequence of these, optional
+        All that the model has, unless given.
+    model, device, observer, obstime
+        As for `~sunpy_mag2euv.generate`, but one observer. With an observer the files are charts, which
+        `~sunpy_mag2euv.read_chart` reads.
+    sha256 : str, optional
+        As for `~sunpy_mag2euv.load_model`.
+    png : bool, optional
+        Whether there is a picture beside each FITS file.
+    overwrite : bool, optional
+        Whether images that are there are made again. Otherwise a magnetogram whose images are all there is skipped; if
+        some of them are missing, all are made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``passbands`` names no passbands, or there are several observers.
+    """
+
+    directory: Path
+    passbands: tuple | None = None
+    _: KW_ONLY
+    model: object = None
+    sha256: str | None = None
+    device: object = None
+    observer: object = None
+    obstime: object = None
+    png: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self):
+        from sunpy_mag2euv.inference import is_single
+        from sunpy_mag2euv.passbands import get_passband
+
+        object.__setattr__(self, "directory", Path(self.directory))
+        if self.passbands is not None:
+            passbands = [self.passbands] if is_single(self.passbands) else self.passbands
+            object.__setattr__(self, "passbands", tuple(dict.fromkeys(map(get_passband, passbands))))
+        if not (is_single(self.observer) and is_single(self.obstime)):
+            raise TypeError("a job must have one observer and one obstime; make a job with a directory for each")
+
+    def __call__(self, source):
+        """
+        Do it.
+
+        Parameters
+        ----------
+        source : path-like or str
+            A magnetogram file, or its address, as `~sunpy_mag2euv.inputs.read` takes it.
+
+        Returns
+        -------
+        Outcome
+            Whatever is wrong with the file is said there.
+
+        Raises
+        ------
+        ValueError, OSError
+            If model, passbands or device cannot be used, as `~sunpy_mag2euv.generate` raises them: no file can be done.
+        """
+        source, start = str(source), time.perf_counter()
+        with _ALONE, collected() as notes:
+            settings = self._settings()
+            try:
+                status, validity = self._make(source, settings)
+                reason = ""
+            except Exception as error:
+                status, validity, reason = "failed", {}, sentence(error)
+        paths = () if status == "failed" else tuple(str(self.directory / name) for name in self.names(source))
+        return Outcome(source, status, reason, paths, validity, tuple(notes), time.perf_counter() - start)
+
+    def names(self, source):
+        """
+        Name the files that are made of a magnetogram.
+
+        Parameters
+        ----------
+        source : path-like or str
+
+        Returns
+        -------
+        list of str
+            FITS files in the order of the passbands, then pictures, if there are any.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the model is asked for its passbands, and cannot be used.
+        """
+        passbands = self.passbands or self._settings()["passband"]
+        return image_names(inputs.stem(str(source)), passbands, self.png)
+
+    def is_done(self, source):
+        """
+        Find out whether all files that are made of a magnetogram are there.
+
+        Parameters
+        ----------
+        source : path-like or str
+
+        Returns
+        -------
+        bool
+        """
+        return all((self.directory / name).is_file() for name in self.names(source))
+
+    def _make(self, source, settings):
+        """Status, and what the images say of themselves."""
+        if not self.overwrite and self.is_done(source):
+            return "skipped", {}
+        names = self.names(source)
+        files.check(self.directory, names, overwrite=True)
+        images = self._images(source, settings)
+        writers = image_writers(images, self.png)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        files.write(self.directory, dict(zip(names, writers, strict=True)), overwrite=True)
+        return "done", {
+            band.angstrom: image.meta["validity"] for band, image in zip(settings["passband"], images, strict=True)
+        }
+
+    def _images(self, source, settings):
+        """The Maps that are made of a file."""
+        from sunpy_mag2euv.synthesis import generate
+
+        reader = None
+        if self.observer is not None:
+            from sunpy_mag2euv.charts import read_chart as reader
+        return generate(inputs.read(source, reader), observer=self.observer, obstime=self.obstime, **settings)
+
+    def _settings(self):
+        """What `generate` takes besides, resolved once in a process."""
+        model = self.model
+        if model is None and self.observer is not None:
+            from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL
+
+            model = DEFAULT_CHART_MODEL
+        return _resolved(model, self.sha256, self.device, self.passbands, _stamp(model))
+
+
+@functools.lru_cache(maxsize=8)
+def _resolved(model, sha256, device, passbands, stamp):
+    """Model, device and passbands; ``stamp`` tells versions of a weights file."""
+    from sunpy_mag2euv.inference import resolve_device, resolve_model, resolve_passbands
+    from sunpy_mag2euv.models import FieldModel
+
+    model = resolve_model(model, FieldModel, sha256)
+    passbands = resolve_passbands(model.passbands if passbands is None else passbands, model)
+    return {"passband": passbands, "model": model, "device": resolve_device(device)}
+
+
+def _stamp(model):
+    """What changes with a file; None if this is none."""
+    try:
+        status = os.stat(model)
+    except (OSError, TypeError, ValueError):
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def image_names(stem, passbands, png=False):
+    """
+    Name the files of images.
+
+    Parameters
+    ----------
+    stem : str
+        See `~sunpy_mag2euv.inputs.stem`.
+    passbands : iterable of `~sunpy_mag2euv.passbands.Passband`
+    png : bool, optional
+        Whether there are pictures.
+
+    Returns
+    -------
+    list of str
+        FITS files first.
+    """
+    return [
+        f"{stem}_aia_{band.angstrom:04}.{kind}" for kind in (["fits", "png"] if png else ["fits"]) for band in passbands
+    ]
+
+
+def image_writers(images, png=False):
+    """
+    Find what writes images.
+
+    Parameters
+    ----------
+    images : iterable of `~sunpy.map.GenericMap`
+    png : bool, optional
+
+    Returns
+    -------
+    list of callable
+        In the order of `image_names`, each of a path.
+    """
+    writers = [image.save for image in images]
+    if png:
+        from sunpy_mag2euv.visualization import picture
+
+        writers += [picture(image).savefig for image in images]
+    return writers

@@ -1,0 +1,220 @@
+"""The options of the command line: what a word may be, and what is found of it before any file is read."""
+
+import argparse
+import glob
+import re
+from pathlib import Path
+
+from sunpy_mag2euv import files, inputs
+from sunpy_mag2euv.cli import UsageError
+from sunpy_mag2euv.console import tidying
+from sunpy_mag2euv.notes import sentence
+
+__all__ = [
+    "chosen",
+    "correction_table",
+    "make_directory",
+    "output",
+    "passbands",
+    "settings_of",
+    "time_difference",
+    "value",
+]
+
+
+def passbands(text):
+    """
+    Read one word after ``--passband``, which may name several.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is an input, which would go unread.
+    """
+    if not re.fullmatch(r"[\d.,\s]*|all", text):
+        if Path(text).is_file() or inputs.is_image_name(text):
+            raise argparse.ArgumentTypeError(f"{text!r} is a file: give the files before --passband, or after --")
+        if Path(text).is_dir() or glob.has_magic(text) or text.startswith("@") or inputs.is_address(text):
+            raise argparse.ArgumentTypeError(f"{text!r} is no passband: give inputs before --passband, or after --")
+    return text.replace(",", " ").split()
+
+
+def value(text):
+    """
+    Read the value of an option.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is named as images are, which would go unread.
+    """
+    if inputs.is_image_name(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is named as images are: give the option its value, then the files")
+    return text
+
+
+def output(text):
+    """
+    Read where something is to be written.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    `pathlib.Path`
+        Of a directory, or a table.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is named as images are: an input would be replaced, or what is written be taken for an image.
+    """
+    path = Path(text)
+    return path if path.is_dir() else Path(value(text))
+
+
+def settings_of(arguments, kind, passbands=None):
+    """
+    Find what `generate` and `translate` take besides the Maps, and every mistake in it, before any file is read.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+    kind : type
+        The model's, see `~sunpy_mag2euv.inference.resolve_model`.
+    passbands : list of str, optional
+        All that the model has, unless given.
+
+    Returns
+    -------
+    dict
+        ``passband``, ``model`` and ``device``.
+
+    Raises
+    ------
+    UsageError
+        If any of them cannot be used.
+    """
+    from sunpy_mag2euv.inference import resolve_device, resolve_model, resolve_passbands
+    from sunpy_mag2euv.passbands import get_passband
+
+    try:
+        if passbands is not None:
+            passbands = dict.fromkeys(map(get_passband, passbands))
+        device = resolve_device(arguments.device)
+        with tidying():  # a download
+            model = resolve_model(arguments.model, kind, arguments.sha256)
+        passbands = resolve_passbands(model.passbands if passbands is None else passbands, model)
+        model.quick_network(device)
+    except Exception as error:
+        raise UsageError(sentence(error)) from error
+    return {"passband": passbands, "model": model, "device": device}
+
+
+def chosen(arguments):
+    """
+    Join the words after ``--passband``.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+
+    Returns
+    -------
+    list of str or None
+        None if that means all there are.
+    """
+    words = [word for words in arguments.passband for word in words]
+    return None if words == ["all"] else words
+
+
+def time_difference(arguments):
+    """
+    Give ``--max-time-difference`` its unit.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+
+    Raises
+    ------
+    UsageError
+        If it is no such thing.
+    """
+    import astropy.units as u
+
+    if not arguments.max_time_difference >= 0:
+        raise UsageError(f"--max-time-difference must be a number of minutes; got {arguments.max_time_difference:g}")
+    return arguments.max_time_difference * u.min
+
+
+def correction_table(arguments):
+    """
+    Read ``--correction-table``.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+
+    Returns
+    -------
+    `~sunpy_mag2euv.sensitivity.Sensitivity` or None
+        None unless it is given.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read.
+    """
+    from sunpy_mag2euv.sensitivity import Sensitivity
+
+    if arguments.correction_table is None:
+        return None
+    try:
+        with tidying():  # a download
+            return Sensitivity.read(arguments.correction_table)
+    except (ImportError, OSError, ValueError) as error:
+        raise UsageError(sentence(error)) from error
+
+
+def make_directory(directory):
+    """
+    Make what ``-o`` names ready to be written to.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+
+    Raises
+    ------
+    UsageError
+        If it cannot be.
+    """
+    try:
+        files.prepare(directory)
+    except FileExistsError as error:
+        raise UsageError(f"{directory} is a file; -o must name a directory") from error
+    except OSError as error:
+        raise UsageError(f"cannot write to the directory {directory} ({error.strerror}); give another -o") from error
