@@ -13,8 +13,18 @@ from numbers import Integral, Real
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["AnyToAny", "Generator", "SharedUNet", "TwoScaleUNet", "build_network", "enlarged", "initialize"]
+__all__ = [
+    "AnyToAny",
+    "Generator",
+    "SharedUNet",
+    "TwoScaleUNet",
+    "build_network",
+    "enlarged",
+    "initialize",
+    "quickened",
+]
 
 
 class _BatchNorm(nn.BatchNorm2d):
@@ -33,6 +43,25 @@ class _Dropout(nn.Dropout):
 
     def forward(self, x):
         return functional.dropout(x, self.p, self.training or self.always)
+
+
+class _Exact:
+    """
+    A last convolution, in single precision whatever the others are computed in.
+
+    Its output is the image: with eight binary digits, it would be seen in steps.
+    """
+
+    def forward(self, x):
+        return super().forward(x.to(self.weight.dtype))
+
+
+class _ExactConv(_Exact, nn.Conv2d):
+    pass
+
+
+class _ExactConvTranspose(_Exact, nn.ConvTranspose2d):
+    pass
 
 
 def initialize(network, spread=0.02):
@@ -110,7 +139,7 @@ class Generator(nn.Module):
         for stage, level in enumerate(reversed(range(levels))):
             entering = widths[level] * (1 if stage == 0 else 2)
             if level == 0:
-                layers = [nn.ConvTranspose2d(entering, out_channels, 4, 2, 1), nn.Tanh()]
+                layers = [_ExactConvTranspose(entering, out_channels, 4, 2, 1), nn.Tanh()]
             else:
                 leaving = widths[level - 1]
                 layers = [nn.ConvTranspose2d(entering, leaving, 4, 2, 1), _BatchNorm(leaving, running)]
@@ -128,6 +157,7 @@ class Generator(nn.Module):
                 f"a generator of {self.levels} levels needs sides that are multiples of {self.step}; "
                 f"got {tuple(x.shape[-2:])}"
             )
+        x = x.to(self.encoder[0][0].weight.dtype)
         skips = []
         for stage in self.encoder:
             x = stage(x)
@@ -213,7 +243,7 @@ class SharedUNet(nn.Module):
         self.decoder = nn.ModuleList(_Block(width, dropout) for width in widths[:-1])
         self.leave = nn.Sequential(_ChannelNorm(widths[0]), nn.Conv2d(widths[0], head, 1))
         self.head = nn.Sequential(nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU())
-        self.read = nn.Conv2d(head + in_channels, self.out_channels, 3, padding=1)
+        self.read = _ExactConv(head + in_channels, self.out_channels, 3, padding=1)
 
     def forward(self, x):
         """
@@ -231,7 +261,7 @@ class SharedUNet(nn.Module):
         """What the images are read from, by one last convolution: tensor (batch, head + in_channels, H, W)."""
         if x.shape[-1] % self.step or x.shape[-2] % self.step:
             raise ValueError(f"this network needs sides that are multiples of {self.step}; got {tuple(x.shape[-2:])}")
-        seen = x
+        seen = x = x.to(self.enter.weight.dtype)
         x = self.enter(functional.pixel_unshuffle(x, 2))
         skips = []
         for block, down in zip(self.encoder, self.down, strict=False):
@@ -384,6 +414,39 @@ class AnyToAny(SharedUNet):
 def _mixed(planes, weights):
     """Sums of planes, pixel by pixel: shape (batch, planes, H, W), weights of shape (sums, planes)."""
     return functional.conv2d(planes, weights[..., None, None])
+
+
+def quickened(network, dtype):
+    """
+    Make a network answer sooner, and unfit to be trained.
+
+    Normalisations with fixed statistics become part of the convolutions before them, which changes nothing but the
+    rounding. What is left is computed in ``dtype``, but for the convolutions whose output is the image, and for the
+    sums over images of `AnyToAny`.
+
+    Parameters
+    ----------
+    network : `torch.nn.Module`
+        One of this module's, in evaluation mode; changed in place.
+    dtype : `torch.dtype`
+
+    Returns
+    -------
+    `torch.nn.Module`
+        The same.
+    """
+    for parent in list(network.modules()):
+        if isinstance(parent, nn.Sequential):
+            for place in range(len(parent) - 1, 0, -1):
+                if isinstance(parent[place], nn.BatchNorm2d) and parent[place].track_running_stats:
+                    before = parent[place - 1]
+                    transposed = isinstance(before, nn.ConvTranspose2d)
+                    parent[place - 1] = fuse_conv_bn_eval(before, parent[place], transpose=transposed)
+                    del parent[place]
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | _ChannelNorm) and not isinstance(module, _Exact):
+            module.to(dtype)
+    return network
 
 
 def enlarged(images, block):

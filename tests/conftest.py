@@ -98,6 +98,12 @@ def tiny_weights(tiny_model, tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def single_precision(monkeypatch):
+    """Networks are run in single precision, whatever the machine is quicker with."""
+    monkeypatch.setattr("sunpy_mag2euv.models.model.number_format", lambda grid, device: torch.float32)
+
+
 @pytest.fixture(scope="session")
 def test_data():
     """Folder with real observations, which are not part of this package."""

@@ -1130,6 +1130,21 @@ def test_run(request, name, field):
 
 
 @pytest.mark.parametrize("name", ["tiny_model", "certain_model"])
+def test_run_of_several(request, name, field):
+    """As of each, and polarities are not mixed up."""
+    model, device = request.getfixturevalue(name), torch.device("cpu")
+    fields = np.stack([field, 2 * field, -field, field[::-1]])
+    answers = model.run(fields, device)
+    assert not torch.allclose(answers[0], answers[1])
+    for answer, each in zip(answers, fields, strict=True):
+        torch.testing.assert_close(answer, model.run(each, device), rtol=1e-4, atol=1e-5)
+    images, deviations = model.outputs(answers)
+    assert images.shape == (4, 9, 256, 256)
+    assert (deviations is None) == (name == "certain_model")
+    assert u.allclose(images[3], model.outputs(answers[3])[0])
+
+
+@pytest.mark.parametrize("name", ["tiny_model", "certain_model"])
 def test_run_does_not_know_polarity(request, name, field):
     device = torch.device("cpu")
     model = request.getfixturevalue(name)
@@ -1168,12 +1183,13 @@ def test_models_of_two_scales_give_deviations_if_their_coarse_part_does(tiny_mod
     assert [model.gives_deviations for model in (tiny_model, certain_model, two_scale_model)] == [True, False, True]
 
 
+@pytest.mark.usefixtures("single_precision")
 def test_models_of_two_scales_are_asked_once_about_both_polarities(two_scale_model, monkeypatch):
     """The network averages them already."""
     rng = np.random.default_rng(0)
     field = np.where(two_scale_model.grid.radius < 1, rng.normal(0, 300, two_scale_model.grid.shape), 0)
     device, asked = torch.device("cpu"), []
-    network = two_scale_model.network(device)
+    network = two_scale_model.quick_network(device)
     monkeypatch.setattr(network, "scales", lambda x, scales=network.scales: asked.append(len(x)) or scales(x))
     image, mirrored = (two_scale_model.run(sign * field, device) for sign in (1, -1))
     assert asked == [1, 1]
@@ -1214,6 +1230,7 @@ def test_detail_must_not_depend_on_polarity(two_scale_model):
         model.network(torch.device("cpu"))
 
 
+@pytest.mark.usefixtures("single_precision")
 def test_models_of_two_scales_answer_as_their_coarse_part_without_detail(tiny_model, two_scale_model):
     """It is asked about means of blocks, and its answers are what is between them; but for the limb, seen finer."""
     rng = np.random.default_rng(0)

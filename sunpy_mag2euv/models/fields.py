@@ -98,23 +98,30 @@ class FieldModel(Model):
         Parameters
         ----------
         field : `~numpy.ndarray`
-            As `inputs` takes it.
+            As `inputs` takes it; or several, shape (fields, rows, columns), which a GPU answers to sooner together.
         device : `torch.device`
 
         Returns
         -------
         `torch.Tensor`
-            Shape (planes, rows, columns), as `outputs` takes it.
+            Shape (planes, rows, columns), or (fields, planes, rows, columns), as `outputs` takes it.
         """
         import torch
 
-        network, inputs = self.network(device), self.inputs(field)[None]
-        if self.unpolarized and not getattr(network, "unpolarized", False):
-            # Planes are even or odd in the field.
-            signs = inputs.new_tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
-            inputs = torch.cat([inputs, inputs * signs[:, None, None]])
-        with torch.inference_mode():
-            return network(inputs.to(device, memory_format=torch.channels_last)).mean(dim=0)
+        if field.ndim > 2:
+            return self._ask(torch.stack([self.inputs(each) for each in field]), device)
+        return self._ask(self.inputs(field)[None], device)[0]
+
+    def _ask(self, inputs, device):
+        """What the network says, averaged over both polarities unless it does so itself."""
+        import torch
+
+        if not self.unpolarized or getattr(self.quick_network(device), "unpolarized", False):
+            return self._answer(inputs, device)
+        # Planes are even or odd in the field.
+        signs = inputs.new_tensor([-1.0 if is_odd(plane) else 1.0 for plane in self.planes])
+        answers = self._answer(torch.cat([inputs, inputs * signs[:, None, None]]), device)
+        return answers.unflatten(0, (2, -1)).mean(dim=0)
 
     def _check_shapes(self, network):
         """A network of two scales, also, must be given blocks for its coarse part, and know which are odd."""

@@ -133,7 +133,7 @@ class ImageModel(Model):
             for part in parts:
                 if part not in answers:
                     inputs = self.inputs({band: images[band] for band in part})
-                    answers[part] = self.network(device)(inputs[None].to(device))[0]
+                    answers[part] = self._answer(inputs[None], device)[0]
             if len(parts) == 1:
                 return answers[parts[0]]
             known = {band: torch.from_numpy(np.isfinite(image)).to(device) for band, image in images.items()}

@@ -8,6 +8,7 @@ import numpy as np
 
 import astropy.units as u
 
+from sunpy_mag2euv.execution import number_format
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.frozen import frozen, thawed
@@ -245,7 +246,7 @@ class Model:
     @isolated()
     def network(self, device):
         """
-        The network with its weights, ready for inference.
+        The network with its weights, as it was trained.
 
         The same is handed out again and again: whoever wants to change it should copy it first.
 
@@ -256,13 +257,47 @@ class Model:
         Returns
         -------
         `torch.nn.Module`
-            With weights of its own, which do not change with those in ``state``.
+            In evaluation mode and single precision, with weights of its own, which do not change with those in
+            ``state``.
 
         Raises
         ------
         ValueError
             If grid, planes or weights do not fit the architecture, or weights are not finite.
         """
+        return self._build().to(device)
+
+    def quick_network(self, device):
+        """
+        The network as ``run`` asks it, see `~sunpy_mag2euv.network.quickened`.
+
+        Parameters
+        ----------
+        device : `torch.device`
+
+        Returns
+        -------
+        `torch.nn.Module`
+
+        Raises
+        ------
+        ValueError
+            As by `network`.
+        """
+        return self._quickened(device, number_format(self.grid, device))
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019
+    @isolated()
+    def _quickened(self, device, dtype):
+        import torch
+
+        from sunpy_mag2euv.network import quickened
+
+        # Channels of a pixel next to each other: on a CPU, large images take little more than half of the time.
+        return quickened(self._build(), dtype).to(device, memory_format=torch.channels_last)
+
+    def _build(self):
+        """The network with copies of the weights, on the CPU."""
         import torch
 
         from sunpy_mag2euv.network import build_network
@@ -278,8 +313,14 @@ class Model:
             for name, tensor in self.state.items()
         }
         network.load_state_dict(weights, assign=True)
-        # Channels of a pixel next to each other: on a CPU, large images take little more than half of the time.
-        return network.to(device, memory_format=torch.channels_last)
+        return network
+
+    def _answer(self, inputs, device):
+        """What the network says of planes of shape (batch, planes, rows, columns), in single precision."""
+        import torch
+
+        with torch.inference_mode():
+            return self.quick_network(device)(inputs.to(device, memory_format=torch.channels_last)).float()
 
     def _check_shapes(self, network):
         """ValueError unless a network can be asked what this model asks, and answers what it needs."""
