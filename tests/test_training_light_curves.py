@@ -85,17 +85,36 @@ def test_the_baseline_is_a_power_of_the_flux():
     np.testing.assert_allclose(predicted, [20, 50])
 
 
-def test_scores_by_hand():
+def test_errors_by_hand():
     sums = made_up([100.0, 200.0, 400.0], [110.0, 220.0, 440.0], deviations=[10.0, 10.0, 40.0])
-    score = light_curves._score(sums, np.array([50.0, 100.0, 100.0]), 1.0)
-    assert score["level"] == pytest.approx(0.1)
-    assert score["scatter"] == pytest.approx(0, abs=1e-12)
-    assert score["correlation"] == pytest.approx(1)
-    # Twice too faint, and once four times.
-    assert score["flux_scatter"] == pytest.approx(np.std(np.log([2, 2, 4])))
-    assert score["error"] == pytest.approx(np.sqrt((1 + 4 + 1) / 3))
-    assert score["within_68"] == pytest.approx(2 / 3)
-    assert score["within_95"] == pytest.approx(2 / 3)
+    expected = {
+        "level": 0.1,
+        "scatter": 0,
+        "error": np.sqrt((1 + 4 + 1) / 3),
+        "within_68": 2 / 3,
+        "within_95": 2 / 3,
+    }
+    assert light_curves._errors(sums, 1.001) == pytest.approx(expected, abs=1e-12)
+    assert light_curves._errors(sums, 1.1)["within_95"] == 1
+
+
+def test_variation_by_hand():
+    """Sums whose logarithms vary half as much, of which those of other times than three days later say nothing."""
+    times = np.datetime64("2012-01-01", "h") + 24 * np.arange(14)
+    observed = np.exp(np.random.default_rng(0).normal(size=14))
+    flux = np.exp(np.random.default_rng(1).normal(size=14))
+    found = light_curves._variation(made_up(observed, observed**0.5), flux, times)
+    assert found["amplitude"] == pytest.approx(0.5)
+    assert found["correlation"] == pytest.approx(np.corrcoef(observed, observed**0.5)[0, 1])
+    assert found["changes"] == pytest.approx(1)
+    assert found["flux_scatter"] == pytest.approx(np.std(np.log(flux / observed)))
+    logarithms = np.log([observed, flux])
+    expected = np.corrcoef(logarithms[:, 3:] - logarithms[:, :-3])[0, 1]
+    assert found["flux_changes"] == pytest.approx(expected)
+    # Of one sum a week, there are none three days apart.
+    weekly = light_curves._variation(made_up(observed, observed), flux, times[0] + 7 * (times - times[0]))
+    assert np.isnan(weekly["changes"])
+    assert np.isnan(weekly["flux_changes"])
 
 
 def test_parts_are_compared_that_were_not_trained_on(model, store, sums):
@@ -106,8 +125,10 @@ def test_parts_are_compared_that_were_not_trained_on(model, store, sums):
         (193, "test", 12, 1),
     ]
     scored, trained = sums[193].of(range(23, 35)), sums[193].of(range(12))
-    expected = light_curves._score(scored, scored.from_flux(trained), deviation_factor(model, 193))
-    assert {name: rows[-1][name] for name in expected} == pytest.approx(expected)
+    times = store.frames["time"].datetime64[23:35]
+    expected = light_curves._errors(scored, deviation_factor(model, 193))
+    expected |= light_curves._variation(scored, scored.from_flux(trained), times)
+    assert {name: rows[-1][name] for name in expected} == pytest.approx(expected, nan_ok=True)
     assert {row["archive"] for row in rows} == {"daily_2011"}
 
 
@@ -120,15 +141,19 @@ def test_another_grid_is_refused(model, tmp_path):
 def test_as_a_command(model, store, tmp_path, monkeypatch):
     monkeypatch.setattr("sunpy_mag2euv.models.load_model", lambda name: model)
     path = store._group.store.root
-    as_command(light_curves, path, tmp_path / "table.inc")
-    lines = (tmp_path / "table.inc").read_text().splitlines()
-    assert lines[2] == ".. list-table:: Sums over the disk, synthetic and observed"
-    assert [line for line in lines if line.startswith("   * -")][1:] == ["   * - 171", "   * - 171", "   * - 193"]
-    assert "     - scored, ``daily_2011``" in lines
+    paths = [tmp_path / "errors.inc", tmp_path / "variation.inc"]
+    as_command(light_curves, path, *paths)
+    for path_of_table, what in zip(paths, ("How far off", "How well"), strict=True):
+        lines = path_of_table.read_text().splitlines()
+        assert lines[2].startswith(f".. list-table:: {what} sums over the disk")
+        assert [line for line in lines if line.startswith("   * -")][1:] == ["   * - 171", "   * - 171", "   * - 193"]
+        assert "     - scored, ``daily_2011``" in lines
+        # As many cells in every row as in the head.
+        assert sum(line.lstrip().startswith(("* -", "-")) for line in lines) == 4 * 9
     assert Store.open(path).has.sum() == store.has.sum()
 
 
-@pytest.mark.parametrize("arguments", [[], ["store"], ["store", "table", "more"]])
+@pytest.mark.parametrize("arguments", [[], ["store", "errors"], ["store", "errors", "variation", "more"]])
 def test_commands_that_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as refused:
         as_command(light_curves, *arguments)

@@ -1,9 +1,9 @@
 """
 Light curves beside observed ones: how far sums over the disk are off, and how well they follow.
 
-``python -m sunpy_mag2euv.training.recipe.light_curves STORE TABLE`` compares them in a store of the browse images, on
-frames that were not trained on, and writes the table for the documentation. The errors in units of summed deviations,
-on the rotations of the gap, are where `sunpy_mag2euv.light_curves` has its factors from.
+``python -m sunpy_mag2euv.training.recipe.light_curves STORE ERRORS VARIATION`` compares them in a store of the browse
+images, on frames that were not trained on, and writes two tables for the documentation. The errors in units of summed
+deviations, on the rotations of the gap, are where `sunpy_mag2euv.light_curves` has its factors from.
 """
 
 import argparse
@@ -29,19 +29,12 @@ _FEW = 10
 #: The parts of the split that are compared, and what the table calls them.
 _PARTS = {"gap": "gap", "test": "scored"}
 
-_HEAD = (
-    "Passband (Å)",
-    "Frames",
-    "Rotations",
-    "Images",
-    "Mean error",
-    "Scatter about it",
-    "Correlation",
-    "Scatter, flux",
-    "Correlation, flux",
-    "Error / summed deviations",
-    "Within 68 %, 95 %",
-)
+#: Changes are looked at between sums that are so far apart in time, and how exactly.
+_LAG, _TOLERANCE = np.timedelta64(72, "h"), np.timedelta64(1, "h")
+
+_COMMON_HEAD = ("Passband (Å)", "Frames", "Rotations", "Images")
+_ERRORS_HEAD = ("Mean error", "Scatter about it", "Scatter, flux", "Error / summed deviations", "Within 68 %, 95 %")
+_VARIATION_HEAD = ("Amplitude", "Correlation", "Correlation, flux", "Three days", "Three days, flux")
 
 
 @dataclass(frozen=True)
@@ -138,10 +131,12 @@ def compare_sums(model, store):
     dict
         For each passband, part of the split and archive: ``passband``, ``part``, ``archive``, ``rotations`` and
         ``images``; ``level``, the mean relative error; ``scatter``, the standard deviation of the logarithm of the
-        ratio, which no level changes; ``correlation`` over time; ``flux_scatter`` and ``flux_correlation``, the same of
-        what a power of the total unsigned flux predicts, fitted to the frames trained on; ``error``, the root mean
-        square error in units of the summed deviations; and ``within_68`` and ``within_95``, the shares that are within
-        one and 1.96 standard deviations of light curves.
+        ratio, which no level changes; ``error``, the root mean square error in units of the summed deviations;
+        ``within_68`` and ``within_95``, the shares that are within one and 1.96 standard deviations of light curves;
+        ``amplitude``, how much the logarithms of synthetic sums vary in units of how much those of observed ones do;
+        ``correlation`` of the sums; ``changes``, the correlation of the logarithms' changes within three days, NaN
+        where there are too few; and ``flux_scatter``, ``flux_correlation`` and ``flux_changes``, the same of what a
+        power of the total unsigned flux predicts, fitted to the frames trained on.
     """
     split = rotations(store.frames["rotation"], TEST_ROTATIONS)
     for band, sums in find_sums(model, store).items():
@@ -159,40 +154,59 @@ def compare_sums(model, store):
                     "archive": archive,
                     "rotations": len(np.unique(np.floor(store.frames["rotation"][chosen.rows]))),
                     "images": len(chosen.rows),
-                    **_score(chosen, chosen.from_flux(trained), deviation_factor(model, band)),
+                    **_errors(chosen, deviation_factor(model, band)),
+                    **_variation(chosen, chosen.from_flux(trained), store.frames["time"].datetime64[chosen.rows]),
                 }
 
 
-def _score(sums, from_flux, factor):
-    """The numbers of `compare_sums`."""
+def _errors(sums, factor):
+    """Of what `compare_sums` says, how far off sums are, with the factor of their deviations."""
     errors = (sums.synthetic - sums.observed) / sums.deviations
     return {
         "level": float(np.mean(sums.synthetic / sums.observed) - 1),
         "scatter": float(np.std(np.log(sums.synthetic / sums.observed))),
-        "correlation": float(np.corrcoef(sums.synthetic, sums.observed)[0, 1]),
-        "flux_scatter": float(np.std(np.log(from_flux / sums.observed))),
-        "flux_correlation": float(np.corrcoef(from_flux, sums.observed)[0, 1]),
         "error": float(np.sqrt(np.mean(errors**2))),
         "within_68": float(np.mean(np.abs(errors) <= factor)),
         "within_95": float(np.mean(np.abs(errors) <= 1.96 * factor)),
     }
 
 
-def _cells(row):
-    """A row of the table."""
+def _variation(sums, from_flux, times):
+    """Of what `compare_sums` says, how well sums follow."""
+    observed, synthetic, flux = map(np.log, (sums.observed, sums.synthetic, from_flux))
+    since = times[None, :] - times[:, None]
+    before, after = np.nonzero(np.abs(since - _LAG) <= _TOLERANCE)
+    changes = [values[after] - values[before] for values in (observed, synthetic, flux)]
+    few = len(before) < _FEW
+    return {
+        "amplitude": float(np.std(synthetic) / np.std(observed)),
+        "correlation": float(np.corrcoef(sums.synthetic, sums.observed)[0, 1]),
+        "changes": np.nan if few else float(np.corrcoef(changes[1], changes[0])[0, 1]),
+        "flux_scatter": float(np.std(flux - observed)),
+        "flux_correlation": float(np.corrcoef(from_flux, sums.observed)[0, 1]),
+        "flux_changes": np.nan if few else float(np.corrcoef(changes[2], changes[0])[0, 1]),
+    }
+
+
+def _common_cells(row):
+    return row["passband"], f"{_PARTS[row['part']]}, ``{row['archive']}``", row["rotations"], row["images"]
+
+
+def _errors_cells(row):
     return (
-        row["passband"],
-        f"{_PARTS[row['part']]}, ``{row['archive']}``",
-        row["rotations"],
-        row["images"],
+        *_common_cells(row),
         f"{100 * row['level']:+.1f} %".replace("-", "−"),
         f"{100 * row['scatter']:.1f} %",
-        f"{row['correlation']:.3f}",
         f"{100 * row['flux_scatter']:.1f} %",
-        f"{row['flux_correlation']:.3f}",
         f"{row['error']:.2f}",
         f"{100 * row['within_68']:.0f} %, {100 * row['within_95']:.0f} %",
     )
+
+
+def _variation_cells(row):
+    numbers = (row[name] for name in ("correlation", "flux_correlation", "changes", "flux_changes"))
+    cells = ("" if np.isnan(number) else f"{number:.2f}".replace("-", "−") for number in numbers)
+    return (*_common_cells(row), f"{row['amplitude']:.2f}", *cells)
 
 
 def main():
@@ -201,10 +215,15 @@ def main():
         prog="python -m sunpy_mag2euv.training.recipe.light_curves", description="Light curves beside observed ones."
     )
     parser.add_argument("store", help="of the browse images")
-    parser.add_argument("table", help="to write, such as an .inc")
+    parser.add_argument("errors", help="the table of how far off sums are, to write")
+    parser.add_argument("variation", help="the table of how well they follow, to write")
     arguments = parser.parse_args()
-    rows = compare_sums(load_model(DEFAULT_CURVE_MODEL), Store.open(arguments.store))
-    write_list_table(_HEAD, map(_cells, rows), arguments.table, "Sums over the disk, synthetic and observed")
+    rows = list(compare_sums(load_model(DEFAULT_CURVE_MODEL), Store.open(arguments.store)))
+    for path, head, cells, title in (
+        (arguments.errors, _ERRORS_HEAD, _errors_cells, "How far off sums over the disk are"),
+        (arguments.variation, _VARIATION_HEAD, _variation_cells, "How well sums over the disk follow"),
+    ):
+        write_list_table((*_COMMON_HEAD, *head), map(cells, rows), path, title)
 
 
 if __name__ == "__main__":
