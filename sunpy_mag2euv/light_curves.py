@@ -97,10 +97,10 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     211 Å) and 11 per cent in 304 Å, of which a magnetogram says little.
 
     Neither the root of the summed squares of the pixels' deviations nor their sum is the deviation of the sum, since
-    errors of pixels are alike, if not all of them. It is the sum of the deviations multiplied by a factor that was
+    errors of pixels are alike, but not all the same. It is the sum of the deviations multiplied by a factor that was
     measured for each passband on images which the model was not trained on: 0.24 in 94 to 211 Å and 0.32 in 304 Å. For
-    335, 1600 and 1700 Å, and for models other than the default, it is 1, which is an upper limit. Most of the error is
-    the same for sums of a month, so that differences are known better, see :doc:`/light_curves`.
+    335, 1600 and 1700 Å, and for other models than the default, it is 1, which is an upper limit. An error of the
+    level, which sums of a month have in common, is part of it, see :doc:`/light_curves`.
 
     Examples
     --------
