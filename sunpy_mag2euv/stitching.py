@@ -36,6 +36,10 @@ _APART = 15
 #: a hundredth from 72 degrees on, where pixels cover much of the surface.
 _POWER = 4
 
+#: Projections begin half a turn from their reference point. The first and the last column end just inside of that, so
+#: that who plots them in other coordinates does not find an edge of theirs at the other end.
+_INSIDE = 1 - 1e-7
+
 
 @dataclass(frozen=True)
 class _Cylinder:
@@ -60,7 +64,7 @@ class _Cylinder:
             self.shape,
             SkyCoord(180 * u.deg, 0 * u.deg, frame=frame),
             reference_pixel=[(columns - 1) / 2, (rows - 1) / 2] * u.pix,
-            scale=[360 / columns, np.degrees(2 / rows)] * u.deg / u.pix,
+            scale=[360 / columns * _INSIDE, np.degrees(2 / rows)] * u.deg / u.pix,
             projection_code="CEA",
             **kwargs,
         )

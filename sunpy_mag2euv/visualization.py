@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 import astropy.units as u
 import sunpy.map
 from astropy.visualization import AsinhStretch, ImageNormalize, LinearStretch
+from sunpy.coordinates import Helioprojective
 
 __all__ = ["contact_sheet", "normalization", "picture"]
 
@@ -28,7 +29,7 @@ def normalization(image):
     Parameters
     ----------
     image : `~sunpy.map.GenericMap`
-        In UV or EUV, observed or synthetic.
+        In UV or EUV, observed or synthetic, of what an observer sees or of the whole Sun.
 
     Returns
     -------
@@ -36,7 +37,9 @@ def normalization(image):
         From the darkest hundredth of the disk to its brightest thousandth; of the whole image where it shows no disk.
     """
     known = np.isfinite(image.data)
-    on_disk = known & sunpy.map.coordinate_is_on_solar_disk(sunpy.map.all_coordinates_from_map(image))
+    on_disk = known
+    if _is_seen(image):
+        on_disk = known & sunpy.map.coordinate_is_on_solar_disk(sunpy.map.all_coordinates_from_map(image))
     values = image.data[on_disk if on_disk.any() else known]
     low, median, high = np.quantile(values, [0.01, 0.5, 0.999]) if values.size else (0, 0, 0)
     if not high > low:
@@ -46,12 +49,12 @@ def normalization(image):
 
 def picture(image):
     """
-    Draw one image with its coordinates, passband and time.
+    Draw one image with its coordinates, passband and time, and of what was made of a chart, from where it is seen.
 
     Parameters
     ----------
     image : `~sunpy.map.GenericMap`
-        As `~sunpy_mag2euv.generate` makes it.
+        As `~sunpy_mag2euv.generate` or `~sunpy_mag2euv.generate_chart` makes it.
 
     Returns
     -------
@@ -60,7 +63,7 @@ def picture(image):
     """
     figure = Figure(figsize=(6, 5.6), layout="constrained")
     axes = _draw(image, figure.add_subplot(projection=image), limb_of=image)
-    axes.set_title(f"{_title(image)}  {_time(image)}")
+    axes.set_title(f"{_title(image)}  {_time(image)}{_place(image)}")
     return figure
 
 
@@ -110,9 +113,10 @@ def _draw(image, axes, *, limb_of):
     else:
         scale = {"norm": normalization(image)}
     drawn = image.plot(axes=axes, title=False, **scale)
-    limb, _ = limb_of.draw_limb(axes=axes, color="white", alpha=0.5, linewidth=0.5)
-    if _is_magnetogram(image):
-        drawn.set_clip_path(limb)
+    if _is_seen(limb_of):
+        limb, _ = limb_of.draw_limb(axes=axes, color="white", alpha=0.5, linewidth=0.5)
+        if _is_magnetogram(image):
+            drawn.set_clip_path(limb)
     axes.set_facecolor("black")
     axes.coords.grid(False)
     return axes
@@ -122,6 +126,11 @@ def _coarse(magnetogram):
     """Average blocks of pixels, which makes a small picture truer, and much faster to draw."""
     factor = min(magnetogram.data.shape) // _THUMBNAIL
     return magnetogram.superpixel([factor, factor] * u.pix, func=np.mean) if factor > 1 else magnetogram
+
+
+def _is_seen(image):
+    """Whether an image shows what an observer sees, and no chart."""
+    return isinstance(image.coordinate_frame, Helioprojective)
 
 
 def _is_magnetogram(image):
@@ -138,3 +147,14 @@ def _title(image):
 
 def _time(image):
     return f"{image.date.utc.strftime('%Y-%m-%d %H:%M')} UTC"
+
+
+def _place(image):
+    """From where it is seen, on a line of its own, if there was no telescope."""
+    if not (_is_seen(image) and "synthetic" in str(image.meta.get("telescop"))):
+        return ""
+    place = image.observer_coordinate
+    return (
+        f"\nfrom Stonyhurst longitude {place.lon.wrap_at(180 * u.deg).deg:.0f}°, latitude {place.lat.deg:.0f}°, "
+        f"{place.radius.to_value(u.au):.2f} au"
+    )

@@ -46,12 +46,20 @@ def test_a_map_of_the_whole_sun(generated, chart, tmp_path):
             u.Quantity([place.lon, place.lat])
             for place in (place, chart.wcs.pixel_to_world([0, 719, 100], [0, 359, 200]))
         )
-        assert u.allclose(ours, theirs, atol=1e-6 * u.deg)
+        assert u.allclose(ours, theirs, atol=2e-5 * u.deg)
         history = str(copy.meta["history"]).replace("\n", " ")
         assert "computed from a chart of rotation 2145: not an observation" in history
         assert "made-up observers around the Sun, 15 deg apart" in history
     assert generated.uncertainty.array.shape == (360, 720)
     assert (generated.uncertainty.array > 0).all()
+
+
+def test_columns_end_where_they_begin(generated, chart):
+    """Also in the coordinates of HMI's charts, whose first column begins a quarter of a degree farther on."""
+    theirs = sunpy.map.Map(chart.data, {**chart.meta, "crpix1": 360.0})
+    edges = generated.wcs.pixel_to_world([-0.5, 719.5], [180, 180])
+    left, right = theirs.wcs.world_to_pixel(edges)[0]
+    assert (left, right) == pytest.approx((-1, 719), abs=1e-3)
 
 
 def test_is_what_is_seen_from_above(chart, generated, tiny_model):

@@ -622,7 +622,7 @@ class TestChart:
         ("observer", "error", "match"),
         [
             (at(0, 0, 0.001), ValueError, "must be outside of the Sun"),
-            (at(0, 0, 100), ValueError, "0.01 AU to 10 AU from the Sun"),
+            (at(0, 0, 100), ValueError, "0.01 to 50 au from the Sun"),
             ([at(0), at(0, 0, 0.001)], ValueError, "must be outside of the Sun"),
             (7, TypeError, "observer must be a SkyCoord, or a name"),
         ],

@@ -11,6 +11,8 @@ import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.visualization import AsinhStretch, LinearStretch
 
+from sunpy_mag2euv.sample import sample_chart
+from sunpy_mag2euv.stitching import generate_chart
 from sunpy_mag2euv.synthesis import generate
 from sunpy_mag2euv.visualization import contact_sheet, normalization, picture
 
@@ -46,6 +48,23 @@ def test_normalization_is_that_of_the_disk(images):
     assert isinstance(norm.stretch, AsinhStretch)
     assert norm.stretch.a == pytest.approx((np.median(known) - norm.vmin) / (norm.vmax - norm.vmin))
     assert 0.1 < norm(np.median(known)) < 0.4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_made_of_charts(tiny_model):
+    """From where it is seen is in the title; of the whole Sun, all is on the Sun."""
+    place = SkyCoord(-120 * u.deg, 5 * u.deg, 0.7 * u.au, frame="heliographic_stonyhurst")
+    view, whole = (
+        generate(sample_chart(), 193, observer=place, model=tiny_model),
+        generate_chart(sample_chart(), 193, model=tiny_model),
+    )
+    (title,) = (axes.get_title() for axes in picture(view).axes)
+    assert title.endswith("\nfrom Stonyhurst longitude -120°, latitude 5°, 0.70 au")
+    (title,) = (axes.get_title() for axes in picture(whole).axes)
+    assert title == f"AIA 193 Å (synthetic)  {whole.date.strftime('%Y-%m-%d %H:%M')} UTC"
+    norm = normalization(whole)
+    assert norm.vmin == pytest.approx(np.quantile(whole.data, 0.01))
+    assert norm.vmax == pytest.approx(np.quantile(whole.data, 0.999))
 
 
 def test_normalization_off_the_disk(images):
