@@ -64,4 +64,4 @@ plt.show()
 # Sums of AIA's own images are made in the same way, so that the two can be compared. Here a synthetic image of the
 # first day stands for one.
 image = mag2euv.generate(magnetogram(Time(days[0])), 193, model="shared-browse")
-print(f"{disk_sum(image):.4g}, and {curve['193'][0]:.4g} in the curve")
+print(f"{disk_sum(image):.2e}, and {curve['193'][0]:.2e} in the curve")
