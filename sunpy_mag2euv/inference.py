@@ -10,7 +10,7 @@ from sunpy_mag2euv.models import DEFAULT_MODEL, DEFAULT_TRANSLATOR, FieldModel, 
 from sunpy_mag2euv.passbands import get_passband
 
 __all__ = [
-    "answer",
+    "answers",
     "is_single",
     "make_maps",
     "resolve_device",
@@ -148,63 +148,68 @@ def say(reports, said):
 
 
 @isolated()
-def answer(model, prepared, device):
+def answers(model, prepared, device):
     """
     Ask a model.
 
     Parameters
     ----------
     model : Model
-    prepared : PreparedField or PreparedImages
-        What it is asked: its ``values``, and where they are ``known``.
+    prepared : list of PreparedField or PreparedImages
+        What it is asked, all at the same time: their ``values``, and where they are ``known``.
     device : `torch.device`
 
     Returns
     -------
-    images : `~astropy.units.Quantity`
-        In DN/s, shape (passbands, rows, columns), in the model's order, NaN where nothing is known.
-    deviations : `~astropy.units.Quantity` or None
-        Their standard deviations alike, if the model gives them.
+    list of (images, deviations)
+        For each of them:
+
+        images : `~astropy.units.Quantity`
+            In DN/s, shape (passbands, rows, columns), in the model's order, NaN where nothing is known.
+        deviations : `~astropy.units.Quantity` or None
+            Their standard deviations alike, if the model gives them.
     """
-    images, deviations = model.outputs(model.run(prepared.values, device))
-    for planes in (images, deviations):
-        if planes is not None:
-            planes[:, ~(prepared.known & model.valid)] = np.nan
-    return images, deviations
+    if len(prepared) == 1:
+        said = [model.run(prepared[0].values, device)]
+    else:
+        said = model.run(np.stack([each.values for each in prepared]), device)
+    answers = []
+    for each, scaled in zip(prepared, said, strict=True):
+        images, deviations = model.outputs(scaled)
+        for planes in (images, deviations):
+            if planes is not None:
+                planes[:, ~(each.known & model.valid)] = np.nan
+        answers.append((images, deviations))
+    return answers
 
 
-@isolated()
-def make_maps(model, prepared, reports, view, device, *, widening=None, said=None):
+def make_maps(model, answer, prepared, reports, view, widening=None):
     """
-    Ask a model, and make its answer Maps.
+    Make a model's answer Maps.
 
     Parameters
     ----------
     model : Model
+    answer : (images, deviations)
+        One of those that `answers` returns.
     prepared : PreparedField or PreparedImages
-        What it is asked: its ``values``, where they are ``known``, and the ``window`` that the Maps are on.
+        What it is the answer to, with the ``window`` that the Maps are on.
     reports : dict
-        For every passband that is wanted, its `~sunpy_mag2euv.validity.Validity`. What they warn of is said before the
-        network runs.
+        For every passband that is wanted, its `~sunpy_mag2euv.validity.Validity`.
     view : View
         From where and when the Maps are seen, and what ``prepared`` was made of.
-    device : `torch.device`
     widening : dict, optional
         For every passband, what its standard deviations are to be multiplied by, of the grid's shape.
-    said : set, optional
-        Sentences that have been said, of views of the same, and are not said again; what is said now enters it.
 
     Returns
     -------
     list of `~sunpy.map.sources.AIAMap`
         In the order of ``reports``.
     """
-    say(reports, set() if said is None else said)
-    images, deviations = answer(model, prepared, device)
     grid, maps = model.grid.crop(*prepared.window), []
     for passband, validity in reports.items():
         plane = (model.passbands.index(passband), *prepared.window)
-        image, deviation = (None if planes is None else planes[plane] for planes in (images, deviations))
+        image, deviation = (None if planes is None else planes[plane] for planes in answer)
         if deviation is not None and widening is not None:
             deviation = deviation * widening[passband][prepared.window]
         maps.append(make_map(image, deviation, grid, passband, view, model, validity))

@@ -18,7 +18,7 @@ from sunpy.map.header_helper import make_fitswcs_header
 
 from sunpy_mag2euv.aia import make_map
 from sunpy_mag2euv.charts import chart_of
-from sunpy_mag2euv.inference import answer, is_single, resolve_device, resolve_model, resolve_passbands, say
+from sunpy_mag2euv.inference import answers, is_single, resolve_device, resolve_model, resolve_passbands, say
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.synthesis import look
 from sunpy_mag2euv.validity import Validity
@@ -181,7 +181,7 @@ def _stitch(chart, places, cylinder, passbands, model, device):
     for place in places:
         field_of, reports, factors = look(chart, place, passbands, model)
         views.append(reports)
-        planes = answer(model, field_of, device)
+        (planes,) = answers(model, [field_of], device)
         certain = planes[1] is None
         row, column, cosine = locate(place, model.grid, longitudes, latitudes)
         weight = np.maximum(cosine, 0) ** _POWER

@@ -1,28 +1,72 @@
 """Synthesis: magnetogram Map in, or a chart and an observer, and AIA-like Maps out."""
 
+import functools
+from dataclasses import dataclass
+
 from sunpy_mag2euv.ageing import widening
 from sunpy_mag2euv.aia import View, make_cube
 from sunpy_mag2euv.charts import chart_of, is_chart
-from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
+from sunpy_mag2euv.execution import at_once
+from sunpy_mag2euv.inference import (
+    answers,
+    is_single,
+    make_maps,
+    resolve_device,
+    resolve_model,
+    resolve_passbands,
+    say,
+)
 from sunpy_mag2euv.maps import check_map, in_known_time
 from sunpy_mag2euv.models import FieldModel
-from sunpy_mag2euv.preparation import prepare
+from sunpy_mag2euv.preparation import PreparedField, prepare
+from sunpy_mag2euv.sequences import Answers, are_several, in_step
 from sunpy_mag2euv.validity import assess
-from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL, ages_of, project, resolve_observers, view_of
+from sunpy_mag2euv.vantage import (
+    DEFAULT_CHART_MODEL,
+    ages_of,
+    are_several_views,
+    project,
+    resolve_observer,
+    resolve_observers,
+    view_of,
+)
 
-__all__ = ["generate", "generate_cube", "look"]
+__all__ = ["Sight", "generate", "generate_cube", "look"]
 
 
-def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, device=None):
+@dataclass(frozen=True)
+class Sight:
+    """
+    What a model is asked about one image, and what is known of the image beforehand.
+
+    Attributes
+    ----------
+    field : `~sunpy_mag2euv.preparation.PreparedField`
+    reports : dict
+        For every passband its `~sunpy_mag2euv.validity.FieldValidity`.
+    view : `~sunpy_mag2euv.aia.View`
+    widening : dict or None
+        For every passband what its standard deviations are to be multiplied by for the age of the field; None for
+        fields that have none.
+    """
+
+    field: PreparedField
+    reports: dict
+    view: View
+    widening: dict | None = None
+
+
+def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors=False, model=None, device=None):
     """
     Generate the image that SDO/AIA would have taken, or that a telescope like it would have taken elsewhere.
 
     Parameters
     ----------
-    magnetogram : `~sunpy.map.GenericMap`
+    magnetogram : `~sunpy.map.GenericMap`, `~sunpy.map.MapSequence` or iterable of Maps
         Helioprojective line-of-sight magnetogram, of the full disk or part of it, see
         `~sunpy_mag2euv.preparation.prepare`. Or a chart of the whole Sun's radial field in Carrington coordinates, as
-        `~sunpy_mag2euv.read_chart` reads it, which is shown as ``observer`` would see it.
+        `~sunpy_mag2euv.read_chart` reads it, which is shown as ``observer`` would see it. Or several of either, such as
+        ``map(sunpy.map.Map, paths)``.
     passband : int, str, `~astropy.units.Quantity` or sequence of these
         Such as ``193`` or ``193 * u.angstrom``.
     observer : `~astropy.coordinates.SkyCoord`, coordinate frame, str or iterable of these, optional
@@ -31,6 +75,9 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
         the network.
     obstime : time-like or iterable of these, optional
         When the observer sees it. The time that its coordinates have, or that of the chart, unless given.
+    allow_errors : bool, optional
+        Of several images: whether to leave out, with a warning, those that cannot be made. Otherwise the iterator
+        raises what is wrong in place of the image, and can be asked for the next one.
     model : str, path-like or FieldModel, optional
         As `~sunpy_mag2euv.load_model` takes it. The packaged default unless given; for charts "shared-browse", whose
         pixels are no smaller than what charts resolve, so that no detail is invented.
@@ -47,8 +94,9 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
         those of the view, ``TELESCOP`` is "SDO/AIA-like (synthetic)", and the deviations have grown with the age of the
         field, see `~sunpy_mag2euv.ageing.widening`.
 
-        An iterator of these, if ``observer`` or ``obstime`` is an iterable: in its order, each computed when it is
-        asked for. If both are, they go in pairs.
+        An iterator of these, if ``magnetogram``, ``observer`` or ``obstime`` is several: in their order, each computed
+        when it is asked for, while the next is taken and prepared by another thread; so there are never more than two
+        in memory, or a few more on a GPU. If two or all of them are several, they go together, one by one.
 
     Raises
     ------
@@ -58,19 +106,20 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
         If the magnetogram cannot be used, the passband or the model is unknown, the model does not have the passband,
         or the device is not there; if a chart has no observer, or an observer in the Sun; or if a helioprojective
         magnetogram has one, since its field along one line of sight does not say what others see. Nothing has been
-        computed then, of iterators neither.
+        computed then. What is wrong with one of several magnetograms, or of an iterator of observers, is raised in its
+        place, see ``allow_errors``.
     ConnectionError
         If the observer has to be looked up and cannot be.
 
     Warns
     -----
     SunpyUserWarning
-        Of all that there is to say against the image, see `~sunpy_mag2euv.validity.FieldValidity`: a field stronger
-        than in training or with a level that the Sun does not have, most of the image off the limb, a magnetogram that
-        resolves less than the model's grid, whose header lacks its orientation, whose disk is not where the header has
-        it, with impossible numbers or of poor quality; a passband that rests on too little training data; a
-        magnetograph whose field scale is unknown; a chart that is much older than the view, or that shows it a pole
-        which nobody has seen.
+        Of all that there is to say against the image, or, once each, against several of them, see
+        `~sunpy_mag2euv.validity.FieldValidity`: a field stronger than in training or with a level that the Sun does not
+        have, most of the image off the limb, a magnetogram that resolves less than the model's grid, whose header lacks
+        its orientation, whose disk is not where the header has it, with impossible numbers or of poor quality; a
+        passband that rests on too little training data; a magnetograph whose field scale is unknown; a chart that is
+        much older than the view, or that shows it a pole which nobody has seen.
 
     Notes
     -----
@@ -85,6 +134,12 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
     >>> synthetic.wavelength, synthetic.unit, synthetic.data.shape
     (<Quantity 193. Angstrom>, Unit("DN / s"), (1024, 1024))
 
+    Several magnetograms:
+
+    >>> days = (sample_magnetogram(seed, size=1024) for seed in range(3))
+    >>> [f"{synthetic.data[512, 512]:.0f}" for synthetic in mag2euv.generate(days, 193)]
+    ['385', '152', '191']
+
     A chart, from the side that Earth does not see:
 
     >>> from sunpy_mag2euv.sample import sample_chart
@@ -96,19 +151,21 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, model=None, 
     ('SDO/AIA-like (synthetic)', <Longitude 170. deg>)
     """
     passbands, finish = ([passband], lambda maps: maps[0]) if is_single(passband) else (passband, list)
-    return _generate(passbands, magnetogram, observer, obstime, model, device, finish)
+    return _generate(passbands, magnetogram, observer, obstime, allow_errors, model, device, finish)
 
 
-def generate_cube(magnetogram, passbands=None, *, observer=None, obstime=None, model=None, device=None):
+def generate_cube(
+    magnetogram, passbands=None, *, observer=None, obstime=None, allow_errors=False, model=None, device=None
+):
     """
     Generate several passbands at once.
 
     Parameters
     ----------
-    magnetogram : `~sunpy.map.GenericMap`
+    magnetogram : `~sunpy.map.GenericMap`, `~sunpy.map.MapSequence` or iterable of Maps
     passbands : sequence, optional
         All that the model has, unless given.
-    observer, obstime, model, device
+    observer, obstime, allow_errors, model, device
         As for `generate`, which says what else is raised and warned of.
 
     Returns
@@ -117,7 +174,7 @@ def generate_cube(magnetogram, passbands=None, *, observer=None, obstime=None, m
         Dimensions (passband, y, x), in DN/s, with the wavelength as a table coordinate, masked where the model has
         learnt nothing and outside the field of view. ``uncertainty`` is the standard deviation, if the model gives one:
         the observed intensity is within one of it in about 68 per cent of the pixels, within 1.96 in 95. An iterator of
-        cubes, if ``observer`` or ``obstime`` is an iterable.
+        cubes, if ``magnetogram``, ``observer`` or ``obstime`` is several.
 
     Raises
     ------
@@ -134,48 +191,83 @@ def generate_cube(magnetogram, passbands=None, *, observer=None, obstime=None, m
     """
     if passbands is not None and is_single(passbands):
         raise TypeError(f"passbands must be a sequence, such as [171, 193]; got {passbands!r}. For one, use generate")
-    return _generate(passbands, magnetogram, observer, obstime, model, device, make_cube)
+    return _generate(passbands, magnetogram, observer, obstime, allow_errors, model, device, make_cube)
 
 
-def _generate(passbands, magnetogram, observer, obstime, model, device, finish):
+def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, device, finish):
     """The data flow of the package, see the explanation in the documentation; ``finish`` gets the Maps of a view."""
-    check_map(magnetogram, "the magnetogram")
-    charted = is_chart(magnetogram)
-    model = resolve_model(DEFAULT_CHART_MODEL if charted and model is None else model, FieldModel)
+    several_maps, several_views = are_several(magnetogram), are_several_views(observer) or are_several_views(obstime)
+    if not several_maps:
+        check_map(magnetogram, "the magnetogram")
+        if allow_errors and not several_views:
+            raise ValueError("allow_errors must be left out for one image, of which nothing would be left")
+        _check_seen(magnetogram, observer, obstime)
+    model = resolve_model(DEFAULT_CHART_MODEL if observer is not None and model is None else model, FieldModel)
     passbands = resolve_passbands(model.passbands if passbands is None else passbands, model)
     device = resolve_device(device)
-    if observer is None:
-        _check_seen(charted, obstime)
-        magnetogram = in_known_time(magnetogram)
-        field = prepare(magnetogram, model.grid)
-        return finish(make_maps(model, field, assess(field, model, passbands), View.of([magnetogram]), device))
-    chart = chart_of(magnetogram)
-    places, several = resolve_observers(observer, obstime, chart.time)
-    views = map(finish, _views(chart, places, passbands, model, device, magnetogram.rsun_meters))
-    return views if several else next(views)
+    said = set()
+
+    def answer(sights):
+        for sight in sights:
+            say(sight.reports, said)
+        asked = answers(model, [sight.field for sight in sights], device)
+        return [
+            finish(make_maps(model, answer, sight.field, sight.reports, sight.view, sight.widening))
+            for sight, answer in zip(sights, asked, strict=True)
+        ]
+
+    if several_maps:
+        items = _in_step(magnetogram, observer, obstime)
+        sight_of = functools.partial(_see, passbands=passbands, model=model)
+    elif several_views:
+        chart = chart_of(magnetogram)
+        items, _ = resolve_observers(observer, obstime, chart.time)
+        seen = {"chart": chart, "solar_radius": magnetogram.rsun_meters, "passbands": passbands, "model": model}
+        items, sight_of = ((place,) for place in items), functools.partial(_see_from, **seen)
+    else:
+        return answer([_see(magnetogram, observer, obstime, passbands=passbands, model=model)])[0]
+    return Answers(items, sight_of, answer, at_once(model.grid, device), allow_errors)
 
 
-def _check_seen(charted, obstime):
+def _check_seen(magnetogram, observer, obstime):
     """Refuse charts that nobody sees, and times of nobody's."""
-    if charted:
+    if observer is None and is_chart(magnetogram):
         raise ValueError(
             "a chart must have an observer, since it shows the whole Sun, which nobody sees at once. Give observer, "
             "such as observer='earth', or a SkyCoord"
         )
-    if obstime is not None:
+    if observer is None and obstime is not None:
         raise ValueError(
             "obstime must come with an observer, whose time it is; a magnetogram has its own. Leave it out, or give a "
             "chart and an observer"
         )
 
 
-def _views(chart, places, passbands, model, device, solar_radius):
-    """For each place the Maps of a chart, when they are asked for."""
-    said = set()
-    for place in places:
-        field, reports, factors = look(chart, place, passbands, model)
-        view = view_of(chart, place, solar_radius)
-        yield make_maps(model, field, reports, view, device, widening=factors, said=said)
+def _in_step(magnetograms, observer, obstime):
+    """Each magnetogram with its observer and time."""
+    views = {"observers": observer, "times": obstime}
+    several = {"magnetograms": magnetograms} | {name: each for name, each in views.items() if are_several_views(each)}
+    given = (views | dict(zip(several, row, strict=True)) for row in in_step(**several))
+    return ((row["magnetograms"], row["observers"], row["times"]) for row in given)
+
+
+def _see(magnetogram, observer, obstime, *, passbands, model):
+    """The `Sight` of a magnetogram, or of a chart by an observer."""
+    check_map(magnetogram, "the magnetogram")
+    _check_seen(magnetogram, observer, obstime)
+    if observer is None:
+        magnetogram = in_known_time(magnetogram)
+        field = prepare(magnetogram, model.grid)
+        return Sight(field, assess(field, model, passbands), View.of([magnetogram]))
+    chart = chart_of(magnetogram)
+    place = resolve_observer(observer, obstime, chart.time)
+    return _see_from(place, chart=chart, solar_radius=magnetogram.rsun_meters, passbands=passbands, model=model)
+
+
+def _see_from(place, *, chart, solar_radius, passbands, model):
+    """The `Sight` of a chart from some place."""
+    field, reports, factors = look(chart, place, passbands, model)
+    return Sight(field, reports, view_of(chart, place, solar_radius), factors)
 
 
 def look(chart, place, passbands, model):

@@ -11,7 +11,15 @@ from sunpy.map.sources import AIAMap
 from sunpy_mag2euv.aia import View, is_observation, level_of
 from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.headers import describe
-from sunpy_mag2euv.inference import is_single, make_maps, resolve_device, resolve_model, resolve_passbands
+from sunpy_mag2euv.inference import (
+    answers,
+    is_single,
+    make_maps,
+    resolve_device,
+    resolve_model,
+    resolve_passbands,
+    say,
+)
 from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_together, filled_share, read_intensity
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import check_map, in_known_time, shown
@@ -136,7 +144,9 @@ def _translate(aia_maps, passbands, max_time_difference, correction_table, model
         )
     images = bring_to_epochs(images, aia_maps, model, sensitivity)
     reports = assess_images(images, model, passbands)
-    return make_maps(model, images, reports, View.of(aia_maps, images.corrections), device)
+    say(reports, set())
+    (answer,) = answers(model, [images], device)
+    return make_maps(model, answer, images, reports, View.of(aia_maps, images.corrections))
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,14 @@ from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, shown
 from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.preparation import PreparedField
+from sunpy_mag2euv.sequences import in_step
 
 __all__ = [
     "DEFAULT_CHART_MODEL",
     "MUCH_UNSEEN",
     "age_map",
     "ages_of",
+    "are_several_views",
     "locate",
     "project",
     "resolve_observer",
@@ -180,7 +182,9 @@ def resolve_observers(observer, obstime=None, default=None):
 
     Returns
     -------
-    places : list of `~astropy.coordinates.SkyCoord`
+    places : iterable of `~astropy.coordinates.SkyCoord`
+        A list, or an iterator that finds each out when it is asked for, where there is an iterator of observers or
+        times, which may be endless.
     several : bool
         Whether either was iterable.
 
@@ -189,21 +193,16 @@ def resolve_observers(observer, obstime=None, default=None):
     TypeError, ValueError, ConnectionError
         As by `resolve_observer`; also if there are not as many observers as times.
     """
-    observers = list(observer) if _is_several(observer) else None
-    times = list(obstime) if _is_several(obstime) else None
-    if observers is None and times is None:
+    given = {"observers": observer, "times": obstime}
+    several = {name: values for name, values in given.items() if are_several_views(values)}
+    if not several:
         return [resolve_observer(observer, obstime, default)], False
-    observers = [observer] * len(times) if observers is None else observers
-    times = [obstime] * len(observers) if times is None else times
-    if len(observers) != len(times):
-        raise ValueError(
-            f"observer and obstime must go in pairs; there are {len(observers)} observers and {len(times)} times. Give "
-            "as many of both, or one of either"
-        )
-    return [resolve_observer(*pair, default) for pair in zip(observers, times, strict=True)], True
+    rows = (given | dict(zip(several, row, strict=True)) for row in in_step(**several))
+    places = (resolve_observer(row["observers"], row["times"], default) for row in rows)
+    return list(places) if all(hasattr(values, "__len__") for values in several.values()) else places, True
 
 
-def _is_several(value):
+def are_several_views(value):
     """Whether this is meant to be several observers or times."""
     if isinstance(value, (SkyCoord, BaseCoordinateFrame, Time)):
         return not value.isscalar
@@ -768,7 +767,7 @@ def age_map(chart, observer, obstime=None, *, model=None):
     >>> ages.shape, f"{ages[128, 200]:.1f}"
     ((256, 256), '3.6 d')
     """
-    if _is_several(observer) or _is_several(obstime):
+    if are_several_views(observer) or are_several_views(obstime):
         raise TypeError("age_map must have one observer and one time; there are several. Call it once for each")
     grid = resolve_model(DEFAULT_CHART_MODEL if model is None else model, FieldModel).grid
     chart = chart_of(chart)

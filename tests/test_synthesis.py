@@ -448,8 +448,15 @@ class TestBadInput:
     def test_path(self, tiny_model, tmp_path):
         self.refused(tmp_path / "magnetogram.fits", tiny_model, TypeError, "must be a sunpy.map.Map; got PosixPath")
 
-    def test_list_of_maps(self, magnetogram, tiny_model):
-        self.refused([magnetogram], tiny_model, TypeError, "must be a sunpy.map.Map; got list")
+    def test_nested_lists(self, magnetogram, tiny_model):
+        for verb in (mag2euv.generate, mag2euv.generate_cube):
+            with pytest.raises(TypeError, match=r"must be a sunpy\.map\.Map; got list"):
+                next(verb([[magnetogram]], [193], model=tiny_model))
+
+    def test_allow_errors_of_one(self, magnetogram, tiny_model):
+        for verb in (mag2euv.generate, mag2euv.generate_cube):
+            with pytest.raises(ValueError, match="allow_errors must be left out for one image"):
+                verb(magnetogram, [193], model=tiny_model, allow_errors=True)
 
     @pytest.mark.parametrize(
         ("passband", "error", "message"),
