@@ -27,21 +27,22 @@ observers = [
 
 # %%
 # Of several observers, `generate <sunpy_mag2euv.generate>` makes an image for each. All have one stretch of brightness,
-# and the axes keep their place, since the Sun always has the same size.
+# and the axes keep their place, since the Sun always has the same size. The dark cap in the north, towards which the
+# observers look, is a coronal hole: at its poles this Sun has a field of one sign.
 images = list(mag2euv.generate(chart, 193, observer=observers))
 norm = normalization(images[0])
 
 figure, axes = plt.subplots(figsize=(4, 4.2), layout="constrained")
 figure.set_facecolor("black")
 axes.set_axis_off()
-picture = axes.imshow(images[0].data, origin="lower", norm=norm, cmap=images[0].cmap)
+drawn = axes.imshow(images[0].data, origin="lower", norm=norm, cmap=images[0].cmap)
 title = axes.set_title("", color="white")
 
 
 def draw(number):
     """Put the next image in place of the last."""
     image = images[number]
-    picture.set_data(np.nan_to_num(image.data))
+    drawn.set_data(np.nan_to_num(image.data))
     longitude = image.observer_coordinate.lon.wrap_at(360 * u.deg)
     title.set_text(f"193 Å (synthetic), longitude {longitude.deg:.0f}°")
 
@@ -50,13 +51,23 @@ animation = FuncAnimation(figure, draw, frames=len(images), interval=150)
 plt.show()
 
 # %%
+# ``animation.save("turn.gif")`` keeps that as a movie.
+#
 # How long ago each place had been seen, from in front of the Sun and from behind, is in an image of its own; the
-# deviations of the images have grown by it.
+# deviations of the images have grown by it. Ages are negative where the chart shows what was to be seen later: what
+# counts is how far they are from nought, either way.
 figure, both = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
 for axes, observer in zip(both, (observers[0], observers[len(observers) // 2]), strict=True):
     ages = mag2euv.age_map(chart, observer)
-    drawn = axes.imshow(np.abs(ages.to_value(u.day)), origin="lower", vmin=0, vmax=27, cmap="viridis")
+    days = axes.imshow(np.abs(ages.to_value(u.day)), origin="lower", vmin=0, vmax=27, cmap="viridis")
     axes.set_title(f"from longitude {observer.lon.wrap_at(360 * u.deg).deg:.0f}°")
     axes.set_axis_off()
-figure.colorbar(drawn, ax=both, label="days since it was seen, or until")
+figure.colorbar(days, ax=both, label="days since it was seen, or until")
+plt.show()
+
+# %%
+# All that is seen from anywhere, in one chart.
+whole = mag2euv.generate_chart(chart, 193)
+figure = plt.figure(figsize=(8, 4.2), layout="constrained")
+whole.plot(axes=figure.add_subplot(projection=whole), norm=normalization(whole))
 plt.show()

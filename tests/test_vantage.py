@@ -411,6 +411,22 @@ def test_scores_are_those_of_the_archives_fields(test_data):
         assert scores[1] == pytest.approx(scores[0], abs=0.01)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_hidden_poles_are_as_bright_as_others(test_data):
+    """No ring around them, and no disk, in charts of the minimum between two cycles, when both have coronal holes."""
+    names = ("hmi.Synoptic_Mr_small.2220.fits", "hmi.mrdailysynframe_small_720s.20181106_120000_TAI.data.fits")
+    paths = [test_data / "inputs" / name for name in names]
+    if not all(path.exists() for path in paths):
+        pytest.skip("there are no such charts")
+    model = mag2euv.load_model("shared-browse")
+    for path in paths:
+        above = [at(0, latitude) for latitude in (-90, 90)]
+        hidden, seen = (image.data for image in mag2euv.generate(read_chart(path), 193, observer=above, model=model))
+        for inner, outer in ((0, 0.1), (0.1, 0.2), (0.2, 0.3)):
+            ring = (model.grid.radius >= inner) & (model.grid.radius < outer)
+            assert np.median(hidden[ring]) == pytest.approx(np.median(seen[ring]), rel=0.3)
+
+
 class TestView:
     def test_of_a_rotation(self):
         chart = make_chart(noise(), rotation=2145)
