@@ -10,8 +10,8 @@ The Sun of this example is made up, so that it runs anywhere.
 
 # %%
 # A chart of the field of a whole Sun is seen from Earth for 40 days, once a day. The field does not change, and the Sun
-# turns. With a list of files it would be ``(sunpy.map.Map(path) for path in paths)``: a generator reads the next one
-# when it is asked for, so that there is never more than one in memory.
+# turns. With a list of files it would be ``map(sunpy.map.Map, paths)``, which reads the next one when it is asked for,
+# so that there are never more than two in memory.
 import matplotlib.pyplot as plt
 
 import astropy.units as u
@@ -39,7 +39,7 @@ def magnetogram(time):
 
 
 days = chart.time + range(40) * u.day
-curve = mag2euv.light_curve((magnetogram(time) for time in days), [171, 193, 211, 304])
+curve = mag2euv.light_curve(map(magnetogram, days), [171, 193, 211, 304])
 print(curve["time", "193", "193_deviation", "193_validity"][:3])
 
 # %%

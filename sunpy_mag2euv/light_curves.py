@@ -5,6 +5,9 @@ A sum over the disk is right to a few per cent where single pixels are not, and 
 come to.
 """
 
+import inspect
+import itertools
+
 import numpy as np
 
 import astropy.units as u
@@ -20,6 +23,7 @@ from sunpy_mag2euv.intensity import check_image, read_intensity
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, check_map, in_known_time
 from sunpy_mag2euv.models import FieldModel
+from sunpy_mag2euv.sequences import are_several
 from sunpy_mag2euv.synthesis import generate
 
 __all__ = ["DEFAULT_CURVE_MODEL", "deviation_factor", "disk_sum", "light_curve"]
@@ -54,8 +58,9 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     Parameters
     ----------
     magnetograms : iterable of `~sunpy.map.GenericMap`
-        Line-of-sight magnetograms of the full disk, as `~sunpy_mag2euv.generate` takes them: a list, a generator that
-        reads one file after the other, a `~sunpy.map.MapSequence`. One is in memory at a time.
+        Line-of-sight magnetograms of the full disk, as `~sunpy_mag2euv.generate` takes several: a list, a
+        `~sunpy.map.MapSequence`, or ``map(sunpy.map.Map, paths)``, of which there are never more than two in memory, or
+        a few more on a GPU.
     passbands : int, str, `~astropy.units.Quantity` or sequence of these, optional
         Such as ``193`` or ``[171, 193]``. All that the model has, unless given.
     model : str, path-like or FieldModel, optional
@@ -63,7 +68,8 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     device : str or `torch.device`, optional
         As for `~sunpy_mag2euv.generate`.
     allow_errors : bool, optional
-        Whether a magnetogram that cannot be used is left out with a warning, instead of raising an error.
+        Whether a magnetogram that cannot be used is left out with a warning, instead of raising an error; so is one
+        that cannot be read, if the iterable goes on after that, as `map` does and generators do not.
 
     Returns
     -------
@@ -112,7 +118,7 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     >>> print(f"{curve['193'][0]:.1e}")
     2.8e+09 DN / s
     """
-    if isinstance(magnetograms, sunpy.map.GenericMap) or not np.iterable(magnetograms):
+    if not are_several(magnetograms):
         raise TypeError(
             "magnetograms must be an iterable of Maps, such as a list or a sunpy.map.MapSequence; got "
             f"{type(magnetograms).__name__}. For one, give a list of one"
@@ -217,37 +223,68 @@ def _total(values):
 
 def _rows(magnetograms, passbands, model, device, allow_errors):
     """For each magnetogram its time, and for each passband sum, summed deviations and validity."""
-    disk = model.grid.radius < 1
-    for number, magnetogram in enumerate(magnetograms, start=1):
+    names, problems, disk = {}, {}, model.grid.radius < 1
+    answers = generate(_take(magnetograms, names, problems), passbands, model=model, device=device)
+    for number in itertools.count(1):
         try:
-            row = _row(magnetogram, passbands, model, device, disk)
+            row = _row(next(answers), model, disk)
+        except StopIteration:
+            return
         except (TypeError, ValueError) as error:
-            sentence = f"{_which(number, magnetogram)} cannot be used: {error}"
+            name, problem = names.pop(number), problems.pop(number, error)
+            if name is None or not (allow_errors or isinstance(problem, TypeError | ValueError)):
+                raise problem from None
+            sentence = f"{name} cannot be used: {problem}"
             if not allow_errors:
-                raise (TypeError if isinstance(error, TypeError) else ValueError)(sentence) from error
+                raise (TypeError if isinstance(problem, TypeError) else ValueError)(sentence) from problem
             warn_user(f"{sentence}. It is left out")
-            continue
-        yield row
+        else:
+            del names[number]
+            yield row
 
 
-def _row(magnetogram, passbands, model, device, disk):
-    """Time of a magnetogram and what `_rows` says of it."""
+def _take(magnetograms, names, problems):
+    """
+    Hand magnetograms on, or None, of which nobody makes an image, in place of what raises an error.
+
+    The error and what to call the magnetogram are noted by its number. It has no name where nothing comes after it: a
+    generator that has raised an error is at its end, and the rest must not be missing unnoticed.
+    """
+    source = iter(magnetograms)
+    for number in itertools.count(1):
+        names[number] = f"magnetogram {number}"
+        try:
+            magnetogram = next(source)
+            names[number] = _which(number, magnetogram)
+            _check_view(magnetogram)
+        except StopIteration:
+            return
+        except Exception as error:
+            problems[number], magnetogram = error, None
+            if inspect.isgenerator(source) and source.gi_frame is None:
+                names[number] = None
+        yield magnetogram
+
+
+def _check_view(magnetogram):
+    """Refuse what is no Map, or shows more than can be seen at once."""
     check_map(magnetogram, "the magnetogram")
     if is_chart(magnetogram):
         raise ValueError(
             "a light curve must be of what was seen at one time; this Map is a chart of the whole Sun. Use full-disk "
             "magnetograms, or sum with disk_sum what generate makes for an observer"
         )
-    images = generate(magnetogram, passbands, model=model, device=device)
+
+
+def _row(images, model, disk):
+    """Time of the images of a magnetogram and what `_rows` says of them."""
+    scale, row = _area(images[0]) / model.grid.solar_radius**2, []
     for image in images:
-        seen = np.count_nonzero(np.isfinite(image.data[disk])) if image.data.shape == disk.shape else None
-        if seen is None or seen < (1 - _UNKNOWN) * np.count_nonzero(disk):
+        seen = np.count_nonzero(np.isfinite(image.data[disk])) if image.data.shape == disk.shape else 0
+        if seen < (1 - _UNKNOWN) * np.count_nonzero(disk):
             raise ValueError(
                 "a light curve must be of the whole disk; the magnetogram shows part of it. Use a full-disk magnetogram"
             )
-    scale = _area(images[0]) / model.grid.solar_radius**2
-    row = []
-    for image in images:
         deviation = None if image.uncertainty is None else scale * _total(image.uncertainty.array[disk])
         row.append((scale * _total(image.data[disk]), deviation, image.meta["validity"]))
     return images[0].date.utc.isot, row
