@@ -1,6 +1,5 @@
 """Sequences: the answers to many, in their order, of which the next are made ready while one is computed."""
 
-import itertools
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,14 +45,31 @@ def in_step(**columns):
     if len(set(sizes.values())) > 1:
         found = " and ".join(f"{size} {name}" for name, size in sizes.items())
         raise ValueError(f"{_listed(columns)} must go in pairs; there are {found}. Give as many of each, or one")
-    return _rows(columns)
+    return _Rows({name: iter(values) for name, values in columns.items()})
 
 
-def _rows(columns):
-    for row in itertools.zip_longest(*columns.values(), fillvalue=_END):
-        if missing := [name for name, value in zip(columns, row, strict=True) if value is _END]:
-            raise ValueError(f"{_listed(columns)} must go in pairs; there are too few {missing[0]}")
-        yield row
+class _Rows(Iterator):
+    """Of several columns. If something is wrong with one item, all go on to the next, as a generator would not."""
+
+    def __init__(self, columns):
+        self._columns = columns
+
+    def __next__(self):
+        row, ended, errors = [], [], []
+        for name, values in self._columns.items():
+            try:
+                row.append(next(values))
+            except StopIteration:
+                ended.append(name)
+            except Exception as error:
+                errors.append(error)
+        if len(ended) == len(self._columns):
+            raise StopIteration
+        if ended:
+            raise ValueError(f"{_listed(self._columns)} must go in pairs; there are too few {ended[0]}")
+        if errors:
+            raise errors[0]
+        return tuple(row)
 
 
 def _listed(columns):

@@ -223,7 +223,7 @@ def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, de
         chart = chart_of(magnetogram)
         items, _ = resolve_observers(observer, obstime, chart.time)
         seen = {"chart": chart, "solar_radius": magnetogram.rsun_meters, "passbands": passbands, "model": model}
-        items, sight_of = ((place,) for place in items), functools.partial(_see_from, **seen)
+        items, sight_of = map(lambda place: (place,), items), functools.partial(_see_from, **seen)
     else:
         return answer([_see(magnetogram, observer, obstime, passbands=passbands, model=model)])[0]
     return Answers(items, sight_of, answer, at_once(model.grid, device), allow_errors)
@@ -247,8 +247,13 @@ def _in_step(magnetograms, observer, obstime):
     """Each magnetogram with its observer and time."""
     views = {"observers": observer, "times": obstime}
     several = {"magnetograms": magnetograms} | {name: each for name, each in views.items() if are_several_views(each)}
-    given = (views | dict(zip(several, row, strict=True)) for row in in_step(**several))
-    return ((row["magnetograms"], row["observers"], row["times"]) for row in given)
+
+    def filled(row):
+        given = views | dict(zip(several, row, strict=True))
+        return given["magnetograms"], given["observers"], given["times"]
+
+    # Unlike a generator, map goes on after an error.
+    return map(filled, in_step(**several))
 
 
 def _see(magnetogram, observer, obstime, *, passbands, model):

@@ -197,8 +197,13 @@ def resolve_observers(observer, obstime=None, default=None):
     several = {name: values for name, values in given.items() if are_several_views(values)}
     if not several:
         return [resolve_observer(observer, obstime, default)], False
-    rows = (given | dict(zip(several, row, strict=True)) for row in in_step(**several))
-    places = (resolve_observer(row["observers"], row["times"], default) for row in rows)
+
+    def place(row):
+        row = given | dict(zip(several, row, strict=True))
+        return resolve_observer(row["observers"], row["times"], default)
+
+    # Unlike a generator, map goes on after an error.
+    places = map(place, in_step(**several))
     return list(places) if all(hasattr(values, "__len__") for values in several.values()) else places, True
 
 

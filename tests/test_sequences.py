@@ -220,6 +220,29 @@ def test_one_that_cannot_be_used(days, alone, tiny_model):
         same(ours, theirs)
 
 
+def test_one_that_cannot_be_read(days, alone, tiny_model, tmp_path):
+    for number, day in enumerate(days):
+        day.save(tmp_path / f"{number}.fits")
+    (tmp_path / "1.fits").write_text("not an image")
+    paths = sorted(tmp_path.glob("*.fits"))
+    answers = mag2euv.generate(map(sunpy.map.Map, paths), 193, model=tiny_model)
+    assert np.isfinite(next(answers).data).any()
+    with pytest.raises(Exception, match=r"1\.fits|SIMPLE|FITS|map"):
+        next(answers)
+    assert np.isfinite(next(answers).data).any()
+    with pytest.warns(SunpyUserWarning, match="number 2 of those given is left out"):
+        assert len(list(mag2euv.generate(map(sunpy.map.Map, paths), 193, model=tiny_model, allow_errors=True))) == 2
+
+
+def test_one_observer_that_cannot_be(tiny_model):
+    observers = iter(["earth", 5, "mars"])
+    answers = mag2euv.generate(sample_chart(), 193, observer=observers, model=tiny_model)
+    assert next(answers).meta["date-obs"]
+    with pytest.raises(TypeError, match="observer must be a SkyCoord"):
+        next(answers)
+    assert next(answers).meta["date-obs"]
+
+
 def test_mistakes_that_concern_all_are_found_at_once(days, tiny_model):
     for wrong in ({"passband": 192}, {"passband": 193, "model": "no such model"}, {"passband": 193, "device": "no"}):
         with pytest.raises((ValueError, FileNotFoundError)):
