@@ -32,16 +32,16 @@ GEOMETRY = {
 
 _FIELD = {
     "signed": lambda scaled: scaled,
-    "absolute": np.abs,
+    "absolute": lambda scaled: scaled.abs(),
 }
 
 #: The same of the field's surroundings, by the first word of a plane such as "absolute 57 Mm": the field, or its
 #: strength, averaged with a Gaussian of that standard deviation. What a wide average of the signed field keeps is
 #: unbalanced flux, as where field lines are open; that of the strength says how active the Sun is there.
 _SMOOTHED_FIELD = {
-    "signed": lambda field, average: np.arcsinh(average(field) / 2) / 3,
-    "net": lambda field, average: np.arcsinh(np.abs(average(field)) / 2) / 3,
-    "absolute": lambda field, average: np.log1p(average(np.abs(field))) / 3,
+    "signed": lambda field, average: (average(field) / 2).arcsinh() / 3,
+    "net": lambda field, average: (average(field).abs() / 2).arcsinh() / 3,
+    "absolute": lambda field, average: average(field.abs()).log1p() / 3,
 }
 
 #: What a plane's name begins with if it is of a coarser grid, each pixel of which is a block: "4x4 absolute 57 Mm".
@@ -77,8 +77,8 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
         the absolute value of the averaged "signed". Any of them also as it is on the coarser grid of which every pixel
         is a block of this one's, such as "4x4 absolute 57 Mm"; all pixels of a block have its value. "4x4 disk" is the
         share of a block that is on the disk.
-    field : `~numpy.ndarray`
-        Line-of-sight field in gauss, shape ``grid.shape``.
+    field : `torch.Tensor`
+        Line-of-sight field in gauss, shape ``grid.shape``, of single precision, on any device.
     scaling : LinearScaling
         Of the field where it is not averaged.
     grid : Grid
@@ -88,16 +88,16 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
 
     Returns
     -------
-    `~numpy.ndarray`
-        Shape (planes, rows, columns), float32.
+    `torch.Tensor`
+        Shape (planes, rows, columns), on the same device.
 
     Raises
     ------
     ValueError
         If there is no plane of a name, or the grid is no whole number of blocks.
     """
-    planes = np.empty((len(names), *grid.shape), dtype=np.float32)
-    scales = {1: (np.clip(field, -saturation, saturation), grid)}
+    planes = field.new_empty((len(names), *grid.shape))
+    scales = {1: (field.clip(-saturation, saturation), grid)}
     for plane, name in zip(planes, names, strict=True):
         block, kind, width = _parse_field_plane(name)
         if block not in scales:
@@ -106,7 +106,7 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
         seen, seen_grid = scales[block]
         if kind == "disk":
             # How much of a block is on it: otherwise the limb would be as rough as blocks are large.
-            values = block_means(grid.radius < 1, block)
+            values = block_means(_geometry(kind, grid, field.device), block)
         else:
             values = _field_plane(kind, width, seen, scaling, seen_grid)
         _in_blocks(plane, seen_grid.shape)[...] = values[:, None, :, None]
@@ -120,7 +120,15 @@ def _field_plane(kind, width, field, scaling, grid):
         return _SMOOTHED_FIELD[kind](field, functools.partial(_averaged, sigma=sigma))
     if kind in _FIELD:
         return _FIELD[kind](scaling.forward(field))
-    return GEOMETRY[kind](grid)
+    return _geometry(kind, grid, field.device)
+
+
+@functools.lru_cache(maxsize=16)
+def _geometry(kind, grid, device):
+    """A plane that is the same for all fields."""
+    import torch
+
+    return torch.from_numpy(GEOMETRY[kind](grid).astype(np.float32)).to(device)
 
 
 def block_means(values, block):
@@ -129,14 +137,14 @@ def block_means(values, block):
 
     Parameters
     ----------
-    values : `~numpy.ndarray`
+    values : `~numpy.ndarray` or `torch.Tensor`
         Shape (H, W), whole numbers of blocks.
     block : int
         Pixels in each direction.
 
     Returns
     -------
-    `~numpy.ndarray`
+    `~numpy.ndarray` or `torch.Tensor`
         Shape (H / block, W / block).
     """
     rows, columns = values.shape
@@ -239,26 +247,27 @@ def _averaged(values, sigma):
     As products with matrices, of which only the parts are used in which there is anything: of a large image and a
     narrow average that is a tenth.
     """
-    values = values.astype(np.float32)
     for axis in (0, 1):
         size = values.shape[axis]
-        kernel, reach = _gaussian(size, sigma)
-        averaged = np.empty_like(values)
+        kernel, reach = _gaussian(size, sigma, values.device)
+        averaged = values.new_empty(values.shape)
         for start in range(0, size, _STRIP):
             strip = slice(start, min(start + _STRIP, size))
             near = slice(max(start - reach, 0), min(strip.stop + reach, size))
             if axis == 0:
-                np.matmul(kernel[strip, near], values[near], out=averaged[strip])
+                averaged[strip] = kernel[strip, near] @ values[near]
             else:
-                np.matmul(values[:, near], kernel[near, strip], out=averaged[:, strip])
+                averaged[:, strip] = values[:, near] @ kernel[near, strip]
         values = averaged
     return values
 
 
 @functools.lru_cache(maxsize=32)
-def _gaussian(size, sigma):
+def _gaussian(size, sigma, device):
     """Matrix that averages along one axis, and how far from its diagonal there is anything in single precision."""
+    import torch
+
     kernel = np.exp(-((np.arange(-size, size + 1) / sigma) ** 2) / 2)
     kernel = (kernel / kernel.sum()).astype(np.float32)
-    reach = min(size, math.ceil(_REACH * sigma))
-    return kernel[size + np.subtract.outer(np.arange(size), np.arange(size))], reach
+    matrix = kernel[size + np.subtract.outer(np.arange(size), np.arange(size))]
+    return torch.from_numpy(matrix).to(device), min(size, math.ceil(_REACH * sigma))

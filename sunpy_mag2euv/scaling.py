@@ -1,9 +1,10 @@
 """
 Invertible scalings between physical values and the numbers that a network works with.
 
-Every scaling maps ``low`` to −1 and ``high`` to 1, clips what lies outside, and takes NumPy arrays or scalars.
+Every scaling maps ``low`` to −1 and ``high`` to 1, clips what lies outside, and takes NumPy arrays, scalars or tensors.
 """
 
+import sys
 from dataclasses import asdict, dataclass
 from numbers import Real
 
@@ -13,6 +14,12 @@ __all__ = ["AsinhScaling", "LinearScaling", "LogScaling", "SqrtScaling", "scalin
 
 #: What parameters may be at most: whole numbers beyond are none to NumPy.
 _LARGEST = 1e18
+
+
+def _functions(value):
+    """NumPy, or torch for its tensors; what is needed of them has the same names."""
+    torch = sys.modules.get("torch")
+    return np if torch is None or not isinstance(value, torch.Tensor) else torch
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ class LinearScaling:
     def forward(self, value):
         """Physical value → −1…1."""
         low, high = self._stretch(self.low), self._stretch(self.high)
-        return 2 * (self._stretch(np.clip(value, self.low, self.high)) - low) / (high - low) - 1
+        clipped = _functions(value).clip(value, self.low, self.high)
+        return 2 * (self._stretch(clipped) - low) / (high - low) - 1
 
     def inverse(self, scaled):
         """−1…1 → physical value."""
@@ -113,7 +121,7 @@ class SqrtScaling(LinearScaling):
             raise ValueError(f"a square-root scaling needs low >= 0; got {self.low:g}")
 
     def _stretch(self, value):
-        return np.sqrt(value)
+        return _functions(value).sqrt(value)
 
     def _unstretch(self, value):
         return np.square(value)
@@ -145,7 +153,7 @@ class LogScaling(LinearScaling):
             raise ValueError(f"a logarithmic scaling needs low + offset > 0; got {self.low + self.offset:g}")
 
     def _stretch(self, value):
-        return np.log(value + self.offset)
+        return _functions(value).log(value + self.offset)
 
     def _unstretch(self, value):
         return np.exp(value) - self.offset
@@ -176,7 +184,7 @@ class AsinhScaling(LinearScaling):
             raise ValueError(f"an asinh scaling needs knee > 0; got {self.knee:g}")
 
     def _stretch(self, value):
-        return np.arcsinh(value / self.knee)
+        return _functions(value).arcsinh(value / self.knee)
 
     def _unstretch(self, value):
         return self.knee * np.sinh(value)

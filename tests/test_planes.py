@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from sunpy_mag2euv import planes as of_tensors
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.planes import (
     GEOMETRY,
     block_of,
     check_field_planes,
     check_image_planes,
-    field_planes,
     image_planes,
     is_odd,
 )
@@ -26,6 +27,12 @@ FIELD_SCALING = AsinhScaling(-3000, 3000, knee=10)
 
 #: Images in DN/s with any gaps.
 IMAGES = arrays(np.float32, GRID.shape, elements=st.one_of(st.just(np.nan), st.floats(0, 5000, width=32)))
+
+
+def field_planes(names, field, scaling, grid, **kwargs):
+    """Of arrays."""
+    field = torch.from_numpy(field.astype(np.float32))
+    return of_tensors.field_planes(names, field, scaling, grid, **kwargs).numpy()
 
 
 @given(st.dictionaries(st.sampled_from(list(SCALINGS)), IMAGES))

@@ -251,3 +251,15 @@ def test_parameters_are_numbers(kind, name, value):
 def test_scalings_that_would_give_no_numbers(record):
     with np.errstate(all="raise"), pytest.raises(ValueError, match="scaling"):
         scaling_from_dict(record)
+
+
+@pytest.mark.parametrize("scaling", EXAMPLES, ids=lambda scaling: type(scaling).__name__)
+def test_forward_of_tensors(scaling):
+    """As of arrays, and they stay tensors, wherever they are."""
+    values = np.linspace(scaling.low - 1, scaling.high + 1, 101)
+    scaled = scaling.forward(torch.from_numpy(values))
+    assert isinstance(scaled, torch.Tensor)
+    np.testing.assert_allclose(scaled.numpy(), scaling.forward(values), atol=1e-12)
+    single = scaling.forward(torch.from_numpy(values.astype(np.float32)))
+    assert single.dtype == torch.float32
+    assert scaling.forward(torch.empty(3, device="meta")).device.type == "meta"

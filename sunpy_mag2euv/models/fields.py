@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.model import Model
 from sunpy_mag2euv.models.record import check, entry, is_number, is_scaling
@@ -71,7 +73,7 @@ class FieldModel(Model):
         return self.architecture.get("block", 1)
 
     @isolated()
-    def inputs(self, field):
+    def inputs(self, field, device="cpu"):
         """
         Field → network input.
 
@@ -79,6 +81,8 @@ class FieldModel(Model):
         ----------
         field : `~numpy.ndarray`
             Line-of-sight field in gauss, shape ``grid.shape``, 0 where there is none.
+        device : `torch.device`, optional
+            Where the planes are computed, and stay.
 
         Returns
         -------
@@ -87,8 +91,8 @@ class FieldModel(Model):
         """
         import torch
 
-        planes = field_planes(self.planes, field, self.field_scaling, self.grid, saturation=self.saturation)
-        return torch.from_numpy(planes)
+        field = torch.from_numpy(field.astype(np.float32)).to(device)
+        return field_planes(self.planes, field, self.field_scaling, self.grid, saturation=self.saturation)
 
     @isolated()
     def run(self, field, device):
@@ -109,8 +113,8 @@ class FieldModel(Model):
         import torch
 
         if field.ndim > 2:
-            return self._ask(torch.stack([self.inputs(each) for each in field]), device)
-        return self._ask(self.inputs(field)[None], device)[0]
+            return self._ask(torch.stack([self.inputs(each, device) for each in field]), device)
+        return self._ask(self.inputs(field, device)[None], device)[0]
 
     def _ask(self, inputs, device):
         """What the network says, averaged over both polarities unless it does so itself."""

@@ -236,11 +236,11 @@ class Model:
         deviations : `~astropy.units.Quantity` or None
             Their standard deviations, same shape; None if the network gives none.
         """
-        images, deviations = self.estimate(scaled.detach().cpu().float())
+        images, deviations = self.estimate(scaled.detach().float())
         if deviations is not None:
             factors = [self.deviation_factors.get(band, 1) for band in self.image_scalings]
-            deviations = _quantity(deviations.numpy() * np.array(factors)[:, None, None])
-        return _quantity(images.numpy()), deviations
+            deviations = _quantity(deviations.cpu().numpy() * np.array(factors, np.float32)[:, None, None])
+        return _quantity(images.cpu().numpy()), deviations
 
     @functools.lru_cache(maxsize=8)  # noqa: B019  (as many models as `files.read` keeps; a study makes hundreds)
     @isolated()

@@ -193,8 +193,9 @@ class WindowDraws(Draws):
         padded = np.pad(field, _MARGIN)
         part = padded[tuple(slice(edge.start, edge.stop + 2 * _MARGIN) for edge in window)]
         part = np.where(grid.radius < 1, self._as_of_another(part, rng), np.float32(0))
+        part = torch.from_numpy(part.astype(np.float32))
         planes = field_planes(self.planes, part, self.model.field_scaling, grid, saturation=self.model.saturation)
-        return planes[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+        return planes.numpy()[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
     def _enlarged(self, coarse, window):
         """The coarse part's answers in a window; a block around it makes them what they are in the whole frame."""
