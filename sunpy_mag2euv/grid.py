@@ -109,8 +109,13 @@ class Grid:
         return np.sqrt(np.clip(1 - self.radius**2, 0, None))
 
     def scale(self, frame):
-        """Plate scale in arcsec per pixel for an observer's helioprojective ``frame``."""
-        return apparent_radius(frame) / self.solar_radius / u.pix
+        """
+        Plate scale in arcsec per pixel for an observer's helioprojective ``frame``.
+
+        It is that of the plane of a tangential projection, in which the limb is not at its angle but at the tangent of
+        that. From Earth, they differ by 7 in a million, from 0.01 au by 9 per cent.
+        """
+        return np.tan(apparent_radius(frame)) * u.rad.to(u.arcsec) * u.arcsec / self.solar_radius / u.pix
 
     def header(self, frame, **kwargs):
         """

@@ -366,6 +366,11 @@ class _View:
         distance = (place.radius / constants.radius).to_value(u.one)
         return cls(float(carrington.lon.rad), float(carrington.lat.rad), float(distance))
 
+    @property
+    def _tangent(self):
+        """Of the angle at which the limb is seen, see `~sunpy_mag2euv.grid.Grid.scale`."""
+        return 1 / math.sqrt(self.distance**2 - 1)
+
     def surface(self, x, y):
         """
         Which place on the Sun is behind a point of a grid.
@@ -373,7 +378,7 @@ class _View:
         Parameters
         ----------
         x, y : `~numpy.ndarray`
-            West and north from the disk's centre, in apparent solar radii.
+            West and north from the disk's centre, in apparent solar radii, in the plane of a tangential projection.
 
         Returns
         -------
@@ -381,9 +386,8 @@ class _View:
             Longitude from the observer's in radians, sine of the latitude, and ``r̂·n̂``, the cosine of the angle between
             the vertical and the line of sight; that is 0, and the others are meaningless, off the disk.
         """
-        # A grid has the limb at one apparent radius, in the plane of a tangential projection.
         squared = x**2 + y**2
-        tangent = math.asin(1 / self.distance)
+        tangent = self._tangent
         cos = 1 / np.sqrt(1 + tangent**2 * squared)
         # The line of sight passes the Sun's centre at this distance in solar radii, over that from the disk's centre,
         # and meets the surface at an angle of which it is the sine; what is left of that is seen from the Sun's centre.
@@ -411,7 +415,7 @@ class _View:
         sin_b, cos_b = math.sin(self.latitude), math.cos(self.latitude)
         outward, along = np.sqrt(1 - sine**2) * np.cos(longitude), np.sqrt(1 - sine**2) * np.sin(longitude)
         toward, north = outward * cos_b + sine * sin_b, sine * cos_b - outward * sin_b
-        away = (self.distance - toward) * math.asin(1 / self.distance)
+        away = (self.distance - toward) * self._tangent
         cosine = (self.distance * toward - 1) / np.sqrt(self.distance**2 - 2 * self.distance * toward + 1)
         return along / away, north / away, cosine
 

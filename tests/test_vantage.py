@@ -86,7 +86,7 @@ class TestGeometry:
     @given(
         longitude=st.floats(-70, 70),
         latitude=st.floats(-80, 80),
-        observer=st.tuples(st.floats(0, 360), st.floats(-90, 90), st.floats(0.05, 9)),
+        observer=st.tuples(st.floats(0, 360), st.floats(-90, 90), st.floats(0.01, 9)),
     )
     def test_places_as_sunpy_has_them(self, longitude, latitude, observer):
         """A place on the Sun, in the observer's Carrington coordinates, is in the pixel that the grid's header says."""
@@ -134,7 +134,7 @@ class TestGeometry:
         back = view.image(longitude, np.clip(sine, -1, 1))
         np.testing.assert_allclose(back, (x, y, cosine), atol=1e-5)
 
-    @pytest.mark.parametrize("radius", [0.05, 0.3, 1.0, 5.0])
+    @pytest.mark.parametrize("radius", [0.02, 0.05, 0.3, 1.0, 5.0])
     @pytest.mark.parametrize(("longitude", "latitude"), [(0, 0), (40, 20), (-50, -35)])
     def test_spots_as_sunpy_has_them(self, radius, longitude, latitude):
         chart = spot(make_chart(noise(360, 720)), 100 + longitude, latitude)
@@ -159,6 +159,18 @@ class TestGeometry:
         weight = points[rows, columns] * cosine**2
         expected = (x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()
         np.testing.assert_allclose(centroid(field.values), expected, atol=0.1)
+
+    @pytest.mark.parametrize("radius", [0.01, 0.0466, 1.0])
+    def test_the_whole_disk_is_shown(self, radius):
+        """By sunpy's limb, too, however near: what is just inside of it is seen from the side."""
+        place = at(10, 5, radius)
+        image = sunpy.map.Map(np.zeros(GRID.shape), GRID.header(Helioprojective(observer=place, obstime=DATE)))
+        on_disk = sunpy.map.coordinate_is_on_solar_disk(sunpy.map.all_coordinates_from_map(image))
+        np.testing.assert_array_equal(on_disk, GRID.radius < 1)
+        field = project(make_chart(np.full((180, 360), 10.0)), place, GRID)
+        edge = (GRID.radius > 0.985) & (GRID.radius < 0.99)
+        assert (field.values[on_disk] > 0).all()
+        assert field.values[edge].max() < 2.5
 
     def test_uniform_field_is_the_cosine(self):
         field = project(make_chart(np.full((180, 360), 10.0)), at(10, 5, 9), GRID)
