@@ -167,7 +167,7 @@ def stem(source):
 def _name(address):
     """The file's name in an address; in an archive file, that of its member."""
     inner = address.partition("://")[2].partition("::")[0]
-    return Path(unquote(re.split("[?#]", inner)[0])).name
+    return unquote(re.split("[?#]", inner)[0]).rpartition("/")[2]
 
 
 def read(source, reader=None):
@@ -224,7 +224,7 @@ def _read(path):
 
 
 def _check_address(address):
-    """ValueError unless something is installed that opens such addresses."""
+    """ValueError unless it is the address of a file, and something is installed that opens such addresses."""
     import fsspec
 
     if not _name(address):
@@ -235,9 +235,7 @@ def _check_address(address):
     except ImportError as error:
         raise ValueError(f"to read {protocol}:// addresses, install sunpy_mag2euv[cloud] ({error})") from error
     except ValueError as error:
-        raise ValueError(
-            f"{address} is no address that fsspec knows ({error}); give a file, or another address"
-        ) from error
+        raise ValueError(f"{address} cannot be opened ({error}); give a file, or another address") from error
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from sunpy_mag2euv.console import prompt_end, unfailing_streams
+from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
 
 __all__ = ["WorkerError", "Workers", "cores"]
 
@@ -116,6 +116,7 @@ class Workers(Executor):
                     result, error = connection.recv()
                 except (EOFError, OSError):
                     process.join()
+                    worker = self._replace(worker)
                     continue
                 if error is not None:
                     raise error
@@ -180,7 +181,7 @@ def _cause(code):
 
 def _work(connection, threads, modules):
     """What a process does."""
-    with unfailing_streams(), prompt_end(silent=True):
+    with contextlib.suppress(Terminated), unfailing_streams(), prompt_end(silent=True):
         threading.Thread(target=_end_with_parent, daemon=True).start()
         import torch
 

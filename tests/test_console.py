@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from sunpy_mag2euv.console import Terminated, prompt_end, tidying, unfailing_streams
+from sunpy_mag2euv.console import Terminated, at_the_end, prompt_end, tidying, unfailing_streams
 
 
 def _started_with(monkeypatch, **streams):
@@ -156,3 +156,28 @@ def test_signals_are_as_before_afterwards():
         with pytest.raises(Terminated), tidying():
             signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_is_done_at_the_end():
+    done = []
+    with at_the_end(lambda: done.append("in order")):
+        assert done == []
+    with pytest.raises(KeyError), at_the_end(lambda: done.append("by an error")):
+        raise KeyError
+    assert done == ["in order", "by an error"]
+
+
+@pytest.mark.parametrize("block", ["contextlib.nullcontext()", "tidying()"])
+def test_what_is_done_at_a_prompt_end(block):
+    code = _WAIT.format(
+        block=f"at_the_end(lambda: print('last', flush=True)), {block}", handler="except ZeroDivisionError"
+    )
+    status, out, err = _signalled(code.replace("import prompt_end", "import at_the_end, prompt_end"), signal.SIGTERM)
+    assert status != 0
+    assert out == "last\n"
+    assert err == "mag2euv: terminated\n" or err.splitlines()[-1].endswith("Terminated")
+
+
+def test_a_silent_end():
+    code = _WAIT.format(block="contextlib.nullcontext()", handler="except BaseException")
+    assert _signalled(code.replace("prompt_end()", "prompt_end(silent=True)"), signal.SIGTERM) == (143, "", "")
