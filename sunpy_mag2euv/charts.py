@@ -28,8 +28,8 @@ from sunpy.time import is_time, parse_time
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.aia import is_aia
-from sunpy_mag2euv.headers import describe, readable_unit
-from sunpy_mag2euv.maps import check_map, check_pixels, in_known_time, known_pixels
+from sunpy_mag2euv.headers import SOLAR_RADIUS, describe, readable_unit
+from sunpy_mag2euv.maps import brief, check_map, check_pixels, in_known_time, known_pixels, shown
 from sunpy_mag2euv.preparation import MAGNETOGRAPHS
 
 __all__ = ["Chart", "chart_of", "is_chart", "read_chart"]
@@ -58,6 +58,21 @@ _CARRINGTON_TIME = 1000
 _TIMES = ("T_OBS", "T_ROT", "T_REC", "MAPTIME")
 _NO_TIME = "-4712"
 
+#: What files without ``TIMESYS`` are in, and what some call it.
+_UTC = ("", "none", "ut", "gmt", "z")
+
+#: Words for charts of one rotation, which end where they begin, and for those that are brought up to date.
+_OF_ROTATION = re.compile(r"synoptic.?chart|synop(?:tic)?_m|(?<![a-z])m[rl]?synop", re.I)
+_UP_TO_DATE = re.compile(r"update|daily|synframe", re.I)
+
+#: By how many rotations a chart's time and its number may differ, and two times of a chart that is brought up to date.
+#: That of a rotation is its middle, but some write down its first or last day; and of others the number can be that of
+#: the first column, or of the last.
+_HALF, _WHOLE, _DAY = 0.55, 1.05, 1 / 27.2753
+
+#: Carrington rotations that can have a chart: the first began in 1853.
+_ROTATIONS = range(1, 10000)
+
 #: Units that archives document but leave out of headers.
 _UNITS = {"HMI": "G", "MDI": "G", "GONG": "G", "ADAPT": "G"}
 
@@ -71,6 +86,9 @@ _ANOTHER_QUANTITY = re.compile(
     re.I,
 )
 
+#: Keywords that say of what a chart is.
+_QUANTITY = ("content", "btype", "series")
+
 _NOT_RADIAL = "the chart must be of the radial field; {found}. Use its archive's chart of the radial field (Mr or Br)"
 
 #: In gauss. More is no field, as for magnetograms, see `sunpy_mag2euv.preparation`.
@@ -78,6 +96,10 @@ _STRONGEST_FIELD = 6000
 
 #: In degrees. From here to the poles a gap is due to the tilt of the Sun's axis.
 _POLAR = 60
+
+#: In degrees: by how much farther from the pole than on the median a gap there may end. The tilt of the axis changes by
+#: 3 degrees during a rotation.
+_RAGGED = 10
 
 #: Rows beside a polar gap that are mirrored into it: 5° of latitude and more.
 _BAND = 5
@@ -133,6 +155,8 @@ class Chart:
         times of observation, 0 where that is not in view, float32. The line-of-sight field was divided by it, and so
         was its noise. Where the chart was filled, that of what is there instead; None if the chart is a model's, or
         nobody knows whose.
+    realization : int or None
+        Which member of an ensemble it is, if it is one.
     """
 
     values: np.ndarray
@@ -148,6 +172,7 @@ class Chart:
     on_hmi_scale: bool
     objections: dict[str, str] = field(default_factory=dict)
     cosine: np.ndarray | None = None
+    realization: int | None = None
 
     @property
     def step(self):
@@ -221,7 +246,12 @@ def read_chart(path, *, realization=0):
     - steps of latitude that are rounded, or five quarters of what they should be, and an equator half a row off, become
       those of rows from pole to pole;
     - where the time of observation is missing, it is that of ``T_OBS`` and the like, or the middle of the rotation;
+    - where the number of the rotation (``CAR_ROT``) or the time contradicts two others of ``CAR_ROT``, ``DATE-OBS``,
+      ``T_OBS``, ``T_ROT``, ``LON_FRST`` and ``CARRTIME``, it becomes what these say; the time of a chart of a rotation
+      becomes its middle;
     - where the unit is missing, it is the one that the archive documents;
+    - where the header does not say that the field is radial, or that the chart is of a rotation, and the file's name
+      does, ``CONTENT`` says so;
     - where the observer is missing, it is Earth, to whose view Carrington longitudes refer;
     - numbers that ADAPT documents as standing for none become NaN.
     """
@@ -232,8 +262,9 @@ def read_chart(path, *, realization=0):
         raise TypeError(f"read_chart must have the path of a file; got {type(path).__name__}. {advice}")
     path = Path(path)
     data, header = _read(path, realization)
-    if (said := _LINE_OF_SIGHT.search(path.name) or _ANOTHER_QUANTITY.search(path.name)) is not None:
-        raise ValueError(_NOT_RADIAL.format(found=f"{path.name} is of {said[0]!r}, by its name"))
+    # A name may be anything, so that it counts only where the header says nothing.
+    if not any(_component(header.get(key)) for key in _QUANTITY) and _component(path.name) not in (None, "radial"):
+        raise ValueError(_NOT_RADIAL.format(found=f"{path.name} is of {_component(path.name)!r}, by its name"))
     meta, repairs = _repaired(header, data.shape, path.name)
     missing = meta.get("missing")
     if isinstance(missing, numbers.Real) and (data == missing).any():
@@ -252,8 +283,10 @@ def _read(path, realization):
     """Data of two dimensions and the header that belongs to them, from a file."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a directory. Give the path of one chart in it")
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"there is no file {path}. Charts come from jsoc.stanford.edu and gong.nso.edu")
+    if not path.is_file():
+        raise OSError(f"{path} is no file with contents of its own. Give the path of a chart's FITS file")
     try:
         with fits.open(path) as units:
             # Headers first: those of scaled integers change as data are read.
@@ -265,7 +298,9 @@ def _read(path, realization):
             ]
     except Exception as error:
         # astropy raises whatever it comes across.
-        raise OSError(f"{path} cannot be read as FITS ({error}). Download it again") from error
+        if "SIMPLE" in str(error):
+            raise OSError(f"{path} cannot be read as FITS: it is something else. Give a chart's FITS file") from error
+        raise OSError(f"{path} cannot be read as FITS ({brief(error)}). Download it again") from error
     if not images:
         raise ValueError(f"{path.name} must hold a chart, an image of two dimensions; there is none in it")
     data, header = images[0]
@@ -296,10 +331,17 @@ def _readable(unit):
 
 def _map(data, meta):
     """A Map whose coordinates are those of a header in degrees, whatever its source makes of units."""
-    chart = sunpy.map.Map(data, meta)
-    if isinstance(chart, _STEPS_OF_SINE) and meta["ctype2"].endswith("CEA"):
-        steps = {"cdelt2": math.radians(meta["cdelt2"]), "cunit2": "Sine Latitude"}
-        chart = sunpy.map.Map(data, {**meta, **steps})
+    try:
+        chart = sunpy.map.Map(data, meta)
+        if isinstance(chart, _STEPS_OF_SINE) and meta["ctype2"].endswith("CEA"):
+            steps = {"cdelt2": math.radians(meta["cdelt2"]), "cunit2": "Sine Latitude"}
+            chart = sunpy.map.Map(data, {**meta, **steps})
+    except Exception as error:
+        # sunpy and astropy raise whatever they come across.
+        raise ValueError(
+            f"the chart must have a header that sunpy can read; it says: {brief(error)}. Use the chart as its archive "
+            "has it"
+        ) from error
     return chart
 
 
@@ -338,6 +380,7 @@ def _repaired(header, shape, name=""):
     _repair_columns(meta, repairs, shape[1])
     _repair_time(meta, repairs)
     _repair_quantity(meta, repairs, archive, name)
+    _repair_rotation(meta, repairs)
     _repair_observer(meta, repairs)
     return meta, repairs
 
@@ -377,6 +420,10 @@ def _repair_axes(meta, repairs, archive):
             f"the chart must have rows of equal steps in latitude (CAR) or in its sine (CEA); its axes are {axes[0]!r} "
             f"and {axes[1]!r}. Reproject it to one of these"
         )
+    for axis, said, name, projection in zip((1, 2), axes, names, projections, strict=True):
+        if said != f"{name}-{projection}":
+            meta[f"ctype{axis}"] = f"{name}-{projection}"
+            repairs.append(f"CTYPE{axis} was {said}")
     for axis in (1, 2):
         said = meta.get(f"cunit{axis}")
         if said is None or str(said).strip().lower() in _DEGREES:
@@ -399,15 +446,24 @@ def _repair_rows(meta, repairs, count):
         if not (unit == "Sine Latitude" and _archive(meta) in ("MDI", "GONG")):
             repairs.append(f"CUNIT2 was {unit}" if unit != "None" else "CDELT2 was a step of the sine")
     meta["cunit2"] = "deg"
-    if equal_area and abs(step / whole - _WRONG_STEP) < 0.01:
-        repairs.append(f"CDELT2 was {meta['cdelt2']}, with which {count} rows go beyond the poles")
-    elif not abs(step / whole - 1) < 0.01:
+    if step < 0:
         raise ValueError(
-            f"the chart must go from pole to pole, south first; its {count} rows have steps of {meta['cdelt2']:g} "
-            f"(CDELT2), which makes {abs(step / whole):.3g} of that. Use the whole chart as its archive has it"
+            f"the chart must have its southernmost row first; by CDELT2 of its header, {meta['cdelt2']:g}, that is the "
+            "northernmost. Use the chart as its archive has it"
+        )
+    # Steps may be rounded, by which all of them make up less than half a row; otherwise a row was lost.
+    rounded = 0.5 / count
+    if equal_area and abs(step / whole / _WRONG_STEP - 1) < rounded:
+        repairs.append(f"CDELT2 was {meta['cdelt2']}, with which {count} rows go beyond the poles")
+    elif not abs(step / whole - 1) < rounded:
+        raise ValueError(
+            f"the chart must go from pole to pole; its {count} rows have steps of {meta['cdelt2']:g} (CDELT2), which "
+            f"makes {step / whole:.4g} of that. Use the whole chart as its archive has it"
         )
     meta["cdelt2"] = whole
-    if not (abs(middle - (count + 1) / 2) <= 0.5 and meta.get("crval2", 0) == 0):
+    # HMI's charts of some years have it half a row off. Others do when a row was lost.
+    half_off = _archive(meta) == "HMI" and count % 2 == 0 and middle == count / 2
+    if not ((abs(middle - (count + 1) / 2) < 1e-3 or half_off) and meta.get("crval2", 0) == 0):
         raise ValueError(
             f"the chart must have its equator in the middle of its {count} rows; CRPIX2 and CRVAL2 of its header say "
             f"{middle:g} and {meta.get('crval2', 0)}. Use the whole chart as its archive has it"
@@ -421,7 +477,7 @@ def _repair_columns(meta, repairs, count):
     """Longitudes: a whole turn, and none of them a Carrington time."""
     step, value, pixel = (_number(meta, key) for key in ("cdelt1", "crval1", "crpix1"))
     meta["cunit1"] = "deg"
-    if not abs(abs(step) * count - 360) < abs(step):
+    if not abs(abs(step) * count - 360) < abs(step) / 2:
         raise ValueError(
             f"the chart must go once around the Sun; its {count} columns have steps of {step:g} degrees (CDELT1), "
             f"which makes {abs(step) * count:.4g}. Use the whole chart as its archive has it"
@@ -446,46 +502,167 @@ def _repair_columns(meta, repairs, count):
 
 
 def _repair_time(meta, repairs):
-    """Time of observation, where sunpy would take now."""
-    scale = str(meta.get("timesys") or "UTC").strip().lower()
+    """Time of observation, where sunpy would take now, and its scale."""
+    scale = str(meta.get("timesys") or "").strip().lower()
+    scale = "utc" if scale in _UTC else scale
+    if scale not in Time.SCALES:
+        raise ValueError(
+            "the chart must have its time in a scale such as UTC or TAI; TIMESYS of its header says "
+            f"{shown(meta['timesys'])}. Correct it"
+        )
+    meta["timesys"] = scale.upper()
+    # As sunpy reads them, too, and without a word.
+    for keyword in ("DATE-OBS", "T_OBS"):
+        if str(meta.get(keyword.lower()) or "").strip().endswith("_TAI") and (time := _said_time(meta, keyword)):
+            meta[keyword.lower()] = getattr(time, scale).isot
     said = meta.get("date-obs") or meta.get("date_obs")
     if isinstance(said, str) and is_time(said):
         return
     for keyword in _TIMES:
-        words = str(meta.get(keyword.lower()) or "").strip()
-        # 60 seconds are how JSOC rounds them.
-        words = re.sub(r":60_TAI$", ":59_TAI", words)
-        if words and not words.startswith(_NO_TIME) and is_time(words):
-            time = parse_time(words, scale="tai" if words.endswith("_TAI") else scale)
+        if (time := _said_time(meta, keyword)) is not None:
             break
     else:
-        if not isinstance(rotation := meta.get("car_rot"), numbers.Real):
+        if (rotation := _rotation(meta)) is None:
             raise ValueError(
                 "the chart must say its time, since longitudes say nothing without; its header does not. Add DATE-OBS, "
                 "or CAR_ROT, the number of its rotation"
             )
         keyword, time = "CAR_ROT", sun.carrington_rotation_time(rotation + 0.5)
-    time = time.utc.isot
-    meta |= {"date-obs": time, "timesys": "UTC"} | ({"t_obs": time} if meta.get("t_obs") else {})
+    _set_time(meta, time)
     repairs.append(f"DATE-OBS is from {keyword}")
 
 
+def _said_time(meta, keyword):
+    """The time that a keyword says, None if it says none."""
+    # 60 seconds are how JSOC rounds them.
+    words = re.sub(r":60_TAI$", ":59_TAI", str(meta.get(keyword.lower()) or "").strip())
+    if not words or words.startswith(_NO_TIME) or not is_time(words):
+        return None
+    return parse_time(words, scale="tai" if words.endswith("_TAI") else meta["timesys"].lower())
+
+
+def _set_time(meta, time):
+    """Write a time down wherever sunpy looks for it."""
+    time = time.utc.isot
+    meta |= {"date-obs": time, "timesys": "UTC"} | ({"t_obs": time} if meta.get("t_obs") else {})
+
+
 def _repair_quantity(meta, repairs, archive, name):
-    """Unit, and which component, where only the file's name says it."""
+    """Unit, and of what the chart is, where only the file's name says it."""
     if not str(meta.get("bunit") or "").strip() and archive:
         meta["bunit"] = _UNITS[archive]
         repairs.append(f"BUNIT was missing, and is {_UNITS[archive]} by {archive}'s documentation")
     # sunpy reads these where FITS does: Mx is none of its units.
     elif str(meta.get("bunit")).strip().lower() in ("mx/cm^2", "gauss"):
         meta["bunit"] = "G"
-    if not _RADIAL.search(str(meta.get("content") or "")) and _RADIAL.search(name):
+    if not any(_component(meta.get(key)) for key in _QUANTITY) and _component(name) == "radial":
         meta["content"] = f"{meta.get('content') or 'chart'} of Br"
         repairs.append("CONTENT did not say that it is of the radial field, which the file's name does")
+    if _is_of_rotation(meta) is None and _OF_ROTATION.search(name) and not _UP_TO_DATE.search(name):
+        meta["content"] = f"Carrington synoptic chart: {meta.get('content') or 'chart'}"
+        repairs.append("CONTENT did not say that it is of a rotation, which the file's name does")
+
+
+def _component(said):
+    """Of which component of the field words speak: "radial", the word for another one, None if of none."""
+    said = str(said or "")
+    if (other := _ANOTHER_QUANTITY.search(said)) is not None:
+        return other[0]
+    if _RADIAL.search(said):
+        return "radial"
+    return None if (line_of_sight := _LINE_OF_SIGHT.search(said)) is None else line_of_sight[0]
+
+
+def _rotation(meta):
+    """The number of the rotation that a header says, None if it says none."""
+    said = meta.get("car_rot")
+    if said is None or said == "":
+        return None
+    whole = isinstance(said, numbers.Real) and not isinstance(said, bool) and math.isfinite(said) and said == int(said)
+    if not (whole and int(said) in _ROTATIONS):
+        raise ValueError(
+            "the chart must have the whole number of a rotation, such as 2160, in CAR_ROT; its header says "
+            f"{shown(said)}. Correct it, or remove it from the header"
+        )
+    return int(said)
+
+
+def _is_of_rotation(meta):
+    """Whether a chart is of one rotation, which begins at longitude 360; None if its header does not say."""
+    content, first = str(meta.get("content") or ""), meta.get("lon_frst")
+    if _archive(meta) in ("GONG", "ADAPT") or _UP_TO_DATE.search(content):
+        return False
+    if isinstance(first, numbers.Real) and first > _CARRINGTON_TIME:
+        return abs((first + 180) % 360 - 180) <= max(1, abs(meta["cdelt1"]))
+    return True if _OF_ROTATION.search(content) or _said_time(meta, "T_ROT") is not None else None
+
+
+def _repair_rotation(meta, repairs):
+    """Time and rotation: headers say them more than once, and all have to be of the same chart."""
+    of_rotation, rotation = _is_of_rotation(meta), _rotation(meta)
+    times = {"DATE-OBS": _time(meta)}
+    for keyword in ("T_OBS", "T_ROT"):
+        time = _said_time(meta, keyword)
+        # What was copied is no second word.
+        if time is not None and all(abs(time - other) > 1 * u.minute for other in times.values()):
+            times[keyword] = time
+    # Each as the rotation at whose part the chart has its time, such as 2160.5.
+    said = {keyword: float(sun.carrington_rotation_number(time)) for keyword, time in times.items()}
+    if rotation is not None:
+        said["CAR_ROT"] = rotation + 0.5
+    for keyword, ahead in (("LON_FRST", 1.5), ("CARRTIME", 1)):
+        value = meta.get(keyword.lower())
+        if isinstance(value, numbers.Real) and value > _CARRINGTON_TIME:
+            said[keyword] = value / 360 + ahead
+
+    def agree(one, other):
+        limit = _HALF if of_rotation else _DAY if one in times and other in times else _WHOLE
+        return abs(said[one] - said[other]) <= limit
+
+    # Those of which each agrees with all others, beginning with each.
+    agreeing = []
+    for one in said:
+        together = [one]
+        for other in said:
+            if other != one and all(agree(other, each) for each in together):
+                together.append(other)
+        agreeing.append(sorted(together, key=list(said).index))
+    right = max(agreeing, key=len)
+    wrong = [keyword for keyword in said if keyword not in right]
+    fit = {keyword: time for keyword, time in times.items() if keyword in right}
+    ambiguous = len(right) <= len(wrong) or any(len(each) == len(right) and each != right for each in agreeing)
+    if ambiguous or not (of_rotation or fit):
+        words = ", ".join(f"{keyword} {value:.2f}" for keyword, value in said.items())
+        raise ValueError(
+            f"the chart must be of one time; counted in Carrington rotations, its header says {words}. Use the chart "
+            "as its archive has it, or correct what is wrong"
+        )
+    number = np.median([said[keyword] for keyword in right])
+    if "CAR_ROT" in wrong:
+        repairs.append(f"CAR_ROT was {rotation}, where {' and '.join(right)} have {math.floor(number)}")
+        meta["car_rot"] = rotation = math.floor(number)
+    # The middle of a rotation is a time of one rotation only, its first day is not.
+    elif of_rotation and rotation is None and abs(number % 1 - 0.5) < _DAY:
+        repairs.append(f"CAR_ROT was missing, and is {math.floor(number)} by {' and '.join(right)}")
+        meta["car_rot"] = rotation = math.floor(number)
+    if of_rotation and rotation is not None:
+        middle = sun.carrington_rotation_time(rotation + 0.5)
+        fit = {keyword: time for keyword, time in fit.items() if abs(time - middle) < 1 * u.day} or {"CAR_ROT": middle}
+    if others := [keyword for keyword in ("DATE-OBS", "T_OBS") if keyword in times and keyword not in fit]:
+        keyword, time = next(iter(fit.items()))
+        repairs.append(f"{' and '.join(others)} said another time than {keyword}, which is taken")
+        _set_time(meta, time)
 
 
 def _repair_observer(meta, repairs):
     """Somebody whose view longitudes refer to, and the Sun's size that sunpy takes anyway, but not without a word."""
-    meta.setdefault("rsun_ref", float(constants.radius.to_value(u.m)))
+    if meta.get("rsun_ref") is None:
+        meta["rsun_ref"] = float(constants.radius.to_value(u.m))
+    if not SOLAR_RADIUS[0] < _number(meta, "rsun_ref") < SOLAR_RADIUS[1]:
+        raise ValueError(
+            "the chart must have the Sun's radius in metres, near 696e6, in RSUN_REF; its header says "
+            f"{meta['rsun_ref']:g}. Correct it, or remove it from the header"
+        )
     if all(isinstance(meta.get(key), numbers.Real) for key in ("crln_obs", "crlt_obs", "dsun_obs")):
         return
     if all(isinstance(meta.get(key), numbers.Real) for key in ("hgln_obs", "hglt_obs", "dsun_obs")):
@@ -552,7 +729,8 @@ def chart_of(image):
         On HMI's scale: the field of MDI and GONG is multiplied by their factors, see
         `~sunpy_mag2euv.preparation.MAGNETOGRAPHS`, that of ADAPT by the factor of its magnetograms over the one that
         it multiplied them by (``FLUXSCAL``). Gaps at the poles are filled with the five rows next to the gap, mirrored
-        at its edge, and back and forth where it is deeper than these; other gaps are left.
+        at its edge, and back and forth where it is deeper than these; other gaps are left, also those that reach a pole
+        in some columns only.
 
     Raises
     ------
@@ -595,7 +773,7 @@ def _chart_of(image):
         if unit is not None and is_aia(image.meta):
             advice = "Use the chart of the radial magnetic field that it was made of"
         raise ValueError(
-            f"the chart must be in gauss or another unit of the field; this {describe(image)} is {found}. {advice}"
+            f"the chart must be in gauss or another unit of the field; {_this(image)} is {found}. {advice}"
         )
     longitudes, descending = _check_grid(sound)
     equal_area = meta["ctype1"].upper().endswith("CEA")
@@ -616,18 +794,24 @@ def _chart_of(image):
     values, believable = np.roll(values, -start, axis=1), np.roll(believable, -start, axis=1)
     if _share(believable, equal_area) < 0.5:
         raise ValueError(
-            f"the chart must have values on most of the Sun; this {describe(image)} has them on "
+            f"the chart must have values on most of the Sun; {_this(image)} has them on "
             f"{_share(believable, equal_area):.0%}. Use a complete one, or correct map.meta['bunit']"
         )
     if not ((values[believable] > 0).any() and (values[believable] < 0).any()):
         raise ValueError(
-            f"the chart must be of the radial field, which has both signs on the Sun; this {describe(image)} has one, "
+            f"the chart must be of the radial field, which has both signs on the Sun; {_this(image)} has one, "
             "as field strengths do. Use the chart of the radial field"
         )
-    if not _RADIAL.search(str(meta.get("content") or "")) and _archive(meta) not in ("GONG", "ADAPT"):
+    if not any(_component(meta.get(key)) for key in _QUANTITY) and _archive(meta) not in ("GONG", "ADAPT"):
         objections["component unsaid"] = (
             "the chart does not say that it is of the radial field, for which it is taken: make sure that it is not of "
             "the line-of-sight field, and read it with mag2euv.read_chart if its file's name says so"
+        )
+    if _is_of_rotation(meta) is not False and not (_is_of_rotation(meta) and _rotation(meta)):
+        objections["rotation unsaid"] = (
+            "the chart does not say whether it is of one rotation, and of which (CONTENT, CAR_ROT, LON_FRST): it is "
+            "taken to show each place as it last passed the central meridian before the chart's time, on which ages "
+            "and standard deviations depend"
         )
     instrument, factor = _scale(meta)
     longitudes = np.sort(longitudes % 360)
@@ -652,19 +836,24 @@ def _chart_of(image):
         on_hmi_scale=factor is not None,
         objections=objections,
         cosine=cosine,
+        realization=meta.get("realizat"),
     )
+
+
+def _this(image):
+    """A chart in a few words, for messages."""
+    return f"this {describe(image)}" if str(image.meta.get("instrume") or "").strip() else "this one"
 
 
 def _check_quantity(image, meta):
     """Refuse, with a sentence each, charts of what is not the radial field."""
-    for keyword in ("content", "btype", "series"):
-        said = str(meta.get(keyword) or "")
-        line_of_sight = _LINE_OF_SIGHT.search(said) and not _RADIAL.search(said)
-        if line_of_sight or _ANOTHER_QUANTITY.search(said):
-            raise ValueError(_NOT_RADIAL.format(found=f"{keyword.upper()} of this {describe(image)} says {said!r}"))
+    for keyword in _QUANTITY:
+        said = meta.get(keyword)
+        if _component(said) not in (None, "radial"):
+            raise ValueError(_NOT_RADIAL.format(found=f"{keyword.upper()} of {_this(image)} says {shown(said)}"))
     if image.data.dtype.kind == "u":
         raise ValueError(
-            f"the chart must hold field strengths, which have a sign; this {describe(image)} holds "
+            f"the chart must hold field strengths, which have a sign; {_this(image)} holds "
             f"{image.data.dtype.name} numbers, as pictures do. Use the FITS file"
         )
 
@@ -674,19 +863,20 @@ def _check_grid(sound):
     rows, columns = sound.data.shape
     # From the reference point; half a turn from there, projections end.
     reference = sound.meta["crpix1"] - 1
-    turns = np.array([-0.25, 0, 0.25])
-    longitudes, at_equator = sound.wcs.pixel_to_world_values(reference + turns * columns, np.full(3, (rows - 1) / 2))
-    _, latitudes = sound.wcs.pixel_to_world_values(np.full(rows, reference), np.arange(rows))
-    turned = (np.diff(longitudes) + 180) % 360 - 180
-    direction = -1 if turned[0] < 0 else 1
-    expected = _latitudes(rows, sound.coordinate_system.axis2.upper().endswith("CEA"))
+    columns_, rows_ = np.meshgrid(reference + np.array([-0.25, 0, 0.25]) * columns, np.arange(rows))
+    longitudes, latitudes = sound.wcs.pixel_to_world_values(columns_, rows_)
+    turned = (np.diff(longitudes, axis=1) + 180) % 360 - 180
+    aside = (longitudes - longitudes[rows // 2] + 180) % 360 - 180
+    direction = -1 if turned[0, 0] < 0 else 1
+    expected = _latitudes(rows, sound.coordinate_system.axis2.upper().endswith("CEA"))[:, None]
     # Steps may be rounded, by which a whole turn is none.
-    regular = np.allclose(turned, 90 * direction, rtol=0.01) and np.allclose(at_equator, 0, atol=1e-3)
-    if not (regular and np.allclose(latitudes, expected, atol=0.05)):
+    regular = np.allclose(turned, 90 * direction, rtol=0.01) and np.allclose(aside, 0, atol=1e-3)
+    if sound.meta.get("crota2") or not (regular and np.allclose(latitudes, expected, atol=0.05)):
         raise ValueError(
-            "the chart must have rows of equal latitude from south to north; by its header they are turned or oblique. "
-            "Use the chart as its archive has it"
+            "the chart must have rows of equal latitude from south to north, and columns of equal longitude; by its "
+            "header they are turned, oblique or sheared. Use the chart as its archive has it"
         )
+    longitudes = longitudes[0]
     longitudes = longitudes[1] + direction * 360 / columns * (np.arange(columns) - reference)
     return longitudes[::direction], direction < 0
 
@@ -717,12 +907,17 @@ def _fill_poles(values, known, equal_area):
         For each element the row of what is there now.
     """
     filled, source = np.zeros_like(known), np.repeat(np.arange(len(known))[:, None], known.shape[1], axis=1)
-    polar = np.abs(_latitudes(len(values), equal_area)) > _POLAR
+    away = np.abs(_latitudes(len(values), equal_area))
+    polar = away > _POLAR
     # From each pole, until the first pixel that is known.
     for way in (slice(None), slice(None, None, -1)):
         near = np.cumprod(polar[way]).astype(bool)[:, None]
         gap = np.logical_and.accumulate(~known[way] & near, axis=0)
         depth = gap.sum(axis=0)
+        # What is far deeper than the rest is no gap of the pole, but one that happens to reach it.
+        edge = away[way][depth]
+        cap = (edge >= np.median(edge) - _RAGGED) & known[way][depth, np.arange(len(depth))]
+        gap, depth = gap & cap, depth * cap
         band = slice(depth.max(), depth.max() + _BAND)
         if not gap.any() or not known[way][band].any():
             continue
@@ -753,12 +948,11 @@ def _scale(meta):
 
 def _observed(meta, time, longitudes):
     """When each column was observed, and the rotation that a chart is of, if it is of one."""
-    rotation = meta.get("car_rot")
-    whole = "synoptic chart" in str(meta.get("content") or "").lower() and isinstance(rotation, numbers.Real)
+    rotation = _rotation(meta) if _is_of_rotation(meta) else None
     # Days on which all of this can have happened, and how far the Sun had turned then.
     knots = time + np.arange(-45, 46) * u.day
     turned = 360 * sun.carrington_rotation_number(knots)
-    if whole:
+    if rotation is not None:
         # A rotation begins with 360 degrees at the central meridian and ends with 0.
         passage = 360 * rotation + (-longitudes % 360)
     else:
@@ -767,4 +961,4 @@ def _observed(meta, time, longitudes):
         since = (longitudes - (-now % 360) + _SWATH) % 360 - _SWATH
         passage = now - np.where(since <= swath, 0, since)
     days = np.interp(passage, turned, np.arange(-45, 46))
-    return time + days * u.day, int(rotation) if whole else None
+    return time + days * u.day, rotation

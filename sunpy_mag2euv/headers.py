@@ -22,7 +22,15 @@ from sunpy.time import is_time
 from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.maps import brief, shown
 
-__all__ = ["RESAMPLED", "check_geometry", "describe", "has_own_scale", "missing_placement", "readable_unit"]
+__all__ = [
+    "RESAMPLED",
+    "SOLAR_RADIUS",
+    "check_geometry",
+    "describe",
+    "has_own_scale",
+    "missing_placement",
+    "readable_unit",
+]
 
 #: Instruments whose files always say their scale, orientation and pointing: if a keyword is missing, it was lost. By a
 #: word of the Map's instrument, observatory or detector.
@@ -61,7 +69,7 @@ _FRAMES = {"HGLN": "heliographic stonyhurst coordinates", "CRLN": "heliographic 
 
 #: Solar radii in metres that a header may take, from the photosphere's to that of the low corona. What is outside has
 #: another unit.
-_SOLAR_RADIUS = (0.9 * 695.7e6, 1.2 * 695.7e6)
+SOLAR_RADIUS = (0.9 * 695.7e6, 1.2 * 695.7e6)
 
 #: Where observers may be. Nobody has taken magnetograms from beyond Mars. In centimetres Earth would be at 100 au; in
 #: kilometres, or in au, inside the Sun.
@@ -290,7 +298,7 @@ def _check_observer(image, name):
             )
     if _has(image, "RSUN_REF"):
         radius = _number(image, "RSUN_REF", name)
-        if not _SOLAR_RADIUS[0] < radius < _SOLAR_RADIUS[1]:
+        if not SOLAR_RADIUS[0] < radius < SOLAR_RADIUS[1]:
             raise ValueError(
                 f"{name} must have the Sun's radius in metres, near 696e6, in RSUN_REF; its header says {radius:g}. "
                 f"{_CORRECT}"

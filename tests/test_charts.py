@@ -122,17 +122,31 @@ class TestReading:
             ({}, "DATE-OBS is from T_OBS"),
             ({"T_OBS": None, "T_ROT": None}, "DATE-OBS is from CAR_ROT"),
             ({"T_OBS": "2010.07.26_23:22:60_TAI"}, "DATE-OBS is from T_OBS"),
+            ({"T_ROT": None, "LON_FRST": 360 * 2098 + 2.5, "CAR_ROT": 2199}, "CAR_ROT was 2199, where .* have 2099"),
+            ({"LON_FRST": 360 * 2098 + 2.5, "CAR_ROT": 2100}, "CAR_ROT was 2100, where .* have 2099"),
+            ({"CAR_ROT": None}, "CAR_ROT was missing, and is 2099 by DATE-OBS"),
+            ({"DATE-OBS": "2010-08-15T00:00:00"}, "DATE-OBS said another time than T_OBS, which is taken"),
+            ({"DATE-OBS": "2010-07-30T00:00:00"}, "DATE-OBS said another time than T_OBS, which is taken"),
+            (
+                {"DATE-OBS": "2010-07-13T09:00:00", "T_OBS": None, "T_ROT": None},
+                "DATE-OBS said another time than CAR_ROT, which is taken",
+            ),
+            ({"CTYPE1": "crln-cea", "CTYPE2": "crlt-cea"}, "CTYPE1 was crln-cea; CTYPE2 was crlt-cea"),
+            ({"CONTENT": "Br", "T_ROT": None}, "CONTENT did not say that it is of a rotation, which the file's name"),
             ({"BUNIT": None}, "BUNIT was missing, and is G by HMI's documentation"),
             ({}, "the observer is Earth"),
         ],
     )
     def test_repairs_and_says_so(self, tmp_path, keywords, said):
-        image = read_chart(write(tmp_path / "hmi.fits", field(), **keywords))
+        image = read_chart(write(tmp_path / "hmi.Synoptic_Mr.fits", field(), **keywords))
         assert re.search(said, image.meta["history"])
         chart = chart_of(image)
         np.testing.assert_allclose(chart.values, field())
         assert chart.first_longitude == pytest.approx(2.5)
         assert abs(chart.time - Time("2010-07-26T23:22:00")) < 1 * u.hour
+        assert (chart.rotation, image.meta["car_rot"]) == (2099, 2099)
+        ages = (chart.time - chart.observed).to_value(u.day)
+        assert (ages.min(), ages.max()) == pytest.approx((-13.6, 13.6), abs=0.3)
         # The Map is as sound as the chart, for everybody else.
         longitude, latitude = image.wcs.pixel_to_world_values(10, 30)
         assert longitude % 360 == pytest.approx(chart.longitudes[10])
@@ -163,6 +177,18 @@ class TestReading:
         assert image.meta["content"] == "Carrington Synoptic Chart of Br"
         assert chart_of(image).objections == {}
 
+    @pytest.mark.parametrize("name", ["hmi.Synoptic_Mr_small.2099.fits", "radial.fits", "Br.fits"])
+    @pytest.mark.parametrize("keyword", ["CONTENT", "BTYPE"])
+    def test_no_name_makes_a_line_of_sight_field_radial(self, tmp_path, name, keyword):
+        says = {"CONTENT": "Carrington Synoptic Chart", keyword: "Carrington Synoptic Chart Of Los Field"}
+        with pytest.raises(ValueError, match=rf"of the radial field; {keyword} of this .* Of Los Field"):
+            read_chart(write(tmp_path / name, field(), **says))
+
+    @pytest.mark.parametrize("name", ["los_angeles_Mr.fits", "my_bp_Mr.fits", "los.fits", "continuum.fits"])
+    def test_no_name_makes_a_radial_field_another(self, tmp_path, name):
+        chart = chart_of(read_chart(write(tmp_path / name, field())))
+        assert (chart.content, chart.objections) == (HMI["CONTENT"], {})
+
     def test_nobody_says_that_it_is_radial(self, tmp_path):
         path = write(tmp_path / "chart.fits", field(), CONTENT="Carrington Synoptic Chart")
         assert (
@@ -177,6 +203,43 @@ class TestReading:
         chart = chart_of(read_chart(path))
         assert not chart.known[18, 7]
         np.testing.assert_allclose(chart.values[chart.known], field()[chart.known], atol=0.13)
+
+    @pytest.mark.parametrize(
+        "keywords",
+        [
+            {"CAR_ROT": 2100},
+            {"CAR_ROT": 2160},
+            {"T_OBS": "2010.09.26_23:22:04_TAI", "T_ROT": None},
+            {"DATE-OBS": "2011-07-26T23:22:04", "T_ROT": None, "CAR_ROT": None},
+        ],
+    )
+    def test_two_words_against_each_other(self, tmp_path, keywords):
+        """Nobody knows which is right: the ages of what it shows would be anything."""
+        with pytest.raises(ValueError, match="the chart must be of one time; counted in Carrington rotations"):
+            read_chart(write(tmp_path / "hmi.fits", field(), **keywords))
+
+    def test_two_words_against_each_other_of_a_day(self, tmp_path):
+        """A few days turn the Sun by a quarter."""
+        frame = {"CONTENT": "Update Synoptic MAP (Mr)", "T_ROT": None, "CRVAL1": 360 * 2098.1}
+        path = write(tmp_path / "a.fits", field(), **frame, **{"DATE-OBS": "2010-08-02T00:00:00"})
+        with pytest.raises(ValueError, match="the chart must be of one time"):
+            read_chart(path)
+        path = write(tmp_path / "b.fits", field(), **frame, **{"DATE-OBS": "2010-10-02T00:00:00"})
+        image = read_chart(path)
+        assert "DATE-OBS said another time than T_OBS" in image.meta["history"]
+        assert abs(chart_of(image).time - image.date) < 1 * u.s
+
+    def test_nobody_says_of_which_rotation(self, tmp_path):
+        for number, keywords in enumerate(({"CONTENT": "Br", "T_ROT": None}, {"CAR_ROT": None, "T_ROT": None})):
+            keywords = {"T_OBS": "2010.08.09_14:00:00_TAI"} | keywords
+            chart = chart_of(read_chart(write(tmp_path / f"{number}.fits", field(), **keywords)))
+            assert chart.rotation is None
+            assert "does not say whether it is of one rotation" in chart.objections["rotation unsaid"]
+
+    @pytest.mark.parametrize("keywords", [{"BUNIT": "foo"}, {"WAVEUNIT": "foo", "WAVELNTH": 1.0}])
+    def test_what_sunpy_cannot_read(self, tmp_path, keywords):
+        with pytest.raises(ValueError, match=r"a header that sunpy can read; it says: .*(foo|WAVEUNIT).*\. Use"):
+            read_chart(write(tmp_path / "hmi.fits", field(), **keywords))
 
     def test_no_path(self, tmp_path):
         with pytest.raises(TypeError, match=r"the path of a file; got list\. Call it once for each"):
@@ -194,8 +257,13 @@ class TestReading:
 
     def test_no_fits(self, tmp_path):
         (tmp_path / "chart.fits").write_text("a chart")
-        with pytest.raises(OSError, match="cannot be read as FITS"):
+        with pytest.raises(OSError, match=r"cannot be read as FITS: it is something else\. Give a chart's FITS file"):
             read_chart(tmp_path / "chart.fits")
+        with pytest.raises(OSError, match=r"is no file with contents of its own"):
+            read_chart("/dev/null")
+        (tmp_path / "empty.fits").write_bytes(b"")
+        with pytest.raises(OSError, match=r"cannot be read as FITS \(.*\)\. Download it again"):
+            read_chart(tmp_path / "empty.fits")
 
     def test_no_image(self, tmp_path):
         fits.PrimaryHDU().writeto(tmp_path / "chart.fits")
@@ -271,7 +339,7 @@ class TestArchives:
         np.testing.assert_allclose(chart.values[known], 2 * one[known] * 1.438 / 1.85, rtol=1e-5)
         np.testing.assert_allclose(chart.latitudes, -87.5 + 5 * np.arange(36))
         assert chart.time.isot == "2020-01-01T00:00:00.000"
-        assert chart.instrument == "ADAPT GONG"
+        assert (chart.instrument, chart.realization) == ("ADAPT GONG", 1)
         assert not chart.equal_area
         assert read_chart(path).data[20, 10] == one[20, 10]
         for wrong in (3, -1, 1.0, True, None):
@@ -414,9 +482,25 @@ class TestChart:
         data = field()
         data[:, 20:30] = np.nan
         chart = chart_of(generic(data=data))
-        polar = np.abs(chart.latitudes) > 60
-        np.testing.assert_array_equal(chart.known[:, 20:30], np.broadcast_to(polar[:, None], (36, 10)))
+        np.testing.assert_array_equal(chart.known, np.isfinite(data))
+        assert not chart.filled.any()
         assert (chart.values[~chart.known] == 0).all()
+
+    @pytest.mark.parametrize("code", ["CEA", "CAR"])
+    @pytest.mark.parametrize("deep", [12, 72])
+    def test_a_stripe_does_not_change_how_poles_are_filled(self, code, deep):
+        """It may end before the equator, or at the other pole."""
+        data = field(72, equal_area=code == "CEA")
+        data[:2] = np.nan
+        plain = chart_of(generic(72, code=code, data=data))
+        striped = data.copy()
+        striped[:deep, 30:33] = np.nan
+        chart = chart_of(generic(72, code=code, data=striped))
+        beside = np.delete(np.arange(72), [30, 31, 32])
+        np.testing.assert_array_equal(chart.filled[:, beside], plain.filled[:, beside])
+        np.testing.assert_array_equal(chart.values[:, beside], plain.values[:, beside])
+        assert not chart.known[:deep, 30:33].any()
+        assert not chart.filled[:, 30:33].any()
 
     def test_masked_pixels_are_unknown(self):
         image = generic()
@@ -491,7 +575,7 @@ class TestRefused:
         self.refused(generic(bunit="DN"), "in gauss or another unit of the field; .* 'DN'")
         image = generic(instrume="")
         del image.meta["bunit"]
-        self.refused(image, "without a unit")
+        self.refused(image, "this one is without a unit")
 
     def test_wrong_unit(self):
         self.refused(generic(bunit="T"), "must have values on most of the Sun")
@@ -509,12 +593,47 @@ class TestRefused:
 
     def test_part_of_the_sun(self):
         self.refused(generic(cdelt1=2.0), "once around the Sun; its 72 columns .* makes 144")
-        self.refused(generic(cdelt2=1.0), "from pole to pole")
+        self.refused(generic(cdelt2=1.0), "from pole to pole; its 36 rows have steps of 1 .* makes 0.3142 of that")
         self.refused(generic(crpix2=10.0), "equator in the middle")
-        self.refused(generic(cdelt2=-180 / np.pi * 2 / 36), "from pole to pole, south first")
+        self.refused(generic(cdelt2=-180 / np.pi * 2 / 36), "southernmost row first; by CDELT2 of its header, -3.1831")
+
+    @pytest.mark.parametrize("code", ["CEA", "CAR"])
+    @pytest.mark.parametrize("rows", [slice(1, 180), slice(0, 179), slice(1, 179)])
+    def test_a_row_was_lost(self, code, rows):
+        whole = generic(180, 72, code)
+        meta = {**whole.meta, "crpix2": whole.meta["crpix2"] - rows.start}
+        self.refused(sunpy.map.Map(whole.data[rows], meta), "from pole to pole")
+        # What half a row off is wherever it is not HMI that says so.
+        self.refused(generic(180, 72, code, instrume="", crpix2=90.0), "equator in the middle")
+        self.refused(generic(180, 72, code, crpix2=91.0), "equator in the middle")
+
+    def test_a_column_was_lost(self):
+        whole = generic(36, 720)
+        self.refused(sunpy.map.Map(whole.data[:, 1:], {**whole.meta, "cdelt1": 0.50001}), "once around the Sun")
 
     def test_turned(self):
-        self.refused(generic(crota2=90.0, pc1_1=0.0, pc1_2=-1.0, pc2_1=1.0, pc2_2=0.0), "turned or oblique")
+        self.refused(generic(crota2=90.0, pc1_1=0.0, pc1_2=-1.0, pc2_1=1.0, pc2_2=0.0), "turned, oblique or sheared")
+
+    @pytest.mark.parametrize("shear", [{"pc1_2": 0.1}, {"pc1_2": 0.001}, {"pc2_1": 0.01}, {"crota2": 5.0}])
+    def test_sheared(self, shear):
+        """Along parallels, what is right at the equator is not."""
+        self.refused(generic(**shear), "columns of equal longitude; .* turned, oblique or sheared")
+
+    @pytest.mark.parametrize("radius", [6.96e10, 696000.0, 1.0, -6.96e8])
+    def test_radius_of_the_sun(self, radius):
+        self.refused(generic(rsun_ref=radius), "the Sun's radius in metres, near 696e6, in RSUN_REF; its header says")
+        assert chart_of(generic(rsun_ref=6.96e8)).known.all()
+
+    @pytest.mark.parametrize("radius", [float("nan"), True])
+    def test_no_radius_of_the_sun(self, radius):
+        self.refused(generic(rsun_ref=radius), "must have a number in RSUN_REF")
+
+    @pytest.mark.parametrize("number", [2160.5, float("nan"), -5, 10**9, "2160", True])
+    def test_no_rotation(self, number):
+        self.refused(generic(car_rot=number), "the whole number of a rotation, such as 2160, in CAR_ROT")
+
+    def test_time_scale(self):
+        self.refused(generic(timesys="XYZ"), "a scale such as UTC or TAI; TIMESYS of its header says 'XYZ'")
 
     def test_contradictions(self, tmp_path):
         path = write(tmp_path / "hmi.fits", field(), LON_LAST=360 * 2099 - 40.0)
