@@ -181,6 +181,8 @@ def _cause(code):
 
 def _work(connection, threads, modules):
     """What a process does."""
+    # Not every system keeps what was blocked for a process that is started.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(Terminated), unfailing_streams(), prompt_end(silent=True):
         threading.Thread(target=_end_with_parent, daemon=True).start()
         import torch
