@@ -32,6 +32,11 @@ _SHAPE = (360, 720)
 #: In degrees, how far observers around the equator are apart.
 _APART = 15
 
+#: How much a view from above a pole counts, of which there are as many as around the equator: all of them at each pole
+#: as much as four. With more, they would count where the equator's see better; with fewer views, images would depend on
+#: where longitude 0 is.
+_ABOVE = 4 / (360 / _APART)
+
 #: By this power of the cosine of the angle from the vertical a view has weight: half of it at 33 degrees, and less than
 #: a hundredth from 72 degrees on, where pixels cover much of the surface.
 _POWER = 4
@@ -123,10 +128,10 @@ def generate_chart(chart, passband, *, model=None, device=None):
 
     Notes
     -----
-    Twenty-four observers around the equator, 15 degrees apart, and four above each pole, with another meridian up each,
-    look from 1 au; the weight of a view is the fourth power of the cosine of the angle between the vertical and the
-    line of sight. Standard deviations are averaged as the images are, since all views err alike. Light is taken to come
-    from the surface, so that loops that are high above it lie flat.
+    Twenty-four observers around the equator, 15 degrees apart, and twenty-four above each pole, with another meridian
+    up each, look from 1 au; the weight of a view is the fourth power of the cosine of the angle between the vertical
+    and the line of sight, and from above a pole a sixth of that. Standard deviations are averaged as the images are,
+    since all views err alike. Light is taken to come from the surface, so that loops that are high above it lie flat.
 
     Examples
     --------
@@ -156,7 +161,7 @@ def _observers(time, first=0.0):
     around = [(first + longitude, 0) for longitude in range(0, 360, _APART)]
     frame = HeliographicCarrington(observer="self", obstime=time)
     # Above a pole, no direction is up.
-    above = [(first + longitude, latitude) for latitude in (90, -90) for longitude in range(0, 360, 90)]
+    above = [(first + longitude, latitude) for latitude in (90, -90) for longitude in range(0, 360, _APART)]
     return [
         resolve_observer(SkyCoord(longitude * u.deg, latitude * u.deg, 1 * u.au, frame=frame))
         for longitude, latitude in around + above
@@ -184,7 +189,7 @@ def _stitch(chart, places, cylinder, passbands, model, device):
         (planes,) = answers(model, [field_of], device)
         certain = planes[1] is None
         row, column, cosine = locate(place, model.grid, longitudes, latitudes)
-        weight = np.maximum(cosine, 0) ** _POWER
+        weight = np.maximum(cosine, 0) ** _POWER * (_ABOVE if abs(place.lat.deg) > 45 else 1)
         seen = np.nonzero(weight)
         at, known = (row[seen], column[seen]), None
         for number, passband in enumerate(passbands):

@@ -70,9 +70,9 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors
     passband : int, str, `~astropy.units.Quantity` or sequence of these
         Such as ``193`` or ``193 * u.angstrom``.
     observer : `~astropy.coordinates.SkyCoord`, coordinate frame, str or iterable of these, optional
-        Who sees the chart, for charts only: a place in any frame that has one in space; "earth", "sdo", "l1", "soho" or
-        a planet; or any other name, such as "stereo_a" or "solar orbiter", which is looked up in JPL's Horizons over
-        the network.
+        Who sees the chart, for charts only: a place in any frame that has one in space, 0.01 to 50 au from the Sun;
+        "earth", "sdo", "soho", "l1", "l2", "l4", "l5", "moon" or a planet; or any other name, such as "stereo_a",
+        "solar orbiter" or "psp", which is looked up in JPL's Horizons over the network.
     obstime : time-like or iterable of these, optional
         When the observer sees it. The time that its coordinates have, or that of the chart, unless given.
     allow_errors : bool, optional

@@ -96,6 +96,9 @@ _HORIZONS = {
 #: Where observers may be. Nearer, a disk is no disk any more; farther, beyond all planets, a unit is wrong.
 _NEAREST, _FARTHEST = 0.01 * u.au, 50 * u.au
 
+#: Years in which it is known where Earth is. Earlier ones, sunpy's Maps cannot say.
+_YEARS = range(1800, 2201)
+
 #: Two times that differ by less are the same.
 _SAME = 1 * u.s
 
@@ -163,6 +166,11 @@ def resolve_observer(observer, obstime=None, default=None):
         raise TypeError(
             "observer must be a SkyCoord, or a name such as 'earth', 'mars' or 'stereo_a'; got "
             f"{type(observer).__name__}{advice}"
+        )
+    if place.obstime.datetime.year not in _YEARS:
+        raise ValueError(
+            f"an observer must have a time from {_YEARS[0]} to {_YEARS[-1]}; got {place.obstime.isot}. Give obstime, "
+            "such as obstime='2012-11-18'"
         )
     _check_distance(place, observer)
     return place
@@ -339,7 +347,8 @@ def _check_distance(place, observer):
             f"observer must be outside of the Sun; {one} {radius.to(u.Mm):.5g} from its centre, and coordinates "
             "without a radius are on its surface. Give a radius, such as 1 au"
         )
-    if not _NEAREST <= radius <= _FARTHEST:
+    # What is at the limit in other coordinates is nearly there in these.
+    if not _NEAREST * (1 - 1e-9) <= radius <= _FARTHEST * (1 + 1e-9):
         raise ValueError(
             f"observer must be {_NEAREST.value:g} to {_FARTHEST.value:g} au from the Sun; {one} "
             f"{radius.to_value(u.au):.4g} au from it. Check the time, or the unit of the radius"
@@ -362,6 +371,15 @@ class _View:
     @classmethod
     def of(cls, place):
         """The view from a place with a time."""
+        time = place.obstime.tai
+        return cls._at(*(float(part.si.value) for part in (place.lon, place.lat, place.radius)), time.jd1, time.jd2)
+
+    @classmethod
+    @functools.lru_cache(maxsize=128)
+    def _at(cls, longitude, latitude, radius, *time):
+        """The same of plain numbers, in SI units and TAI. Each view is asked for several times, and takes long."""
+        frame = HeliographicStonyhurst(obstime=Time(*time, format="jd", scale="tai"))
+        place = SkyCoord(longitude * u.rad, latitude * u.rad, radius * u.m, frame=frame)
         carrington = place.transform_to(HeliographicCarrington(observer="self", obstime=place.obstime))
         distance = (place.radius / constants.radius).to_value(u.one)
         return cls(float(carrington.lon.rad), float(carrington.lat.rad), float(distance))
@@ -672,6 +690,7 @@ def view_of(chart, place, solar_radius):
     if name := place.info.name:
         who, seen = f"seen from: {name},", f"it would be seen from {name}"
     of = "" if chart.rotation is None else f"rotation {chart.rotation}"
+    member = "" if chart.realization is None else f"realization {chart.realization}, "
     day, longitude = chart.time.utc.isot, place.lon.wrap_at(180 * u.deg).deg
     return View(
         frame=frame,
@@ -679,7 +698,8 @@ def view_of(chart, place, solar_radius):
         reference_date=date,
         origin=f"a chart of {of or day[:10]} as {seen}",
         sources=(
-            f"chart: {brief(chart.instrument)}, {f'Carrington {of}, ' if of else ''}{brief(chart.content)}, {day} UTC",
+            f"chart: {brief(chart.instrument)}, {member}{f'Carrington {of}, ' if of else ''}{brief(chart.content)}, "
+            f"{day} UTC",
             f"{who} at Stonyhurst longitude {longitude:.3f} deg, latitude {place.lat.deg:.3f} deg, "
             f"{place.radius.to_value(u.au):.5f} au, {date.utc.isot} UTC",
             "age: standard deviations are multiplied by a factor for the time between chart and view, see "

@@ -458,6 +458,11 @@ class TestView:
         assert view.origin == f"a chart of rotation 2145 as it would be seen from {said}"
         assert view.sources[1].startswith(f"seen from: {said}, at Stonyhurst longitude ")
 
+    def test_of_a_member_of_an_ensemble(self):
+        chart = make_chart(noise(), instrument="ADAPT GONG", realization=3)
+        view = view_of(chart, at(100, 5), 696 * u.Mm)
+        assert view.sources[0] == "chart: ADAPT GONG, realization 3, made up, 2014-01-15T12:00:00.000 UTC"
+
     def test_of_a_day(self):
         view = view_of(make_chart(noise()), at(100, 5), 696 * u.Mm)
         assert view.origin == "a chart of 2014-01-15 as a made-up observer would see it"
@@ -615,6 +620,14 @@ class TestObservers:
     def test_several(self):
         with pytest.raises(ValueError, match="must be one place; got 2"):
             resolve_observer(SkyCoord([0, 1] * u.deg, [0, 1] * u.deg, 1 * u.au, frame=HeliographicStonyhurst), DATE)
+
+    @pytest.mark.filterwarnings("ignore:ERFA function")
+    @pytest.mark.parametrize("year", ["0001", "1600", "9999"])
+    def test_years(self, year):
+        """Of some sunpy makes today."""
+        for observer in ("earth", SkyCoord(0 * u.deg, 0 * u.deg, 1 * u.au, frame=HeliographicStonyhurst)):
+            with pytest.raises(ValueError, match=rf"a time from 1800 to 2200; got {int(year)}-01-01"):
+                resolve_observer(observer, Time(f"{year}-01-01"))
 
     @pytest.mark.parametrize("observer", [None, 3, ("earth",), 1 * u.au])
     def test_no_observer(self, observer):
