@@ -20,6 +20,7 @@ from astropy.time import Time
 from sunpy.coordinates import Helioprojective
 from sunpy.map.sources import AIAMap
 
+from sunpy_mag2euv.brightness import brightness, sparse
 from sunpy_mag2euv.maps import brief
 
 __all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "View", "is_aia", "is_observation", "level_of", "make_cube", "make_map"]
@@ -160,7 +161,8 @@ def make_map(image, deviation, grid, passband, view, model, validity):
         if the model says it, in ``DEGEPOCH`` the epoch of AIA's sensitivity that the DN/s refer to, "launch" or a date;
         FITS and ASDF files keep all of that. There is no ``EXPTIME``, since the image is per second already, and no
         ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which sunpy
-        writes to ASDF files but not to FITS files.
+        writes to ASDF files but not to FITS files. Plots have the scale of brightness of
+        `sunpy_mag2euv.visualization.normalization`, black where nothing is known, and the model in their title.
     """
     header = grid.header(
         view.frame,
@@ -180,9 +182,18 @@ def make_map(image, deviation, grid, passband, view, model, validity):
     header["history"] = "\n".join(_history(passband, view, model))
     uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)
     synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
-    # For titles of plots; files do not keep it.
-    synthetic.nickname = "AIA (synthetic)"
+    _prepare_plot(synthetic, grid, view, model)
     return synthetic
+
+
+def _prepare_plot(synthetic, grid, view, model):
+    """Scale of brightness, black where nothing is known, and a title, none of which files keep."""
+    some = sparse(grid.shape)
+    on_disk = grid.radius[some] < 1 if isinstance(view.frame, Helioprojective) else True
+    synthetic.plot_settings["norm"] = brightness(synthetic.data[some], on_disk)
+    synthetic.plot_settings["cmap"] = synthetic.cmap.with_extremes(bad="black")
+    # sunpy fills wavelength and time in between braces, and matplotlib sets formulae between dollars.
+    synthetic.nickname = f"AIA (synthetic) {re.sub('[{}$]', '_', model.name)}"
 
 
 def _history(passband, view, model):

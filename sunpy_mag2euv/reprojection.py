@@ -1,5 +1,6 @@
 """Reprojection: an AIA-like Map → the pixels of another Map, with its deviation and all that its header says of it."""
 
+import copy
 import re
 import textwrap
 from importlib.metadata import version
@@ -110,8 +111,10 @@ def reproject(synthetic, *, like, max_time_difference: u.min = 12 * u.min):
         deviation = np.abs(regrid(deviation, synthetic, like)).astype(dtype)
         uncertainty = StdDevUncertainty(np.where(unknown, np.nan, deviation), unit=u.DN / u.s)
     reprojected = sunpy.map.Map(image, _header(synthetic, like), uncertainty=uncertainty)
-    # As it says in titles of plots
+    # Plots have its title, and its scale of brightness where that is one of DN/s.
     reprojected.nickname = synthetic.nickname
+    if synthetic.unit == reprojected.unit:
+        reprojected.plot_settings |= copy.deepcopy(synthetic.plot_settings)
     return reprojected
 
 

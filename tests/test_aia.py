@@ -103,7 +103,7 @@ def test_map(make):
 
 @pytest.mark.parametrize("angstrom", list(PASSBANDS))
 def test_colours_of_the_passband(make, angstrom):
-    assert make(angstrom).plot_settings["cmap"] == f"sdoaia{angstrom}"
+    assert make(angstrom).cmap.name == f"sdoaia{angstrom}"
 
 
 def test_unit_is_converted(grid, magnetogram, tiny_model):
@@ -461,4 +461,5 @@ def test_cube_of_any_passbands(make, angstroms):
 
 
 def test_plots_say_that_it_is_synthetic(make):
-    assert make().latex_name.startswith("AIA (synthetic)")
+    """And by which model."""
+    assert make().latex_name.startswith("AIA (synthetic) tiny ")

@@ -1,0 +1,59 @@
+"""The scale of brightness of pictures: from black in the outermost corona to white in active regions."""
+
+import math
+
+import numpy as np
+
+from astropy.visualization import AsinhStretch, ImageNormalize, LinearStretch
+
+__all__ = ["brightness", "sparse"]
+
+#: Pixels that tell how an image is to be shown. All of them would take longer than writing the header.
+_ENOUGH = 128**2
+
+
+def sparse(shape):
+    """
+    Choose evenly spaced pixels, enough to tell how an image is to be shown.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of an image.
+
+    Returns
+    -------
+    tuple of slice
+        One for each axis.
+    """
+    step = max(1, math.isqrt(math.prod(shape) // _ENOUGH))
+    return tuple(slice(0, size, step) for size in shape)
+
+
+def brightness(values, on_disk):
+    """
+    Find a scale of brightness that shows the corona, coronal holes, quiet Sun and active regions at once.
+
+    Parameters
+    ----------
+    values : `~numpy.ndarray`
+        Intensities, NaN where nothing is known.
+    on_disk : `~numpy.ndarray` or bool
+        Whether they are on the disk.
+
+    Returns
+    -------
+    `~astropy.visualization.ImageNormalize`
+        See `sunpy_mag2euv.visualization.normalization`. From 0 to 1 if nothing is known.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        return ImageNormalize(vmin=0, vmax=1, stretch=LinearStretch())
+    on_disk = known & on_disk
+    low, high = (float(value) for value in np.quantile(values[known], [0.01, 0.999]))
+    if not high > low:
+        return ImageNormalize(vmin=low, vmax=low + 1, stretch=LinearStretch())
+    median = np.median(values[on_disk if on_disk.any() else known])
+    # The curve needs some of its straight part.
+    knee = float(np.clip((median - low) / (high - low), 0.01, 1))
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(knee))
