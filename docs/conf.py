@@ -19,6 +19,7 @@ version = release
 # -- Sphinx --------------------------------------------------------------------
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
@@ -55,6 +56,14 @@ intersphinx_mapping = {
 }
 if os.environ.get("MAG2EUV_OFFLINE_DOCS"):
     intersphinx_mapping = {}
+
+# -- Figures -------------------------------------------------------------------
+
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 100)]
+plot_pre_code = ""
 
 # -- Gallery -------------------------------------------------------------------
 

@@ -5,12 +5,14 @@ All of them draw on a figure that `matplotlib.pyplot` does not know of, unless t
 ``savefig``, or show it as the last value of a notebook's cell.
 """
 
+import contextlib
 import math
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 import astropy.units as u
 import sunpy.map
@@ -366,6 +368,10 @@ def _scatter(axes, x, y, names, table):
         axes.hexbin(x, y, xscale="log", yscale="log", bins="log", mincnt=1, gridsize=60, cmap="viridis")
         axes.plot(ends, ends, color="black", linewidth=0.8)
         axes.set(xlim=ends, ylim=ends)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
     axes.set_box_aspect(1)
     axes.set(xlabel=f"{names[1]} in DN/s", ylabel=f"{names[0]} in DN/s", title="on the disk")
     (scores,) = table[table["region"] == "disk"]
@@ -386,7 +392,8 @@ def _draw(image, axes, *, limb_of, grid=False, **scale):
         scale = {"norm": ImageNormalize(vmin=-limit, vmax=limit, stretch=LinearStretch()), "cmap": "gray"}
     elif not scale:
         scale = {"norm": normalization(image)}
-    drawn = image.plot(axes=axes, title=False, **scale)
+    with _quiet():
+        drawn = image.plot(axes=axes, title=False, **scale)
     if _is_seen(limb_of):
         limb, _ = limb_of.draw_limb(axes=axes, color="white", alpha=0.5, linewidth=0.5)
         if _is_magnetogram(image):
@@ -396,6 +403,17 @@ def _draw(image, axes, *, limb_of, grid=False, **scale):
     axes.set_facecolor("black")
     axes.coords.grid(False)
     return drawn
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without sunpy's word on how it turns a magnetogram to the coordinates of an image, which nobody asked for."""
+    level = sunpy.log.level
+    sunpy.log.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        sunpy.log.setLevel(level)
 
 
 def _bar(figure, drawn, label):

@@ -189,10 +189,13 @@ def test_an_observation_is_not_called_synthetic(images):
     assert picture(observed).axes[0].get_title().startswith("AIA 171 Å  ")
 
 
-def test_contact_sheet(magnetogram, images, tmp_path):
-    figure = contact_sheet(magnetogram, images)
+def test_contact_sheet(magnetogram, images, tmp_path, caplog):
+    before = plt.get_fignums()
+    with caplog.at_level("INFO"):
+        figure = contact_sheet(magnetogram, images)
+    assert not caplog.records
     assert isinstance(figure, Figure)
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
     assert figure.get_suptitle() == "2014-01-15 00:00 UTC"
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["SDO magnetogram", *(f"AIA {band} Å (synthetic)" for band in (171, 193, 304))]
@@ -272,9 +275,10 @@ def observed(images):
 
 def test_comparison(images, observed, tmp_path):
     synthetic = images[1]
+    before = plt.get_fignums()
     figure = plot_comparison(synthetic, observed)
+    assert plt.get_fignums() == before
     first, second, _, ratio, _, scatter = figure.axes
-    assert not plt.get_fignums()
     assert first.get_title() == "AIA 193 Å (synthetic)  2014-01-15 00:00 UTC"
     assert second.get_title() == "AIA 193 Å  2014-01-15 00:00 UTC"
     # Both on the same pixels and on one scale of brightness, which shows all of either, in DN/s.
