@@ -461,8 +461,8 @@ def _repair_rows(meta, repairs, count):
             f"makes {step / whole:.4g} of that. Use the whole chart as its archive has it"
         )
     meta["cdelt2"] = whole
-    # HMI's charts of some years have it half a row off. Others do when a row was lost.
-    half_off = _archive(meta) == "HMI" and count % 2 == 0 and middle == count / 2
+    # JSOC's charts of some years have it half a row off. Others do when a row was lost.
+    half_off = _archive(meta) in ("HMI", "MDI") and count % 2 == 0 and middle == count / 2
     if not ((abs(middle - (count + 1) / 2) < 1e-3 or half_off) and meta.get("crval2", 0) == 0):
         raise ValueError(
             f"the chart must have its equator in the middle of its {count} rows; CRPIX2 and CRVAL2 of its header say "
