@@ -13,6 +13,7 @@ import ctypes
 import functools
 import itertools
 import os
+import re
 import threading
 import time
 from dataclasses import KW_ONLY, dataclass, field
@@ -168,7 +169,28 @@ class Job:
             If the model is asked for its passbands, and cannot be used.
         """
         passbands = self.passbands or self._settings()["passband"]
-        return image_names(inputs.stem(str(source)), passbands, self.png)
+        return image_names(self.stem(source), passbands, self.png)
+
+    def stem(self, source):
+        """
+        Name what is made of a magnetogram.
+
+        Parameters
+        ----------
+        source : path-like or str
+
+        Returns
+        -------
+        str
+            What the names of all its images begin with: the file's name, and who sees a chart, and when if that was
+            said.
+        """
+        words = [inputs.stem(str(source))]
+        if self.observer is not None:
+            words.append(_word(self.observer))
+        if self.obstime is not None:
+            words.append(_time(self.obstime).utc.strftime("%Y%m%dT%H%M%S"))
+        return "_".join(words)
 
     def is_done(self, source):
         """
@@ -215,6 +237,20 @@ class Job:
 
             model = DEFAULT_CHART_MODEL
         return _resolved(model, self.sha256, self.device, self.passbands, _stamp(model))
+
+
+def _time(obstime):
+    from sunpy.time import parse_time
+
+    return parse_time(obstime)
+
+
+def _word(observer):
+    """A name, or a place, as part of a file's name."""
+    if not isinstance(observer, str):
+        place = observer.spherical
+        observer = f"{place.lon.deg:g} {place.lat.deg:g} {place.distance.value:g}{place.distance.unit}"
+    return re.sub(r"[^\w.+-]+", "_", observer.strip().lower())
 
 
 @functools.lru_cache(maxsize=8)

@@ -80,9 +80,10 @@ def parser():
     )
     generate.add_argument(
         "--observer",
-        type=options.value,
+        type=options.observer,
         metavar="NAME",
-        help="who sees a chart, such as earth or stereo_a; FILEs are charts then",
+        help="who sees a chart, such as earth or stereo_a, or LON,LAT,AU (Stonyhurst, such as 180,0,1; with = before "
+        "a minus); FILEs are charts then",
     )
     generate.add_argument("--obstime", type=options.value, metavar="TIME", help="when (default: the chart's time)")
     existing = generate.add_mutually_exclusive_group()

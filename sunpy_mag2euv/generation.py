@@ -9,7 +9,7 @@ from sunpy_mag2euv.batch import do_all
 from sunpy_mag2euv.cli import UsageError
 from sunpy_mag2euv.console import at_the_end
 from sunpy_mag2euv.notes import say, sentence
-from sunpy_mag2euv.options import chosen, make_directory, settings_of
+from sunpy_mag2euv.options import check_view, chosen, make_directory, settings_of
 from sunpy_mag2euv.report import is_report, write_report
 
 __all__ = ["generate_files"]
@@ -37,6 +37,7 @@ def generate_files(arguments):
 
     if arguments.jobs < 1:
         raise UsageError(f"--jobs must be at least 1; got {arguments.jobs}")
+    check_view(arguments)
     if arguments.observer is not None:
         from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL
 

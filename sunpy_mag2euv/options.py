@@ -11,9 +11,11 @@ from sunpy_mag2euv.console import tidying
 from sunpy_mag2euv.notes import sentence
 
 __all__ = [
+    "check_view",
     "chosen",
     "correction_table",
     "make_directory",
+    "observer",
     "output",
     "passbands",
     "settings_of",
@@ -67,6 +69,39 @@ def value(text):
     if inputs.is_image_name(text):
         raise argparse.ArgumentTypeError(f"{text!r} is named as images are: give the option its value, then the files")
     return text
+
+
+def observer(text):
+    """
+    Read who sees a chart.
+
+    Parameters
+    ----------
+    text : str
+        A name, or Stonyhurst longitude and latitude in degrees and the distance from the Sun in au, with commas.
+
+    Returns
+    -------
+    str or `~astropy.coordinates.SkyCoord`
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is neither.
+    """
+    if "," not in text:
+        return value(text)
+    import astropy.units as u
+    import sunpy.coordinates  # noqa: F401  (for the frame)
+    from astropy.coordinates import SkyCoord
+
+    try:
+        longitude, latitude, distance = map(float, text.split(","))
+        return SkyCoord(longitude * u.deg, latitude * u.deg, distance * u.au, frame="heliographic_stonyhurst")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a name, or LON,LAT,AU in degrees and au, such as 180,0,1 ({error})"
+        ) from error
 
 
 def output(text):
@@ -127,6 +162,34 @@ def settings_of(arguments, kind, passbands=None):
     except Exception as error:
         raise UsageError(sentence(error)) from error
     return {"passband": passbands, "model": model, "device": device}
+
+
+def check_view(arguments):
+    """
+    Find what is wrong with ``--observer`` and ``--obstime`` before any file is read.
+
+    Names that are looked up are left for later if the time is the chart's.
+
+    Parameters
+    ----------
+    arguments : `argparse.Namespace`
+
+    Raises
+    ------
+    UsageError
+        If they can be nobody's place.
+    """
+    if arguments.observer is None:
+        if arguments.obstime is not None:
+            raise UsageError("--obstime must come with --observer, whose time it is")
+        return
+    from sunpy_mag2euv.vantage import is_known, resolve_observer
+
+    try:
+        if arguments.obstime is not None or is_known(arguments.observer):
+            resolve_observer(arguments.observer, arguments.obstime, default="2012-01-01")
+    except (OSError, TypeError, ValueError) as error:
+        raise UsageError(sentence(error)) from error
 
 
 def chosen(arguments):

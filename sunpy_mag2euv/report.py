@@ -6,7 +6,6 @@ import os
 
 from sunpy_mag2euv import files
 from sunpy_mag2euv.archive import Outcome
-from sunpy_mag2euv.inputs import stem
 
 __all__ = ["is_report", "write_report"]
 
@@ -84,7 +83,7 @@ def _pattern(job, outcome):
     """What `sunpy.map.Map` takes for all images of a file."""
     if not outcome.files:
         return ""
-    return os.path.join(glob.escape(str(job.directory)), f"{glob.escape(stem(outcome.source))}_aia_*.fits")
+    return os.path.join(glob.escape(str(job.directory)), f"{glob.escape(job.stem(outcome.source))}_aia_*.fits")
 
 
 def _validity(outcome):

@@ -46,6 +46,7 @@ __all__ = [
     "age_map",
     "ages_of",
     "are_several_views",
+    "is_known",
     "locate",
     "project",
     "resolve_observer",
@@ -215,6 +216,21 @@ def resolve_observers(observer, obstime=None, default=None):
     return list(places) if all(hasattr(values, "__len__") for values in several.values()) else places, True
 
 
+def is_known(observer):
+    """
+    Tell whether an observer's place is known without a network, at any time.
+
+    Parameters
+    ----------
+    observer : `~astropy.coordinates.SkyCoord`, coordinate frame or str
+
+    Returns
+    -------
+    bool
+    """
+    return not isinstance(observer, str) or _words(observer) in ("", *_KNOWN, *_NO_PLACES)
+
+
 def are_several_views(value):
     """Whether this is meant to be several observers or times."""
     if isinstance(value, (SkyCoord, BaseCoordinateFrame, Time)):
@@ -245,9 +261,13 @@ def _read_time(obstime):
     return time
 
 
+def _words(name):
+    return " ".join(name.replace("_", " ").replace("-", " ").lower().split())
+
+
 def _named(name, time):
     """Where a body is."""
-    words = " ".join(name.replace("_", " ").replace("-", " ").lower().split())
+    words = _words(name)
     known = ", ".join(_KNOWN)
     if not words:
         raise ValueError(f"observer must have a name, such as one of {known}, or 'stereo_a'; got {name!r}")

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -753,8 +752,35 @@ def test_charts_from_an_observer(run, tmp_path, capsys):
     sample_chart().save(tmp_path / "chart.fits")
     options = ("chart.fits", "--passband", "193", "--observer", "mars", "--obstime", "2014-01-02")
     assert run("generate", *options) == 0
-    image = sunpy.map.Map(tmp_path / "out" / "chart_aia_0193.fits")
+    image = sunpy.map.Map(tmp_path / "out" / "chart_mars_20140102T000000_aia_0193.fits")
     assert (image.meta["telescop"], image.date.isot[:10]) == ("SDO/AIA-like (synthetic)", "2014-01-02")
     assert image.observer_coordinate.radius.to_value("AU") > 1.3
     assert run("generate", "chart.fits", "--passband", "304") == 1
     assert "a chart must have an observer" in capsys.readouterr().err
+    assert run("generate", "chart.fits", "--passband", "193", "--observer=190,-10,0.5") == 0
+    image = sunpy.map.Map(tmp_path / "out" / "chart_-170_-10_0.5au_aia_0193.fits")
+    assert image.observer_coordinate.lon.wrap_at("360d").deg == pytest.approx(190)
+    assert image.observer_coordinate.radius.to_value("AU") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--observer", "1,2"], "'1,2' must be a name, or LON,LAT,AU in degrees and au, such as 180,0,1"),
+        (["--observer", "1,2,x"], "must be a name, or LON,LAT,AU"),
+        (["--observer", "1,2,1e-9"], "must be outside of the Sun"),
+        (["--observer", ""], "observer must have a name"),
+        (["--observer", "far side"], "observer must be one place"),
+        (["--observer", "mars", "--obstime", "then"], "obstime must be a time"),
+        (["--obstime", "2014-01-02"], "--obstime must come with --observer"),
+    ],
+)
+def test_views_that_cannot_be(run, tmp_path, capsys, options, message):
+    """Are found before any file is looked for."""
+    try:
+        status = run("generate", "none.fits", "--passband", "193", *options)
+    except SystemExit as exit_:
+        status = exit_.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
