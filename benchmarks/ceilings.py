@@ -30,7 +30,7 @@ def ceilings(device, directory, side):
     Parameters
     ----------
     device : `torch.device`
-        What multiplies matrices.
+        What multiplies.
     directory : `~pathlib.Path`
         Where files are written.
     side : int
@@ -39,27 +39,40 @@ def ceilings(device, directory, side):
     Returns
     -------
     list of Step
-        Products of matrices, by the floating-point operation; copies in memory, and FITS files, by the byte; and
-        processes.
+        Products of matrices, and convolutions with many channels, for which there may be better code, by the
+        floating-point operation; copies in memory, and FITS files, by the byte; and processes.
     """
     rows = side // 2 if device.type == "cpu" else 2 * side
+    channels, pixels = rows // 8, rows // 32
     steps = []
     for dtype in (torch.float32, torch.bfloat16):
+        name = str(dtype).removeprefix("torch.")
         left, right = torch.randn(2, rows, rows, device=device).to(dtype)
+        image = torch.randn(1, channels, pixels, pixels, device=device)
+        image = image.to(dtype, memory_format=torch.channels_last)
+        weight = torch.randn(channels, channels, 3, 3, device=device).to(dtype)
 
         def product(left=left, right=right):
             left @ right
             synchronized(device)
 
-        steps.append(Step(f"matrix product, {str(dtype).removeprefix('torch.')}", product, 2 * rows**3))
+        def convolution(image=image, weight=weight):
+            with torch.inference_mode():
+                torch.nn.functional.conv2d(image, weight, padding=1)
+            synchronized(device)
+
+        steps += [
+            Step(f"matrix product, {name}", product, 2 * rows**3),
+            Step(f"convolution, {name}", convolution, 2 * 9 * channels**2 * pixels**2),
+        ]
 
     # Large enough for no cache to hold it.
     source = torch.ones(4 * side**2)
     target = torch.empty_like(source)
-    image, path = np.ones((side, side), dtype=np.float32), directory / "ceiling.fits"
+    values, path = np.ones((side, side), dtype=np.float32), directory / "ceiling.fits"
 
     def write():
-        fits.writeto(path, image, overwrite=True)
+        fits.writeto(path, values, overwrite=True)
 
     def read():
         # The file is big-endian, and only what has been turned round has been read.
@@ -68,8 +81,8 @@ def ceilings(device, directory, side):
     return [
         *steps,
         Step("copy in memory, read and written", lambda: target.copy_(source), 2 * source.nbytes),
-        Step("FITS file written", write, image.nbytes),
-        Step("FITS file read", read, image.nbytes),
+        Step("FITS file written", write, values.nbytes),
+        Step("FITS file read", read, values.nbytes),
         Step("python -c pass", lambda: in_new_process("-c", "pass")),
         Step("import sunpy", lambda: in_new_process("-c", "import sunpy")),
         Step("import sunpy.map, torch", lambda: in_new_process("-c", "import sunpy.map, torch")),

@@ -19,7 +19,12 @@ __all__ = ["HISTORY", "described", "keep", "last", "processor", "shown", "tables
 HISTORY = Path(__file__).with_name("history.jsonl")
 
 #: How the rates of steps are told that do nothing else than find them.
-_RATES = {"matrix product": (1e9, "GFLOP/s"), "copy in memory": (1e9, "GB/s"), "FITS file": (1e6, "MB/s")}
+_RATES = {
+    "matrix product": (1e9, "GFLOP/s"),
+    "convolution": (1e9, "GFLOP/s"),
+    "copy in memory": (1e9, "GB/s"),
+    "FITS file": (1e6, "MB/s"),
+}
 
 
 def processor():
@@ -124,8 +129,8 @@ def tables(entry):
         By name.
     """
     title = (
-        f"{entry['name']}, {entry['cores']} cores, {entry['threads']} threads, torch {entry['torch']}; "
-        f"{entry['date']} UTC, {entry['commit']}, medians of {entry['repeats']}"
+        f"{entry['name']}, cores: {entry['cores']}, threads: {entry['threads']}, torch {entry['torch']}; "
+        f"{entry['date']} UTC, {entry['commit']}, rounds: {entry['repeats']}"
     )
     return {
         "times": (

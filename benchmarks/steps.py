@@ -60,7 +60,7 @@ class Setup:
         with FlopCounterMode(display=False) as counter, computed_in(torch.float32):
             model.run(values, _CPU)
         dtype = dtype or number_format(model.grid, self.device)
-        return {f"matrix product, {str(dtype).removeprefix('torch.')}": counter.get_total_flops()}
+        return {f"convolution, {str(dtype).removeprefix('torch.')}": counter.get_total_flops()}
 
     def file_needs(self):
         """What a file needs at least of which nine passbands of the last model are written."""

@@ -86,7 +86,7 @@ def tiny_setup(tiny_model, tmp_path, monkeypatch):
 def test_a_run(tiny_setup):
     run = command.measure(tiny_setup, 1, 4)
     assert json.loads(json.dumps(run)) == run
-    for name in ("matrix product, float32", "FITS file read", "mag2euv --help", "Map to nine Maps, 64²"):
+    for name in ("matrix product, float32", "convolution, bfloat16", "mag2euv --help", "Map to nine Maps, 64²"):
         assert len(run["seconds"][name]) == 3
     for name, needs in run["needs"].items():
         assert needs.keys() <= run["seconds"].keys(), name
