@@ -23,7 +23,17 @@ from sunpy.map.sources import AIAMap
 from sunpy_mag2euv.brightness import brightness, sparse
 from sunpy_mag2euv.maps import brief
 
-__all__ = ["EPOCH_KEYWORD", "INSTRUMENT", "View", "is_aia", "is_observation", "level_of", "make_cube", "make_map"]
+__all__ = [
+    "EPOCH_KEYWORD",
+    "INSTRUMENT",
+    "View",
+    "cube_to_maps",
+    "is_aia",
+    "is_observation",
+    "level_of",
+    "make_cube",
+    "make_map",
+]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
 INSTRUMENT = "AIA_SYNTHETIC"
@@ -261,12 +271,15 @@ def make_cube(maps):
     `~ndcube.NDCube`
         Dimensions (passband, y, x) in DN/s; the wavelengths are a table coordinate. Masked where no image is known.
         ``uncertainty`` holds the standard deviations of all passbands, if the maps have them.
-        ``meta`` holds the header of each Map by its passband in angstrom.
+        ``meta`` holds the header of each Map by its passband in angstrom. ``plot`` shows each in AIA's colours, with a
+        slider for the passband.
     """
     # Imported here, since ndcube takes longer to import than all of this package.
     from ndcube import NDCube
     from ndcube.extra_coords import QuantityTableCoordinate
     from ndcube.wcs.wrappers import CompoundLowLevelWCS
+
+    from sunpy_mag2euv.cubes import PassbandPlotter
 
     data = np.stack([image.data for image in maps])
     uncertainty = None
@@ -275,11 +288,54 @@ def make_cube(maps):
         uncertainty = StdDevUncertainty(deviations, unit=u.DN / u.s)
     wavelengths = u.Quantity([image.wavelength for image in maps]).to(u.angstrom)
     table = QuantityTableCoordinate(wavelengths, names="passband", physical_types="em.wl")
-    return NDCube(
+    sky = maps[0].wcs
+    # For labels of axes
+    sky.wcs.cname = "helioprojective longitude", "helioprojective latitude"
+    cube = NDCube(
         data,
-        wcs=CompoundLowLevelWCS(maps[0].wcs, table.wcs),
+        wcs=CompoundLowLevelWCS(sky, table.wcs),
         uncertainty=uncertainty,
         unit=u.DN / u.s,
         mask=np.isnan(data),
         meta={_angstrom(image): dict(image.meta) for image in maps},
     )
+    cube.plotter = PassbandPlotter
+    return cube
+
+
+def cube_to_maps(cube):
+    """
+    Take the Maps out of a cube again.
+
+    Parameters
+    ----------
+    cube : `~ndcube.NDCube`
+        As `make_cube` makes it, or some passbands of it.
+
+    Returns
+    -------
+    list of `~sunpy.map.sources.AIAMap`
+        With their standard deviations, if the cube has them.
+
+    Raises
+    ------
+    ValueError
+        If it is another cube, or part of the image has been cut off, which its headers know nothing of.
+    """
+    if cube.data.ndim != 3:
+        raise ValueError(
+            f"the cube must have three dimensions, (passband, y, x); this one has {cube.data.ndim}. Take cube[3:4] for "
+            "cube[3]"
+        )
+    (wavelengths,) = cube.axis_world_coords("em.wl")
+    maps = []
+    for number, wavelength in enumerate(wavelengths.to_value(u.angstrom)):
+        header, data = cube.meta.get(round(wavelength)), cube.data[number]
+        if header is None or data.shape != (header["naxis2"], header["naxis1"]):
+            raise ValueError(
+                "the cube must be one of generate_cube, with the whole of its images; no header of this one is of "
+                f"{data.shape[1]} × {data.shape[0]} pixels in {wavelength:g} Å. Cut the Maps instead"
+            )
+        deviation = None if cube.uncertainty is None else cube.uncertainty[number]
+        maps.append(sunpy.map.Map(data, header, uncertainty=deviation))
+    return maps

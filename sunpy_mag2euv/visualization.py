@@ -20,6 +20,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.visualization import ImageNormalize, LinearStretch
 from sunpy.coordinates import Helioprojective
 
+from sunpy_mag2euv.aia import cube_to_maps
 from sunpy_mag2euv.brightness import brightness, sparse
 from sunpy_mag2euv.metrics.comparison import compare
 from sunpy_mag2euv.reprojection import reproject
@@ -445,12 +446,10 @@ def _relative_deviation(synthetic):
 
 
 def _maps_of(maps):
-    """A list of Maps, also of a cube, whose ``meta`` has their headers."""
+    """A list of Maps, also of a cube."""
     if isinstance(maps, sunpy.map.GenericMap):
         return [maps]
-    if not hasattr(maps, "wcs"):
-        return list(maps)
-    return [sunpy.map.Map(plane, header) for plane, header in zip(maps.data, maps.meta.values(), strict=True)]
+    return cube_to_maps(maps) if hasattr(maps, "axis_world_coords") else list(maps)
 
 
 def _coarse(magnetogram):

@@ -2,6 +2,7 @@ import dataclasses
 import sys
 
 import asdf
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from aia_images import make_aia
@@ -13,11 +14,21 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 
-from sunpy_mag2euv.aia import INSTRUMENT, View, is_aia, is_observation, level_of, make_cube, make_map
+from sunpy_mag2euv.aia import (
+    INSTRUMENT,
+    View,
+    cube_to_maps,
+    is_aia,
+    is_observation,
+    level_of,
+    make_cube,
+    make_map,
+)
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sensitivity import Correction
 from sunpy_mag2euv.validity import FieldValidity
+from sunpy_mag2euv.visualization import normalization
 
 #: Keywords of a magnetogram, or of an AIA observation, that would mean something else in a synthetic image.
 FOREIGN = (
@@ -458,6 +469,54 @@ def test_cube_of_any_passbands(make, angstroms):
     assert list(cube.meta) == angstroms
     assert u.allclose(cube.axis_world_coords(0)[0], angstroms * u.AA)
     np.testing.assert_array_equal(cube[len(angstroms) - 1].data, make(angstroms[-1]).data)
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(2, 4), slice(3, 4)])
+def test_maps_of_a_cube(cube, make, part):
+    maps = cube_to_maps(cube[part])
+    assert len(maps) == len(list(PASSBANDS)[part])
+    for image, angstrom in zip(maps, list(PASSBANDS)[part], strict=True):
+        original = make(angstrom)
+        np.testing.assert_array_equal(image.data, original.data)
+        np.testing.assert_array_equal(image.uncertainty.array, original.uncertainty.array)
+        assert image.meta == original.meta
+    assert cube_to_maps(make_cube([make(193, certain=True)]))[0].uncertainty is None
+
+
+def test_parts_of_a_cube_that_no_header_is_of(cube):
+    with pytest.raises(ValueError, match=r"no header of this one is of 80 × 10 pixels in 94 Å. Cut the Maps instead"):
+        cube_to_maps(cube[:, 20:30])
+    with pytest.raises(ValueError, match=r"\(passband, y, x\); this one has 2. Take cube\[3:4\] for cube\[3\]"):
+        cube_to_maps(cube[3])
+
+
+def test_plot_of_a_cube(cube):
+    """Every passband in its colours and on its own scale; the slider names it."""
+    animator = cube.plot()
+    try:
+        labels = [coordinate.get_axislabel() for coordinate in list(animator.axes.coords)[:2]]
+        assert labels == ["helioprojective longitude", "helioprojective latitude"]
+        (first,) = (text for text in animator.sliders[0].texts if text.get_text().startswith("$94"))
+        assert animator.im.get_cmap().name == "sdoaia94"
+        slider = animator.sliders[0]._slider
+        slider.set_val(4)
+        assert animator.im.get_cmap().name == "sdoaia211"
+        norm = normalization(cube_to_maps(cube)[4])
+        assert (animator.im.norm.vmin, animator.im.norm.vmax) == (norm.vmin, norm.vmax)
+        assert first.get_text().startswith("$211")
+    finally:
+        plt.close(animator.fig)
+
+
+@pytest.mark.filterwarnings("ignore:The unit 'Angstrom' has been deprecated in the VOUnit standard")
+def test_plots_of_a_cube_that_are_ndcubes_own(cube):
+    """Where colours are chosen, and along other axes."""
+    try:
+        assert cube.plot(cmap="gray").im.get_cmap().name == "gray"
+        assert cube[3].plot() is not None
+        assert cube.plot(plot_axes=["x", None, "y"]).im.get_cmap().name == "viridis"
+    finally:
+        plt.close("all")
 
 
 def test_plots_say_that_it_is_synthetic(make):
