@@ -123,6 +123,9 @@ def parser():
     compare.add_argument(
         "-o", "--output", type=options.output, metavar="TABLE", help="write the table to this file, as ECSV"
     )
+    compare.add_argument(
+        "--png", type=options.output, metavar="FIGURE", help="draw both images, their ratio and scores to this file"
+    )
     compare.set_defaults(command=_compare, prints=True)
 
     models = commands.add_parser("models", help="list the published weights")
@@ -211,19 +214,30 @@ def _compare(arguments):
         "max_time_difference": options.time_difference(arguments),
         "correction_table": options.correction_table(arguments),
     }
-    if arguments.output is not None:
-        if arguments.output.is_dir():
-            raise UsageError(f"{arguments.output} is a directory; -o must name a file")
-        if arguments.output.exists():
-            raise UsageError(f"{arguments.output} exists already; remove it, or give another -o")
-        options.make_directory(arguments.output.parent)
+    if arguments.png is not None and arguments.png.suffix.lower() != ".png":
+        raise UsageError(f"--png must name a file that ends in .png; got {arguments.png}")
+    for option, path in (("-o", arguments.output), ("--png", arguments.png)):
+        if path is None:
+            continue
+        if path.is_dir():
+            raise UsageError(f"{path} is a directory; {option} must name a file")
+        if path.exists():
+            raise UsageError(f"{path} exists already; remove it, or give another {option}")
+        options.make_directory(path.parent)
     try:
         with _noted():
             images = [_read_named(path) for path in (arguments.synthetic, arguments.observed)]
-            table = compare(*images, binning=arguments.binning, **together)
+            scoring = {"binning": arguments.binning, **together}
+            table = compare(*images, **scoring)
+            writers = {}
+            if arguments.png is not None:
+                from sunpy_mag2euv.visualization import plot_comparison
+
+                writers[arguments.png] = plot_comparison(*images, **scoring).savefig
             if arguments.output is not None:
-                writer = functools.partial(table.write, format="ascii.ecsv")
-                files.write(arguments.output.parent, {arguments.output.name: writer})
+                writers[arguments.output] = functools.partial(table.write, format="ascii.ecsv")
+            for path, writer in writers.items():
+                files.write(path.parent, {path.name: writer})
     except Exception as error:
         say(f"mag2euv: error: {sentence(error)}")
         return 1

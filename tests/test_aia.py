@@ -514,7 +514,7 @@ def test_plots_of_a_cube_that_are_ndcubes_own(cube):
     try:
         assert cube.plot(cmap="gray").im.get_cmap().name == "gray"
         assert cube[3].plot() is not None
-        assert cube.plot(plot_axes=["x", None, "y"]).im.get_cmap().name == "viridis"
+        assert cube[:, 20].plot() is not None
     finally:
         plt.close("all")
 

@@ -645,10 +645,24 @@ def test_compare_to_a_file(synthetic, capsys, tmp_path):
     assert [path.name for path in output.parent.iterdir()] == ["table.ecsv"]
 
 
+def test_compare_draws(synthetic, capsys, tmp_path):
+    figure, table = tmp_path / "figures" / "comparison.png", tmp_path / "table.ecsv"
+    arguments = ["compare", *synthetic, "--max-time-difference", "60", "-o", str(table), "--png", str(figure)]
+    assert main(arguments) == 0
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert table.exists()
+    capsys.readouterr()
+    table.unlink()
+    assert main(arguments) == 2
+    assert f"{figure} exists already; remove it, or give another --png" in capsys.readouterr().err
+    assert not table.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
         ([], 1, "at most 12 min apart; these are 60 min apart"),
+        (["--png", "figure.pdf"], 2, "--png must name a file that ends in .png; got figure.pdf"),
         (["--max-time-difference", "-1"], 2, "--max-time-difference must be a number of minutes; got -1"),
         (["--binning", "0"], 2, "--binning must be at least 1; got 0"),
         (["--correction-table", "absent.txt"], 2, "there is no correction table absent.txt"),
