@@ -1,5 +1,6 @@
 """Sequences: the answers to many, in their order, of which the next are made ready while one is computed."""
 
+import inspect
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,7 +63,8 @@ class _Rows(Iterator):
             except StopIteration:
                 ended.append(name)
             except Exception as error:
-                errors.append(error)
+                over = inspect.isgenerator(values) and values.gi_frame is None
+                errors.append(_OverError(error) if over else error)
         if len(ended) == len(self._columns):
             raise StopIteration
         if ended:
@@ -80,11 +82,16 @@ def _listed(columns):
 _END = object()
 
 
+class _OverError(Exception):
+    """What a generator raised, which is at its end then: whatever else it had to give is lost."""
+
+
 @dataclass(frozen=True)
 class _Failed:
-    """What stands in the place of an answer that cannot be given."""
+    """What stands in the place of an answer that cannot be given; after it there may be ``over``, nothing more."""
 
     error: Exception
+    over: bool = False
 
 
 class Answers(Iterator):
@@ -106,7 +113,7 @@ class Answers(Iterator):
         How many items are answered at a time.
     allow_errors : bool
         Whether to leave out, with a warning, what cannot be answered. Otherwise its error is raised in its place, and
-        the next answer is that to the next item.
+        the next answer is that to the next item. What a generator raises, which ends it, is always raised.
     """
 
     def __init__(self, items, prepare, answer, at_once, allow_errors):
@@ -126,7 +133,8 @@ class Answers(Iterator):
             self._number += 1
             if not isinstance(answer, _Failed):
                 return answer
-            if not self._allow_errors:
+            # What is lost with a generator must not be missed unnoticed.
+            if answer.over or not self._allow_errors:
                 answer.error.add_note(f"This was number {self._number} of those given, counted from 1.")
                 raise answer.error
             warn_user(f"number {self._number} of those given is left out: {answer.error}")
@@ -152,5 +160,7 @@ def _next(items, prepare):
         return prepare(*next(items))
     except StopIteration:
         return _END
+    except _OverError as error:
+        return _Failed(error.args[0], over=True)
     except Exception as error:
         return _Failed(error)

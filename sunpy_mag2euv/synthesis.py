@@ -77,7 +77,8 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors
         When the observer sees it. The time that its coordinates have, or that of the chart, unless given.
     allow_errors : bool, optional
         Of several images: whether to leave out, with a warning, those that cannot be made. Otherwise the iterator
-        raises what is wrong in place of the image, and can be asked for the next one.
+        raises what is wrong in place of the image, and can be asked for the next one. What a generator raises is raised
+        in any case, since generators end with that; ``map`` does not.
     model : str, path-like or FieldModel, optional
         As `~sunpy_mag2euv.load_model` takes it. The packaged default unless given; for charts "shared-browse", whose
         pixels are no smaller than what charts resolve, so that no detail is invented.

@@ -234,6 +234,22 @@ def test_one_that_cannot_be_read(days, alone, tiny_model, tmp_path):
         assert len(list(mag2euv.generate(map(sunpy.map.Map, paths), 193, model=tiny_model, allow_errors=True))) == 2
 
 
+def test_generators_that_end_with_an_error(days, tiny_model):
+    """What they would have given after it is lost, which has to be noticed."""
+
+    def read():
+        yield days[0]
+        raise OSError("no file")
+        yield days[1]
+
+    answers = mag2euv.generate(read(), 193, model=tiny_model, allow_errors=True)
+    next(answers)
+    with pytest.raises(OSError, match="no file") as raised:
+        next(answers)
+    assert raised.value.__notes__ == ["This was number 2 of those given, counted from 1."]
+    assert list(answers) == []
+
+
 def test_one_observer_that_cannot_be(tiny_model):
     observers = iter(["earth", 5, "mars"])
     answers = mag2euv.generate(sample_chart(), 193, observer=observers, model=tiny_model)
