@@ -14,6 +14,9 @@ from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
 
 __all__ = ["WorkerError", "Workers", "cores"]
 
+#: What tells numerical libraries how many threads to use, when they are loaded.
+_THREADS = "OMP_NUM_THREADS"
+
 #: Seconds that a process has to tidy up before it is killed.
 _PATIENCE = 5
 
@@ -132,7 +135,7 @@ class Workers(Executor):
                 raise WorkerError("it was not begun, since the work was ended")
             here, there = self._context.Pipe()
             process = self._context.Process(target=_work, args=(there, *self._arguments), daemon=True)
-            with _without_interruptions():
+            with _without_interruptions(), _threads(self._arguments[0]):
                 process.start()
             there.close()
             self._workers.append((process, here))
@@ -169,6 +172,21 @@ def _without_interruptions():
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _threads(number):
+    """Have processes that are started use so many threads at most, those of NumPy included."""
+    before = os.environ.get(_THREADS)
+    if before is None or not before.isdecimal() or int(before) > number:
+        os.environ[_THREADS] = str(number)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
 
 
 def _cause(code):

@@ -13,6 +13,7 @@ import pytest
 import astropy.units as u
 import sunpy.map
 
+from sunpy_mag2euv import archive
 from sunpy_mag2euv.archive import Job
 from sunpy_mag2euv.models import load_model, save_model
 from sunpy_mag2euv.sample import sample_chart
@@ -132,6 +133,17 @@ def test_other_weights_are_not_taken_for_those_that_were_there(source, tiny_mode
         (image,) = Job(tmp_path / name, 193, model=path)(source).files
         assert f"model: {name}" in sunpy.map.Map(image).meta["history"]
         assert np.isfinite(sunpy.map.Map(image).data).any()
+
+
+def test_memory_is_kept_for_what_comes_next(monkeypatch):
+    settings = []
+    library = SimpleNamespace(mallopt=lambda *setting: settings.append(setting))
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    archive._keep_memory.__wrapped__()
+    assert settings == [(-3, 2**27), (-1, 2**30)]
+    # Not every C library can do that.
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace())
+    archive._keep_memory.__wrapped__()
 
 
 def test_memory_is_given_back(source, tiny_weights, tmp_path, monkeypatch):

@@ -40,6 +40,9 @@ def test_work_is_done_by_other_processes(workers):
 
 
 def test_threads_are_shared_out(workers):
+    before = os.environ.get("OMP_NUM_THREADS")
+    assert 1 <= int(workers.submit(os.getenv, "OMP_NUM_THREADS").result()) <= max(1, (os.cpu_count() or 1) // 2)
+    assert os.environ.get("OMP_NUM_THREADS") == before
     assert workers.submit(torch.get_num_threads).result() <= max(1, (os.cpu_count() or 1) // 2)
 
 
