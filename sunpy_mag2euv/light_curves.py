@@ -23,6 +23,7 @@ from sunpy_mag2euv.intensity import check_image, read_intensity
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, check_map, in_known_time
 from sunpy_mag2euv.models import FieldModel
+from sunpy_mag2euv.sensitivity import LAUNCH, Sensitivity, find_correction
 from sunpy_mag2euv.sequences import are_several
 from sunpy_mag2euv.synthesis import generate
 
@@ -136,31 +137,47 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     return _series(times, rows, passbands, model)
 
 
-def disk_sum(image):
+def disk_sum(image, *, correction_table=None):
     """
-    Sum an AIA image over the disk, as `light_curve` sums synthetic ones.
+    Sum an AIA image over the disk, as `light_curve` sums synthetic ones, at AIA's sensitivity at launch.
 
     Parameters
     ----------
     image : `~sunpy.map.GenericMap`
         Helioprojective image of the whole disk, of any size, orientation and scale: an AIA observation of level 1 or
         1.5, in DN with its exposure time or in DN/s, or a synthetic one.
+    correction_table : str, path-like, `~astropy.table.QTable` or Sensitivity, optional
+        What AIA has lost of its sensitivity, as `sunpy_mag2euv.sensitivity.Sensitivity.read` takes it. Unless given,
+        and if it is needed, it is the table that aiapy carries, which rests on measurements up to 2017 December.
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In DN/s, at the epoch of AIA's sensitivity that the image refers to. Of observations it is that of their time:
-        with `aiapy.calibrate.correct_degradation` before, it is that at launch, as in light curves.
+        In DN/s, at AIA's sensitivity at launch, as the sums of light curves are.
 
     Raises
     ------
     TypeError
-        If it is not a Map.
+        If it is not a Map, or ``correction_table`` is nothing that names a table.
     ValueError
-        If it is no such image, or more than a thousandth of its disk is not known.
+        If it is no such image, or more than a thousandth of its disk is not known; or if ``correction_table`` is no
+        such table.
+    ImportError
+        If ``correction_table`` is given and aiapy, which reads it, is not installed.
+    OSError
+        If ``correction_table`` cannot be read or fetched.
+
+    Warns
+    -----
+    SunpyUserWarning
+        If the image cannot be brought to AIA's sensitivity at launch, so that the sum is at the image's own; or only
+        with a table that had to be extrapolated.
 
     Notes
     -----
+    Which epoch an image refers to is found by `sunpy_mag2euv.sensitivity.epoch_of`. Observations are as taken: if one
+    has been corrected already, say so with ``image.meta["degepoch"] = "launch"``.
+
     All pixels count whose centre is within the limb of the photosphere, each as many times as AIA's pixels of 0.6
     arcsec go into it on a Sun that is seen from 1 au: there are 8.0 million on that disk. So neither the distance of
     the telescope matters nor the size of the pixels, if larger ones have the mean of AIA's, as in AIA's synoptic
@@ -180,6 +197,7 @@ def disk_sum(image):
     check_map(image, "the image")
     image = in_known_time(image)
     check_image(image, "the image")
+    divisor = _divisor(image, None if correction_table is None else Sensitivity.read(correction_table))
     reading, disk = read_intensity(image), Disk.of(image)
     inside = disk.radius(image.data.shape) < 1
     if not disk.inside(image.data.shape):
@@ -190,7 +208,7 @@ def disk_sum(image):
     unknown = np.mean(np.isnan(values))
     if unknown > _UNKNOWN:
         raise ValueError(f"the image must be known on the whole disk; {unknown:.1%} of it is not. Use another one")
-    return _total(values) / abs(np.linalg.det(disk.axes)) * _area(image) * (u.DN / u.s)
+    return _total(values) / divisor / abs(np.linalg.det(disk.axes)) * _area(image) * (u.DN / u.s)
 
 
 def deviation_factor(model, angstrom):
@@ -209,6 +227,17 @@ def deviation_factor(model, angstrom):
         At most 1, which is what it would be if all pixels were wrong alike, and what it is unless it was measured.
     """
     return _FACTORS.get(model.name, {}).get(angstrom, 1)
+
+
+def _divisor(image, sensitivity):
+    """What brings an image to AIA's sensitivity at launch, with a warning unless that is well known."""
+    correction = find_correction(image, LAUNCH, sensitivity)
+    if not correction.known:
+        warn_user(f"the sum is not at AIA's sensitivity at launch, since {correction.text}: {correction.advice}")
+        return 1.0
+    if correction.extrapolated:
+        warn_user(f"the sum is uncertain, since the image is brought {correction.text}: {correction.advice}")
+    return correction.divisor
 
 
 def _area(image):

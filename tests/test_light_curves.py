@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import astropy.units as u
 import sunpy.map
 from astropy.coordinates import SkyCoord
+from astropy.table import QTable
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
 from sunpy.coordinates import Helioprojective, get_earth
@@ -26,9 +27,13 @@ from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.regridding import regrid
 from sunpy_mag2euv.sample import sample_chart
+from sunpy_mag2euv.sensitivity import Sensitivity
 
 #: Of the magnetograms, not in the order of time.
 DATES = ("2014-01-17T00:00:00.000", "2014-01-15T00:00:00.250", "2014-01-16T12:00:00.000")
+
+#: So that only the geometry of observations matters, not their time.
+LAUNCHED = {"degepoch": "launch"}
 
 #: AIA's pixels on a disk of 959.6 arcsec.
 PIXELS = np.pi * (np.degrees(np.arcsin(696e6 / u.au.to(u.m))) * 3600 / 0.6) ** 2
@@ -306,7 +311,7 @@ def even(x, y):
     center=st.tuples(st.floats(-15, 15), st.floats(-15, 15)),
 )
 def test_pixels_may_have_any_size_and_place(radius, roll, center):
-    image = make_aia(even, size=340, radius=radius, roll=roll, center=center)
+    image = make_aia(even, size=340, radius=radius, roll=roll, center=center, **LAUNCHED)
     assert disk_sum(image).to_value(u.DN / u.s) == pytest.approx(100 * PIXELS, rel=0.02)
 
 
@@ -321,7 +326,7 @@ def test_distance_and_exposure_do_not_matter():
 
 
 def test_saturated_pixels_are_at_least_as_bright_as_the_brightest():
-    image = make_aia(exposure=2.0)
+    image = make_aia(exposure=2.0, **LAUNCHED)
     data = image.data.copy()
     data[120:122, 120:122] = 16383
     changed = disk_sum(sunpy.map.Map(data, image.meta)) - disk_sum(image)
@@ -353,11 +358,12 @@ def test_images_without_a_sum(make_magnetogram):
 def test_observations_are_summed_as_synthetic_images_are(test_data, band):
     """AIA's own image, and the same on the grid of light curves."""
     image = sunpy.map.Map(test_data / "inputs" / "aia_synoptic_20250113" / f"AIAsynoptic{band:04d}.fits")
+    image.meta.update(LAUNCHED)
     grid = Grid((256, 256), 98.0)
     earth = get_earth(Time(image.date))
     frame = Helioprojective(observer=earth, obstime=earth.obstime, rsun=image.rsun_meters)
     header = grid.header(frame, instrument="AIA_SYNTHETIC", wavelength=image.wavelength, unit=u.DN / u.s)
-    like = sunpy.map.Map(np.zeros(grid.shape), header)
+    like = sunpy.map.Map(np.zeros(grid.shape), header | LAUNCHED)
     values = regrid(image.data / image.exposure_time.to_value(u.s), image, like)
     on_grid = sunpy.map.Map(values, like.meta)
     assert disk_sum(on_grid).value == pytest.approx(disk_sum(image).value, rel=3e-3)
@@ -365,6 +371,40 @@ def test_observations_are_summed_as_synthetic_images_are(test_data, band):
     disk = np.hypot(*(axis.to_value(u.arcsec) for axis in _plane(image))) < image.rsun_obs.to_value(u.arcsec)
     plain = image.data[disk].sum(dtype=float) / image.exposure_time.to_value(u.s) * (2.4 / 0.6) ** 2
     assert disk_sum(image).value == pytest.approx(plain * image.dsun.to_value(u.au) ** 2, rel=3e-3)
+
+
+@pytest.mark.parametrize("given_as", [None, "Sensitivity", "table"])
+def test_sums_of_observations_are_at_launch(given_as):
+    """As taken or corrected before, the sum is the same, and in 304 Å in 2014 it is four times that as taken."""
+    table = {None: None, "Sensitivity": Sensitivity.read(), "table": Sensitivity.read().table}[given_as]
+    for band, least in ((193, 1.05), (304, 3.5)):
+        taken = make_aia(wavelength=band)
+        left = Sensitivity.read().since_launch(band, taken.date)
+        expected = disk_sum(sunpy.map.Map(taken.data, taken.meta | LAUNCHED)) / left
+        assert disk_sum(taken, correction_table=table).value == pytest.approx(expected.value)
+        assert 1 / left > least
+        corrected = sunpy.map.Map(taken.data / left, taken.meta | LAUNCHED)
+        assert disk_sum(corrected, correction_table=table).value == pytest.approx(expected.value)
+
+
+def test_says_where_sums_are_not_well_known_to_be_at_launch():
+    late = {band: make_aia(wavelength=band, date="2025-01-13T00:00:00") for band in (193, 304)}
+    with pytest.warns(SunpyUserWarning, match=r"^the sum is uncertain.* to that at launch.* extrapolated from 2017-12"):
+        extrapolated = disk_sum(late[193])
+    plain = {band: disk_sum(sunpy.map.Map(image.data, image.meta | LAUNCHED)) for band, image in late.items()}
+    left = Sensitivity.read().since_launch(193, late[193].date)
+    assert extrapolated.value == pytest.approx(plain[193].value / left)
+    with pytest.warns(SunpyUserWarning, match=r"^the sum is not at AIA's sensitivity at launch, since .*304 Å"):
+        assert disk_sum(late[304]) == plain[304]
+    unknown = make_aia(instrume="AIA_SYNTHETIC", telescop="SDO/AIA")
+    with pytest.warns(SunpyUserWarning, match=r"^the sum is not .*, since .* does not say its epoch.*: say with map"):
+        assert disk_sum(unknown) > 0 * u.DN / u.s
+
+
+@pytest.mark.parametrize(("table", "error"), [(3, TypeError), ("none.txt", FileNotFoundError), (QTable(), ValueError)])
+def test_what_is_no_table_is_refused(table, error):
+    with pytest.raises(error, match="correction table"):
+        disk_sum(make_aia(), correction_table=table)
 
 
 def _plane(image):
