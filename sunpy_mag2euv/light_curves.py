@@ -48,6 +48,12 @@ _UNKNOWN = 1e-3
 #: In arcsec, AIA's pixels; and those of a Sun that is seen from 1 au are as large.
 _AIA_PIXEL = 0.6
 
+#: How an error with the number of a magnetogram is raised, by what it was without.
+_KINDS = (TypeError, ValueError, FileNotFoundError, OSError)
+
+#: Where sunpy's advice begins when it cannot read a file: it means an argument of its own, not ours of the same name.
+_ADVICE_OF_SUNPY = "If you want to bypass these errors"
+
 #: What is summed, for those who read a file.
 _SUM = "sum over the disk to the limb, in DN/s, in pixels of 0.6 arcsec as seen from 1 au; synthetic, not observed"
 
@@ -65,7 +71,9 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     passbands : int, str, `~astropy.units.Quantity` or sequence of these, optional
         Such as ``193`` or ``[171, 193]``. All that the model has, unless given.
     model : str, path-like or FieldModel, optional
-        As `~sunpy_mag2euv.load_model` takes it; "shared-browse" unless given, since sums do not gain by detail.
+        As `~sunpy_mag2euv.load_model` takes it; "shared-browse" unless given, since sums do not gain by detail. The
+        deviations of all others are an upper limit, some four times too large, since their sums were not compared with
+        observed ones.
     device : str or `torch.device`, optional
         As for `~sunpy_mag2euv.generate`.
     allow_errors : bool, optional
@@ -80,7 +88,8 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
         DN/s, and "193_validity" with what there is to say against that image ("no known objection", or "caution" and
         why, see `~sunpy_mag2euv.validity.FieldValidity.header`). Models that give no deviations leave that column out.
         ``time`` is when the magnetograms were observed, in UTC. ``meta`` has the model, its sha256, and for each
-        passband the epoch of AIA's sensitivity that the DN/s refer to. ECSV files keep all of that.
+        passband the epoch of AIA's sensitivity that the DN/s refer to, and whether the deviations were measured or are
+        an upper limit. ``write("curve.ecsv")`` keeps all of that.
 
     Raises
     ------
@@ -88,8 +97,10 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
         If ``magnetograms`` is not an iterable, or one of them not a Map.
     ValueError
         If a magnetogram cannot be used, or does not show the whole disk; if there is none that can; or if the passband,
-        the model or the device cannot be used. What is wrong with a magnetogram is said with its number, counted from
-        1, and its time.
+        the model or the device cannot be used.
+    OSError
+        If a magnetogram cannot be read. What else the iterable raises is raised as it is. What is wrong with a
+        magnetogram is said with its number, counted from 1, and its time, if it has been read.
 
     Warns
     -----
@@ -132,8 +143,6 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     for time, row in _rows(magnetograms, passbands, model, device, allow_errors):
         times.append(time)
         rows.append(row)
-    if not rows:
-        raise ValueError("there must be at least one magnetogram that can be used; there is none")
     return _series(times, rows, passbands, model)
 
 
@@ -252,32 +261,45 @@ def _total(values):
 
 def _rows(magnetograms, passbands, model, device, allow_errors):
     """For each magnetogram its time, and for each passband sum, summed deviations and validity."""
-    names, problems, disk = {}, {}, model.grid.radius < 1
+    names, problems, reason, used, disk = {}, {}, "", False, model.grid.radius < 1
     answers = generate(_take(magnetograms, names, problems), passbands, model=model, device=device)
     for number in itertools.count(1):
         try:
             row = _row(next(answers), model, disk)
         except StopIteration:
-            return
+            if used:
+                return
+            raise ValueError(
+                f"there must be at least one magnetogram that can be used; there is none{reason and f': {reason}'}"
+            ) from None
         except (TypeError, ValueError) as error:
-            name, problem = names.pop(number), problems.pop(number, error)
-            if name is None or not (allow_errors or isinstance(problem, TypeError | ValueError)):
-                raise problem from None
-            sentence = f"{name} cannot be used: {problem}"
-            if not allow_errors:
-                raise (TypeError if isinstance(problem, TypeError) else ValueError)(sentence) from problem
-            warn_user(f"{sentence}. It is left out")
+            name, (problem, at_end) = names.pop(number), problems.pop(number, (error, False))
+            reason = f"{name} cannot be used: {_words(problem)}"
+            if allow_errors and not at_end:
+                warn_user(f"{reason}. It is left out")
+                continue
+            if kind := next((kind for kind in _KINDS if isinstance(problem, kind)), None):
+                raise kind(reason) from problem
+            problem.add_note(f"This was {name}, counted from 1.")
+            raise problem from None
         else:
             del names[number]
+            used = True
             yield row
+
+
+def _words(error):
+    """What an error says, as part of a sentence."""
+    lines = str(error).partition(_ADVICE_OF_SUNPY)[0].splitlines()
+    return ": ".join(filter(None, (line.strip().rstrip(".") for line in lines))) or type(error).__name__
 
 
 def _take(magnetograms, names, problems):
     """
     Hand magnetograms on, or None, of which nobody makes an image, in place of what raises an error.
 
-    The error and what to call the magnetogram are noted by its number. It has no name where nothing comes after it: a
-    generator that has raised an error is at its end, and the rest must not be missing unnoticed.
+    What to call each is noted by its number, and the error with whether nothing comes after it: a generator that has
+    raised an error is at its end, and the rest must not be missing unnoticed.
     """
     source = iter(magnetograms)
     for number in itertools.count(1):
@@ -289,9 +311,8 @@ def _take(magnetograms, names, problems):
         except StopIteration:
             return
         except Exception as error:
-            problems[number], magnetogram = error, None
-            if inspect.isgenerator(source) and source.gi_frame is None:
-                names[number] = None
+            problems[number] = error, inspect.isgenerator(source) and source.gi_frame is None
+            magnetogram = None
         yield magnetogram
 
 
@@ -334,6 +355,7 @@ def _series(times, rows, passbands, model):
         "sha256": model.sha256,
         "sum": _SUM,
         "epochs": {str(band.angstrom): model.epochs.get(band.angstrom, "unknown") for band in passbands},
+        "deviations": {},
     }
     for band, columns in zip(passbands, zip(*rows, strict=True), strict=True):
         sums, deviations, validity = zip(*columns, strict=True)
@@ -344,5 +366,7 @@ def _series(times, rows, passbands, model):
             deviations = u.Quantity(deviations, u.DN / u.s)
             series[f"{name}_deviation"] = deviation_factor(model, band.angstrom) * deviations
             series[f"{name}_deviation"].info.description = f"{name} angstrom, standard deviation of the sum"
+            measured = deviation_factor(model, band.angstrom) < 1
+            series.meta["deviations"][name] = "measured" if measured else "upper limit"
         series[f"{name}_validity"] = list(validity)
     return series

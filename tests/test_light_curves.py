@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import re
 import weakref
 
 import numpy as np
@@ -152,13 +153,16 @@ def test_says_what_it_is(curve, tiny_model):
     assert curve.meta["sha256"] == tiny_model.sha256
     assert curve.meta["epochs"] == {"193": "launch", "304": "launch"}
     assert "synthetic, not observed" in curve.meta["sum"]
+    assert curve.meta["deviations"] == {"193": "upper limit", "304": "upper limit"}
 
 
 def test_a_model_without_deviations(magnetograms, tiny_model):
     architecture = tiny_model.architecture | {"deviations": False}
     state = build_network(**architecture).state_dict()
     certain = dataclasses.replace(tiny_model, architecture=architecture, deviation_factors={}, state=state)
-    assert light_curve(magnetograms, 193, model=certain).colnames == ["time", "193", "193_validity"]
+    curve = light_curve(magnetograms, 193, model=certain)
+    assert curve.colnames == ["time", "193", "193_validity"]
+    assert curve.meta["deviations"] == {}
 
 
 def test_a_few_missing_pixels_do_no_harm(magnetograms, tiny_model):
@@ -176,6 +180,7 @@ def test_the_default_is_the_model_that_was_compared(magnetograms):
     model = load_model(DEFAULT_CURVE_MODEL)
     curve = light_curve(magnetograms[:1], [193, 304])
     assert curve.meta["model"] == DEFAULT_CURVE_MODEL
+    assert curve.meta["deviations"] == {"193": "measured", "304": "measured"}
     image = mag2euv.generate(magnetograms[0], 304, model=model)
     disk = model.grid.radius < 1
     share = image.uncertainty.array[disk].sum(dtype=float) / image.data[disk].sum(dtype=float)
@@ -265,7 +270,7 @@ def read_dates(dates, make_magnetogram):
 
 def test_what_cannot_be_read_is_left_out(make_magnetogram, tiny_model):
     dates = (DATES[0], None, DATES[1])
-    with pytest.raises(OSError, match=r"^this is no FITS file$"):
+    with pytest.raises(OSError, match=r"^magnetogram 2 cannot be used: this is no FITS file$"):
         light_curve(read_dates(dates, make_magnetogram), 193, model=tiny_model)
     with pytest.warns(SunpyUserWarning, match=r"^magnetogram 2 cannot be used: this is no FITS file\. It is left out"):
         curve = light_curve(read_dates(dates, make_magnetogram), 193, model=tiny_model, allow_errors=True)
@@ -276,8 +281,58 @@ def test_a_generator_that_failed_does_not_end_unnoticed(make_magnetogram, tiny_m
     def read():
         yield from read_dates((DATES[0], None, DATES[1]), make_magnetogram)
 
-    with pytest.raises(OSError, match=r"^this is no FITS file$"):
+    with pytest.raises(OSError, match=r"^magnetogram 2 cannot be used: this is no FITS file$"):
         light_curve(read(), 193, model=tiny_model, allow_errors=True)
+
+
+def test_files_that_sunpy_cannot_read(magnetograms, tiny_model, tmp_path):
+    """sunpy advises to give an argument of its own, which is not that of light curves."""
+    paths = [tmp_path / "good.fits", tmp_path / "bad.fits"]
+    magnetograms[0].save(paths[0])
+    paths[1].write_text("no FITS file")
+    sentence = rf"^magnetogram 2 cannot be used: Failed to read {re.escape(str(paths[1]))}: .*[^.\s]"
+    with pytest.raises(OSError, match=f"{sentence}$") as raised:
+        light_curve(map(sunpy.map.Map, paths), 193, model=tiny_model)
+    assert "bypass" not in str(raised.value)
+    with pytest.warns(SunpyUserWarning, match=rf"{sentence}\. It is left out$") as warned:
+        curve = light_curve(map(sunpy.map.Map, paths), 193, model=tiny_model, allow_errors=True)
+    assert len(curve) == 1
+    assert not any("bypass" in str(warning.message) for warning in warned)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (FileNotFoundError("there is no file."), FileNotFoundError, "there is no file"),
+        (UnicodeDecodeError("utf-8", b"a", 0, 1, "odd"), ValueError, "'utf-8' codec .* odd"),
+        (TimeoutError(), OSError, "TimeoutError"),
+    ],
+)
+def test_errors_of_readers_have_the_number(magnetograms, tiny_model, error, kind, words):
+    with pytest.raises(kind, match=rf"^magnetogram 2 cannot be used: {words}$") as raised:
+        light_curve(failing(magnetograms, error), 193, model=tiny_model)
+    assert raised.value.__cause__ is error
+    with pytest.warns(SunpyUserWarning, match=rf"^magnetogram 2 cannot be used: {words}\. It is left out$"):
+        assert len(light_curve(failing(magnetograms, error), 193, model=tiny_model, allow_errors=True)) == 1
+
+
+def test_other_errors_of_readers_are_raised_as_they_are(magnetograms, tiny_model):
+    error = RuntimeError("the server is on fire")
+    with pytest.raises(RuntimeError, match=r"^the server is on fire") as raised:
+        light_curve(failing(magnetograms, error), 193, model=tiny_model)
+    assert raised.value is error
+    assert error.__notes__ == ["This was magnetogram 2, counted from 1."]
+
+
+def failing(magnetograms, error):
+    """One magnetogram, and an error in place of the second."""
+
+    def read(item):
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    return map(read, [magnetograms[0], error])
 
 
 def test_what_is_no_fault_of_a_magnetogram_is_raised(magnetograms, tiny_model, monkeypatch):
@@ -289,11 +344,13 @@ def test_what_is_no_fault_of_a_magnetogram_is_raised(magnetograms, tiny_model, m
         light_curve(magnetograms, 193, model=tiny_model, allow_errors=True)
 
 
-@pytest.mark.parametrize("given_as", [[], [None]])
-def test_nothing_that_can_be_used(tiny_model, given_as):
-    said = pytest.warns(SunpyUserWarning) if given_as else pytest.MonkeyPatch.context()
-    with said, pytest.raises(ValueError, match="at least one magnetogram that can be used"):
-        light_curve(given_as, 193, model=tiny_model, allow_errors=True)
+def test_nothing_that_can_be_used(tiny_model, cutout):
+    sentence = "^there must be at least one magnetogram that can be used; there is none"
+    with pytest.raises(ValueError, match=f"{sentence}$"):
+        light_curve([], 193, model=tiny_model, allow_errors=True)
+    last = ": magnetogram 2 of 2014-02-01T03:00:00 cannot be used: a light curve must be of the whole disk"
+    with pytest.warns(SunpyUserWarning, match="left out"), pytest.raises(ValueError, match=sentence + last):
+        light_curve([None, cutout], 193, model=tiny_model, allow_errors=True)
 
 
 # -- Sums of any image -------------------------------------------------------------------------------------------------
