@@ -22,7 +22,7 @@ from pathlib import Path
 from sunpy_mag2euv import files, inputs
 from sunpy_mag2euv.notes import collected, sentence
 
-__all__ = ["Job", "Outcome", "image_names", "image_writers"]
+__all__ = ["Job", "Outcome", "image_names", "image_writers", "made_with"]
 
 #: Held while a magnetogram is worked on: what is warned of belongs to the whole process, and torch has threads anyway.
 _ALONE = threading.Lock()
@@ -30,6 +30,11 @@ _ALONE = threading.Lock()
 #: After so many magnetograms memory that is free is given back; oftener it would cost time, less often memory grows.
 _ROUND = 10
 _count = itertools.count(1)
+
+#: What an image's ``HISTORY`` says of the network. Long lines are broken there.
+_MADE_WITH = re.compile(
+    r"^model: (?P<name>.+?)\s+weights sha256:\s+(?P<sha256>[0-9a-f]{64})$", re.DOTALL | re.MULTILINE
+)
 
 #: What ``malloc.h`` calls from which size on an array gets memory of its own from the system, and how much of what is
 #: free at the end of the rest is kept.
@@ -58,6 +63,8 @@ class Outcome:
         What was warned of.
     seconds : float
         How long it took.
+    model : str
+        Name of the model that its images were made with, where that was found out.
     """
 
     source: str
@@ -67,6 +74,7 @@ class Outcome:
     validity: dict[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,10 +158,11 @@ class Job:
                 reason = ""
             except Exception as error:
                 status, validity, reason = "failed", {}, sentence(error)
+            model = settings["model"].name if status == "done" else ""
             if next(_count) % _ROUND == 0:
                 _give_memory_back()
         paths = () if status == "failed" else tuple(str(self.directory / name) for name in self.names(source))
-        return Outcome(source, status, reason, paths, validity, tuple(notes), time.perf_counter() - start)
+        return Outcome(source, status, reason, paths, validity, tuple(notes), time.perf_counter() - start, model)
 
     def names(self, source):
         """
@@ -318,6 +327,38 @@ def image_names(stem, passbands, png=False):
     return [
         f"{stem}_aia_{band.angstrom:04}.{kind}" for kind in (["fits", "png"] if png else ["fits"]) for band in passbands
     ]
+
+
+def made_with(path, model):
+    """
+    Find out what an image was made with.
+
+    Parameters
+    ----------
+    path : path-like
+        A FITS file of ours.
+    model : `~sunpy_mag2euv.models.FieldModel`
+        What it may have been made with.
+
+    Returns
+    -------
+    str
+        The model's name, with the beginning of the weights' sha256 if they are others than ``model`` has under this
+        name; "unknown" if the header does not say it.
+    """
+    from astropy.io import fits
+
+    try:
+        history = "\n".join(fits.getheader(path).get("HISTORY", ()))
+    except (OSError, ValueError):
+        history = ""
+    said = _MADE_WITH.search(history)
+    if said is None:
+        return "unknown"
+    if said["sha256"] == model.sha256:
+        return model.name
+    name = said["name"].replace("\n", " ")
+    return f"{name} (weights {said['sha256'][:8]})" if name == model.name else name
 
 
 def image_writers(images, png=False):

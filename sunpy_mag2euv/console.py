@@ -72,7 +72,8 @@ def unfailing_streams():
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             stream.flush()
             raws[name] = _Unfailing(getattr(stream.buffer, "raw", stream.buffer))
-            settings = {key: getattr(stream, key) for key in ("encoding", "line_buffering", "write_through")}
+            # Where Python is told not to buffer, no buffer of ours must hold back what others wait to see.
+            settings = {"encoding": stream.encoding, "line_buffering": stream.line_buffering or stream.write_through}
         else:
             continue
         before[name] = stream

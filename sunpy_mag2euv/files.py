@@ -49,7 +49,7 @@ def prepare(directory):
         pass
 
 
-def check(directory, names, overwrite=False):
+def check(directory, names, overwrite=False, advice="use --overwrite to replace it,"):
     """
     Make sure that files can be written, before they are made.
 
@@ -59,6 +59,8 @@ def check(directory, names, overwrite=False):
     names : iterable of str
     overwrite : bool, optional
         Whether files of these names may be there.
+    advice : str, optional
+        What to do about one that may not, other than to write elsewhere.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def check(directory, names, overwrite=False):
                 f"{path} is a directory where a file is to be written; remove it, or give another -o"
             )
         if os.path.lexists(path) and not overwrite:
-            raise FileExistsError(f"{path} exists already; use --overwrite to replace it, or another -o DIR")
+            raise FileExistsError(f"{path} exists already; {advice} or another -o DIR")
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(f"{path} must not be written to; change its permissions, or give another -o")
 

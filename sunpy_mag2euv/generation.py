@@ -5,7 +5,7 @@ import os
 
 from sunpy_mag2euv import inputs
 from sunpy_mag2euv.archive import Job
-from sunpy_mag2euv.batch import do_all
+from sunpy_mag2euv.batch import counted, do_all
 from sunpy_mag2euv.cli import UsageError
 from sunpy_mag2euv.console import at_the_end
 from sunpy_mag2euv.notes import say, sentence
@@ -82,12 +82,13 @@ def generate_files(arguments):
 
         if arguments.report is not None:
             stack.enter_context(at_the_end(report))
-        do_all(job, sources, outcomes, executor=executor, resume=arguments.skip_existing)
+        stack.enter_context(at_the_end(lambda: _say_what_is_left(sources, outcomes)))
+        do_all(job, settings["model"], sources, outcomes, executor=executor, resume=arguments.skip_existing)
     statuses = [outcome.status for outcome in outcomes.values()]
     done, skipped, failed = map(statuses.count, ("done", "skipped", "failed"))
     print(
-        f"{_counted(done * len(job.passbands), 'image')} of "
-        f"{_counted(done, 'magnetogram' if arguments.observer is None else 'chart')} written to {arguments.output}"
+        f"{counted(done * len(job.passbands), 'image')} of "
+        f"{counted(done, 'magnetogram' if arguments.observer is None else 'chart')} written to {arguments.output}"
         + (f", {skipped} skipped" if skipped else "")
         + (f", {failed} failed" if failed else "")
     )
@@ -144,5 +145,12 @@ def _executor(number, scheduler):
             yield executor
 
 
-def _counted(number, noun):
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _say_what_is_left(sources, outcomes):
+    """Say how far the work with many files is if it ends before its end."""
+    if len(outcomes) < len(sources) and len(sources) > 1:
+        failed = sum(outcome.status == "failed" for outcome in outcomes.values())
+        say(
+            f"{len(sources) - len(outcomes)} of {len(sources)} files left"
+            + (f", {failed} failed" if failed else "")
+            + "; go on with --skip-existing"
+        )

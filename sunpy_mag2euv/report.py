@@ -45,11 +45,11 @@ def write_report(path, job, sources, outcomes, model):
             "validity": [_validity(row) for row in rows],
             "seconds": [round(row.seconds, 3) for row in rows] * u.s,
             "images": [_text(_pattern(job, row)) for row in rows],
+            "model": [_text(row.model) for row in rows],
         },
         meta={
             "made by": _MADE_BY,
-            "model": model.name,
-            "weights sha256": model.sha256,
+            "weights sha256": {model.name: model.sha256},
             "passbands": [band.angstrom for band in job.passbands],
         },
     )

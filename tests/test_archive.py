@@ -14,7 +14,7 @@ import astropy.units as u
 import sunpy.map
 
 from sunpy_mag2euv import archive
-from sunpy_mag2euv.archive import Job
+from sunpy_mag2euv.archive import Job, made_with
 from sunpy_mag2euv.models import load_model, save_model
 from sunpy_mag2euv.sample import sample_chart
 
@@ -144,6 +144,18 @@ def test_memory_is_kept_for_what_comes_next(monkeypatch):
     # Not every C library can do that.
     monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace())
     archive._keep_memory.__wrapped__()
+
+
+def test_what_an_image_was_made_with(source, tiny_model, tiny_weights, tmp_path):
+    outcome = Job(tmp_path, 193, model=tiny_weights)(source)
+    assert outcome.model == "tiny"
+    (path,) = outcome.files
+    assert made_with(path, load_model(tiny_weights)) == "tiny"
+    other = dataclasses.replace(tiny_model, sha256="0" * 64)
+    assert made_with(path, other) == f"tiny (weights {load_model(tiny_weights).sha256[:8]})"
+    assert made_with(path, dataclasses.replace(other, name="other")) == "tiny"
+    for path in (source, "missing.fits", __file__):
+        assert made_with(path, tiny_model) == "unknown"
 
 
 def test_memory_is_given_back(source, tiny_weights, tmp_path, monkeypatch):

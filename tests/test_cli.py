@@ -140,7 +140,8 @@ def test_existing_files_are_kept(run, magnetogram, names, capsys, tmp_path, monk
         assert run("generate", magnetogram, "--passband", "171", "193") == 1
     assert existing.read_text() == "precious"
     assert names() == [existing.name]
-    assert "exists already; use --overwrite" in capsys.readouterr().err
+    message = "exists already; use --skip-existing to go on, --overwrite to replace it, or another -o DIR"
+    assert message in capsys.readouterr().err
 
     assert run("generate", magnetogram, "--passband", "171", "193", "--overwrite") == 0
     assert names() == ["hmi.20140115_TAI_aia_0171.fits", "hmi.20140115_TAI_aia_0193.fits"]

@@ -1,7 +1,9 @@
 """The command line with many files."""
 
 import contextlib
+import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from astropy.table import QTable
 
 from sunpy_mag2euv import workers
 from sunpy_mag2euv.cli import main
+from sunpy_mag2euv.models import save_model
 from sunpy_mag2euv.sample import sample_chart
 
 
@@ -184,7 +187,8 @@ def test_a_report(run, archive, capsys):
     assert list(table["validity"].mask) == list(table["images"].mask) == [False, True, False]
     assert table["seconds"].unit == u.s
     assert table["seconds"][2] > 0
-    assert table.meta["model"] == "tiny"
+    assert list(table["model"]) == ["tiny", np.ma.masked, "tiny"]
+    assert list(table.meta["weights sha256"]) == ["tiny"]
     assert table.meta["passbands"] == [193, 304]
     assert _names("tables") == ["report.ecsv"]
 
@@ -265,6 +269,38 @@ def test_progress(run, archive, capsys, monkeypatch):
     # With so few files there is none.
     assert run("archive/hmi000.fits", "--overwrite") == 0
     assert capsys.readouterr().err == ""
+
+
+def test_progress_without_a_terminal(run, archive, capsys, monkeypatch):
+    monkeypatch.setattr("sunpy_mag2euv.batch._INTERVAL", 0)
+    (archive / "hmi000.fits").unlink()
+    (archive / "hmi000.fits").write_text("no image")
+    assert run("archive") == 1
+    failure, *lines = capsys.readouterr().err.splitlines()
+    assert failure.startswith("archive/hmi000.fits: ")
+    assert [re.sub(r"second, [\d:]+ left", "", re.sub(r"[\d.e+]+ a", "", line)) for line in lines] == [
+        "1 of 3 files, 1 failed,  ",
+        "2 of 3 files, 1 failed,  ",
+    ]
+    # Where there is nothing to do there is nothing to say.
+    assert run(archive / "hmi001.fits", archive / "hmi002.fits", "--skip-existing") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_images_of_other_weights_that_are_skipped(run, archive, tiny_model, capsys, tmp_path):
+    others = [dataclasses.replace(tiny_model, name="a name of more than a line " * 5), tiny_model]
+    for number, model in enumerate(others):
+        save_model(model, tmp_path / f"{number}.safetensors")
+        Path("archive", f"hmi00{number}.fits").rename(f"hmi00{number}.fits")
+    options = ["--passband", "193", "304", "-o", "out", "--model"]
+    assert main(["generate", "hmi000.fits", *options, "0.safetensors"]) == 0
+    assert run("hmi001.fits") == 0
+    capsys.readouterr()
+    inputs = ["hmi000.fits", "hmi001.fits", "archive", "--skip-existing", "--report", "report.ecsv"]
+    assert run(*inputs) == 0
+    name = others[0].name.strip()
+    assert capsys.readouterr().err == f"note: 1 skipped magnetogram has images of {name}, not of tiny\n"
+    assert list(QTable.read("report.ecsv")["model"]) == [name, "tiny", "tiny"]
 
 
 class _Inline:
@@ -362,7 +398,9 @@ def test_processes_that_are_ended(run, tiny_weights, magnetogram, tmp_path, monk
     assert out == ""
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert err == "mag2euv: interrupted\n", err
+        lines = err.splitlines()
+        assert re.fullmatch(r"\d+ of 150 files left; go on with --skip-existing", lines[0]), err
+        assert lines[1:] == ["mag2euv: interrupted"], err
         statuses = Counter(QTable.read("report.ecsv")["status"])
         assert set(statuses) == {"done", "pending"}
         assert 1 <= statuses["done"] <= len(earlier) / 2

@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -51,6 +52,25 @@ def test_a_reader_that_leaves_ends_nothing(monkeypatch):
         with unfailing_streams() as lost:
             print("a line", flush=True)
             assert lost() is None
+
+
+@pytest.mark.parametrize("buffered", [True, False], ids=["buffered", "unbuffered"])
+def test_lines_are_seen_when_they_are_written(buffered):
+    code = """
+        import sys
+        from sunpy_mag2euv.console import unfailing_streams
+
+        with unfailing_streams():
+            print("a line", file=sys.stderr)
+            sys.stdin.read()
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [sys.executable, *([] if buffered else ["-u"]), "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert select.select([process.stderr], [], [], 60)[0]
+        assert process.stderr.readline() == b"a line\n"
+        assert process.poll() is None
+        process.communicate()
 
 
 def test_streams_that_are_missing(monkeypatch):
