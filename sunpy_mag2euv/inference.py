@@ -143,8 +143,9 @@ def say(reports, said):
     # Most of it concerns all passbands alike.
     for sentence in (sentence for report in reports.values() for sentence in report.warnings()):
         if sentence not in said:
-            said.add(sentence)
+            # If that is made an error, it has not been said.
             warn_user(sentence)
+            said.add(sentence)
 
 
 @isolated()

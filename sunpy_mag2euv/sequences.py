@@ -2,9 +2,10 @@
 
 import inspect
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +100,8 @@ class Answers(Iterator):
     An iterator of answers that, unlike a generator, goes on after an error.
 
     A thread of its own takes the next items and makes them ready, while the one that asks computes: no more than are
-    computed at a time and one, so that memory is bounded. It begins when the first answer is asked for.
+    computed at a time and one, so that memory is bounded. It begins when the first answer is asked for. Several threads
+    may ask, each for its own answers.
 
     Parameters
     ----------
@@ -117,41 +119,84 @@ class Answers(Iterator):
     """
 
     def __init__(self, items, prepare, answer, at_once, allow_errors):
-        self._prepare, self._answer = prepare, answer
+        self._items, self._prepare, self._answer = iter(items), prepare, answer
         self._at_once, self._allow_errors = at_once, allow_errors
-        self._items, self._number = iter(items), 0
-        self._ahead, self._answers = deque(), deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mag2euv")
+        # What threads are at, in the order of the items; what is ready to be answered; and the answers.
+        self._ahead, self._ready, self._answers = deque(), [], deque()
+        self._number, self._lock, self._process = 0, threading.RLock(), None
 
     def __next__(self):
-        while True:
-            if not self._answers:
-                self._compute()
-            if not self._answers:
-                raise StopIteration
-            answer = self._answers.popleft()
-            self._number += 1
-            if not isinstance(answer, _Failed):
-                return answer
-            # What is lost with a generator must not be missed unnoticed.
-            if answer.over or not self._allow_errors:
-                answer.error.add_note(f"This was number {self._number} of those given, counted from 1.")
-                raise answer.error
-            warn_user(f"number {self._number} of those given is left out: {answer.error}")
+        with self._lock:
+            while True:
+                if not self._answers:
+                    self._compute()
+                if not self._answers:
+                    raise StopIteration
+                answer = self._answers.popleft()
+                self._number += 1
+                if not isinstance(answer, _Failed):
+                    return answer
+                # What is lost with a generator must not be missed unnoticed.
+                if answer.over or not self._allow_errors:
+                    if not hasattr(answer.error, "__notes__"):
+                        answer.error.add_note(f"This was number {self._number} of those given, counted from 1.")
+                    raise answer.error
+                warn_user(f"number {self._number} of those given is left out: {answer.error}")
+
+    def __reduce__(self):
+        raise TypeError("an iterator of answers can neither be copied nor sent to another process; make another one")
 
     def _compute(self):
-        """Answers to the next items, none if there are no more."""
-        prepared = []
-        while len(prepared) < self._at_once:
+        """Find the answers to the next items; none if there are no more."""
+        self._take()
+        sound = [item for item in self._ready if not isinstance(item, _Failed)]
+        try:
+            answers = self._answer(sound) if sound else []
+        except Exception as error:
+            # Which of them it was is found out by asking for each alone.
+            answers = [_Failed(error)] if len(sound) == 1 else [self._alone(item) for item in sound]
+        answers = iter(answers)
+        self._answers += [item if isinstance(item, _Failed) else next(answers) for item in self._ready]
+        # If this was interrupted, they are still to be answered.
+        self._ready = []
+
+    def _alone(self, item):
+        try:
+            return self._answer([item])[0]
+        except Exception as error:
+            return _Failed(error)
+
+    def _take(self):
+        """Wait for items to be ready, while the next are begun with."""
+        if self._ahead and self._process != os.getpid():
+            raise RuntimeError(
+                "an iterator of answers must be used in one process; this is a fork of that. Make another one here"
+            )
+        self._process = os.getpid()
+        while len(self._ready) < self._at_once:
             while len(self._ahead) <= self._at_once:
-                self._ahead.append(self._thread.submit(_next, self._items, self._prepare))
-            if (item := self._ahead[0].result()) is _END:
+                self._begin()
+            wait([self._ahead[0]])
+            if self._ahead[0].exception() is None and self._ahead[0].result() is _END:
                 break
-            self._ahead.popleft()
-            prepared.append(item)
-        sound = [item for item in prepared if not isinstance(item, _Failed)]
-        answers = iter(self._answer(sound) if sound else ())
-        self._answers += [item if isinstance(item, _Failed) else next(answers) for item in prepared]
+            self._ready.append(self._ahead.popleft().result())
+
+    def _begin(self):
+        """Have a thread make the next item ready, after those that are being made ready."""
+        item, before = Future(), list(self._ahead)[-1:]
+        # Not one of an executor: Python would wait for these in the end, and they may wait for what never comes.
+        work = (item, before, self._items, self._prepare)
+        threading.Thread(target=_fetch, args=work, name="mag2euv", daemon=True).start()
+        self._ahead.append(item)
+
+
+def _fetch(item, before, items, prepare):
+    """Make an item ready."""
+    wait(before)
+    try:
+        item.set_result(_next(items, prepare))
+    except BaseException as error:
+        item.set_exception(error)
 
 
 def _next(items, prepare):

@@ -1,7 +1,11 @@
 """Answers to many, in order, prepared ahead; and many Maps to the verbs."""
 
-import gc
+import copy
 import itertools
+import os
+import pickle
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -131,15 +135,112 @@ def test_the_next_is_made_ready_while_one_is_computed():
     assert list(Answers(((number,) for number in range(3)), prepare, answer, 1, False)) == [0, 1, 2]
 
 
-def test_threads_end_with_their_answers():
-    before = set(threading.enumerate())
-    answers = plain(1000)
-    next(answers)
-    (own,) = set(threading.enumerate()) - before
-    del answers
-    gc.collect()
-    own.join(timeout=10)
-    assert not own.is_alive()
+def test_python_ends_while_an_item_is_waited_for():
+    script = """if True:
+        import queue
+        from sunpy_mag2euv.sequences import Answers
+        items = queue.SimpleQueue()
+        items.put((1,))
+        answers = Answers(iter(items.get, None), lambda item: item, list, 1, False)
+        print(next(answers), flush=True)
+    """
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (0, "1\n")
+
+
+def test_several_threads_share_the_answers():
+    answers, found = plain(200, at_once=2), []
+
+    def ask():
+        found.extend(answers)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [number**2 for number in range(200)]
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_errors_of_answers_are_in_their_places(at_once):
+    """Those that were asked for together with the one that fails are answered."""
+
+    def answer(items):
+        if 5 in items:
+            raise RuntimeError("out of memory")
+        return items
+
+    def ask(allow_errors):
+        return Answers(((number,) for number in range(8)), lambda item: item, answer, at_once, allow_errors)
+
+    answers = ask(False)
+    assert [next(answers) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(RuntimeError, match="out of memory") as raised:
+        next(answers)
+    assert raised.value.__notes__ == ["This was number 6 of those given, counted from 1."]
+    assert list(answers) == [6, 7]
+    with pytest.warns(SunpyUserWarning, match="number 6 of those given is left out: out of memory"):
+        left = list(ask(True))
+    assert left == [0, 1, 2, 3, 4, 6, 7]
+
+
+def test_nothing_is_lost_by_an_interruption():
+    interrupted = []
+
+    def answer(items):
+        if 3 in items and not interrupted:
+            interrupted.append(items)
+            raise KeyboardInterrupt
+        return items
+
+    answers = Answers(((number,) for number in range(6)), lambda item: item, answer, 2, False)
+    assert [next(answers), next(answers)] == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        next(answers)
+    assert list(answers) == [2, 3, 4, 5]
+
+
+def test_what_ends_a_source_is_raised_once():
+    def source():
+        yield (0,)
+        raise GeneratorExit
+
+    answers = Answers(source(), lambda item: item, list, 1, False)
+    assert next(answers) == 0
+    with pytest.raises(GeneratorExit):
+        next(answers)
+    assert list(answers) == []
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_answers_are_there_once(make):
+    with pytest.raises(TypeError, match="can neither be copied nor sent"):
+        make(plain(3))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_do_not_wait_for_ever():
+    script = """if True:
+        import os, signal
+        from sunpy_mag2euv.sequences import Answers
+        answers = Answers(((number,) for number in range(5)), lambda item: item, list, 1, False)
+        next(answers)
+        if os.fork() == 0:
+            signal.alarm(20)
+            try:
+                next(answers)
+            except RuntimeError as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.wait()
+        print(list(answers))
+    """
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    assert run.stdout.splitlines() == [
+        "an iterator of answers must be used in one process; this is a fork of that. Make another one here",
+        "[1, 2, 3, 4]",
+    ]
 
 
 def test_in_step():
