@@ -43,8 +43,11 @@ curve = mag2euv.light_curve(map(magnetogram, days), [171, 193, 211, 304])
 print(curve["time", "193", "193_deviation", "193_validity"][:3])
 
 # %%
-# Each curve is drawn in units of its own mean, with one standard deviation to either side. Much of that is the same for
-# all of a curve, which may be too high or too low as a whole; :doc:`/light_curves` has what is known of its shape.
+# Each curve is drawn in units of its own mean, with one standard deviation to either side. With dates below and in
+# DN/s, it would be ``axes.errorbar(curve.time.datetime, curve["193"].value, yerr=curve["193_deviation"].value)``:
+# matplotlib takes numbers without their unit. ``curve.write("curve.ecsv")`` keeps the curve. Much of the deviation is
+# the same for all of a curve, which may be too high or too low as a whole; :doc:`/light_curves` has what is known of
+# its shape.
 figure, panels = plt.subplots(4, 1, figsize=(8, 9), sharex=True, layout="constrained")
 day = (curve["time"] - curve["time"][0]).to_value(u.day)
 for number, (axes, band) in enumerate(zip(panels, ("171", "193", "211", "304"), strict=True)):
@@ -61,7 +64,7 @@ plt.show()
 # After 27 days the Sun of the chart has turned once, and the curves begin again. As active regions come and go, 211 Å
 # varies most and 304 Å least.
 #
-# Sums of AIA's own images are made in the same way, so that the two can be compared. Here a synthetic image of the
-# first day stands for one.
+# To compare them with AIA's own images, `disk_sum <sunpy_mag2euv.light_curves.disk_sum>` sums these in the same way, at
+# AIA's sensitivity at launch. Here a synthetic image of the first day stands for one.
 image = mag2euv.generate(magnetogram(Time(days[0])), 193, model="shared-browse")
 print(f"{disk_sum(image):.2e}, and {curve['193'][0]:.2e} in the curve")

@@ -72,8 +72,8 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
         Such as ``193`` or ``[171, 193]``. All that the model has, unless given.
     model : str, path-like or FieldModel, optional
         As `~sunpy_mag2euv.load_model` takes it; "shared-browse" unless given, since sums do not gain by detail. The
-        deviations of all others are an upper limit, some four times too large, since their sums were not compared with
-        observed ones.
+        deviations of all others are an upper limit, three to four times what they are for this one, since their sums
+        were not compared with AIA's.
     device : str or `torch.device`, optional
         As for `~sunpy_mag2euv.generate`.
     allow_errors : bool, optional
