@@ -93,7 +93,7 @@ def _found(word):
                 f"there are no images in the directory {word}; give another, or a pattern such as '**/*.fits'"
             )
     elif glob.has_magic(word) and not os.path.lexists(word):
-        found = sorted(path for path in glob.iglob(word, recursive=True) if os.path.isfile(path))
+        found = sorted(path for path in glob.iglob(word, recursive=True) if not os.path.isdir(path))
         if not found:
             raise ValueError(f"there is no file that the pattern {word} stands for")
     else:
@@ -105,13 +105,13 @@ def _found(word):
 
 
 def _images(directory):
-    """Paths of the images in a directory."""
+    """Paths of the images in a directory; of links that lead nowhere, too, since what is missing is to be noticed."""
     try:
         with os.scandir(directory) as entries:
             return [
                 entry.path
                 for entry in entries
-                if is_image_name(entry.name) and not entry.name.startswith(".") and entry.is_file()
+                if is_image_name(entry.name) and not entry.name.startswith(".") and not os.path.isdir(entry.path)
             ]
     except OSError as error:
         raise OSError(f"the directory {directory} cannot be read ({error.strerror or error})") from error

@@ -168,3 +168,12 @@ def test_addresses_that_do_not_answer(monkeypatch):
     monkeypatch.setattr(fsspec, "open", fail)
     with pytest.raises(ConnectionError, match=r"cannot be fetched \(RuntimeError: no answer\)"):
         inputs.read("memory://here/hmi.fits")
+
+
+def test_links_that_lead_nowhere_are_not_lost(tmp_path):
+    (tmp_path / "a.fits").write_bytes(b"")
+    (tmp_path / "gone.fits").symlink_to(tmp_path / "nowhere" / "gone.fits")
+    (tmp_path / "loop.fits").symlink_to("loop.fits")
+    (tmp_path / "folder.fits").mkdir()
+    for word in (str(tmp_path), str(tmp_path / "*.fits")):
+        assert [os.path.basename(path) for path in inputs.expand([word])] == ["a.fits", "gone.fits", "loop.fits"]
