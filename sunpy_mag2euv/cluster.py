@@ -32,9 +32,11 @@ def connected(address):
     """
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         raise ImportError(f"to work on a cluster, install sunpy_mag2euv[cluster] ({error})") from error
     try:
+        get_address_host_port(address)  # A client with an address that is none waits for itself when it is forgotten.
         client = Client(address, timeout=_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise ConnectionError(

@@ -37,6 +37,8 @@ def generate_files(arguments):
 
     if arguments.jobs < 1:
         raise UsageError(f"--jobs must be at least 1; got {arguments.jobs}")
+    if arguments.report is not None and arguments.report.suffix.lower() != ".ecsv":
+        raise UsageError(f"--report must name a table that ends in .ecsv; got {arguments.report}")
     check_view(arguments)
     if arguments.observer is not None:
         from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL
@@ -118,9 +120,12 @@ def _check_report(arguments):
         return
     if path.is_dir():
         raise UsageError(f"{path} is a directory; --report must name a file")
-    resumed = arguments.skip_existing and path.is_file() and is_report(path)
-    if path.exists() and not (arguments.overwrite or resumed):
-        raise UsageError(f"{path} exists already; use --overwrite to replace it and all images, or another --report")
+    resumable = path.is_file() and is_report(path)
+    if path.exists() and not (arguments.overwrite or (arguments.skip_existing and resumable)):
+        advice = "--skip-existing to go on, " if resumable else ""
+        raise UsageError(
+            f"{path} exists already; use {advice}--overwrite to replace it and all images, or another --report"
+        )
     make_directory(path.parent)
 
 
@@ -141,7 +146,10 @@ def _executor(number, scheduler):
     else:
         from sunpy_mag2euv.workers import Workers
 
-        with Workers(number, ["sunpy_mag2euv.synthesis"]) as executor, at_the_end(executor.stop):
+        def retried(cause, source):
+            say(f"note: {source}: a process died at it, {cause}; it is tried once more")
+
+        with Workers(number, ["sunpy_mag2euv.synthesis"], retried) as executor, at_the_end(executor.stop):
             yield executor
 
 

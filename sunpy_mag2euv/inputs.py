@@ -51,7 +51,7 @@ def expand(words):
     Raises
     ------
     ValueError
-        If nothing is found, or an address cannot be opened by what is installed.
+        If nothing is found, an address cannot be opened by what is installed, or a file is a list and has no ``@``.
     OSError
         If a directory or a list cannot be read.
     """
@@ -90,18 +90,35 @@ def _found(word):
         found = sorted(_images(word))
         if not found:
             raise ValueError(
-                f"there are no images in the directory {word}; give another, or a pattern such as '**/*.fits'"
+                f"there are no images in the directory {word}; give another, or a pattern such as "
+                f"'{os.path.join(glob.escape(word), '**', '*.fits')}'"
             )
     elif glob.has_magic(word) and not os.path.lexists(word):
         found = sorted(path for path in glob.iglob(word, recursive=True) if not os.path.isdir(path))
         if not found:
             raise ValueError(f"there is no file that the pattern {word} stands for")
+    elif _is_list(word):
+        raise ValueError(f"{word} is a list of inputs, it seems; give it as '@{word}'")
     else:
         return [word]
     others = [path for path in found if not _OWN.search(path)]
     if not others:
         raise ValueError(f"{word} holds nothing but images that were generated; give magnetograms")
     return [os.path.normpath(path) for path in others]
+
+
+def _is_list(path):
+    """Whether what is named as an input is a text whose first line names another."""
+    if is_image_name(path) or not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4096).removeprefix(b"\xef\xbb\xbf")
+    except OSError:
+        return False  # What reads it says why.
+    lines = (os.fsdecode(line.strip()) for line in start.split(b"\n"))
+    first = next((line for line in lines if line and not line.startswith("#")), "")
+    return b"\0" not in start and (is_image_name(first) or is_address(first) or os.path.exists(first))
 
 
 def _images(directory):

@@ -39,19 +39,22 @@ class Workers(Executor):
         How many. The cores are shared out among their torch.
     modules : iterable of str, optional
         What they import while they wait for work.
+    retried : callable, optional
+        Called, in any thread, when a process has died and another begins with what it was at: with how it died, in
+        words, and the arguments of the function.
 
     Notes
     -----
     For each process there is a thread here that waits for it, so that it is known which of them was at what.
     """
 
-    def __init__(self, number, modules=()):
+    def __init__(self, number, modules=(), retried=None):
         # Forked processes would have a torch without its threads, see `sunpy_mag2euv.isolation`.
         self._context = multiprocessing.get_context("spawn")
         self._arguments = max(1, cores() // number), tuple(modules)
         self._threads = ThreadPoolExecutor(number)
         self._lock, self._idle = threading.RLock(), queue.SimpleQueue()
-        self._workers, self._stopped = [], False
+        self._workers, self._stopped, self._retried = [], False, retried
         for _ in range(number):
             self._idle.put(self._start())
 
@@ -110,7 +113,7 @@ class Workers(Executor):
         """Have it done by a process that is idle; by a new one, if that dies."""
         worker = self._idle.get()
         try:
-            for _ in range(2):
+            for last in (False, True):
                 if not worker[0].is_alive():
                     worker = self._replace(worker)
                 process, connection = worker
@@ -120,6 +123,8 @@ class Workers(Executor):
                 except (EOFError, OSError):
                     process.join()
                     worker = self._replace(worker)
+                    if self._retried is not None and not last:
+                        self._retried(_cause(process.exitcode), *work[1])
                     continue
                 if error is not None:
                     raise error

@@ -88,22 +88,30 @@ def test_images_beside_the_magnetograms_are_no_inputs(run, archive, tiny_weights
         (["empty/*.fits"], "there is no file that the pattern empty/*.fits stands for"),
         (["@absent"], "the list absent cannot be read (No such file or directory)"),
         (["archive", "--jobs", "0"], "--jobs must be at least 1; got 0"),
-        (["archive", "--report", "empty"], "empty is a directory; --report must name a file"),
-        (["archive", "--report", "file"], "file exists already; use --overwrite to replace it and all images"),
-        (["archive", "--report", "file", "--skip-existing"], "file exists already; use --overwrite"),
+        (["archive", "--report", "empty.ecsv"], "empty.ecsv is a directory; --report must name a file"),
+        (
+            ["archive", "--report", "file.ecsv"],
+            "file.ecsv exists already; use --overwrite to replace it and all images",
+        ),
+        (["archive", "--report", "file.ecsv", "--skip-existing"], "file.ecsv exists already; use --overwrite"),
         (["archive", "--report", "file/table.ecsv"], "file is a file; -o must name a directory"),
+        (["archive", "--report", "report.csv"], "--report must name a table that ends in .ecsv; got report.csv"),
+        (["list.txt"], "list.txt is a list of inputs, it seems; give it as '@list.txt'"),
         (["archive", "--scheduler", "nonsense"], "there is no scheduler at nonsense ("),
     ],
 )
 def test_unusable_arguments(run, archive, capsys, words, message):
     Path("empty").mkdir()
-    Path("file").write_text("precious")
+    Path("empty.ecsv").mkdir()
+    Path("list.txt").write_text("archive/hmi000.fits")
+    for name in ("file", "file.ecsv"):
+        Path(name).write_text("precious")
     assert run(*words) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mag2euv: error: ")
     assert message in line
     assert not Path("out").exists()
-    assert Path("file").read_text() == "precious"
+    assert Path("file").read_text() == Path("file.ecsv").read_text() == "precious"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +202,9 @@ def test_a_report(run, archive, capsys):
 
     # It is part of the work, and goes on with it.
     (archive / "hmi001.fits").unlink()
+    capsys.readouterr()
     assert run("archive", "--report", "tables/report.ecsv") == 2
+    assert "exists already; use --skip-existing to go on, --overwrite" in capsys.readouterr().err
     assert run("archive", "--skip-existing", "--report", "tables/report.ecsv") == 0
     assert list(QTable.read("tables/report.ecsv")["status"]) == ["skipped"] * 2
     assert run("archive", "--overwrite", "--report", "tables/report.ecsv") == 0
@@ -306,8 +316,9 @@ def test_images_of_other_weights_that_are_skipped(run, archive, tiny_model, caps
 class _Inline:
     """An executor whose processes die as told, after the work or before it."""
 
-    def __init__(self, number, modules):
+    def __init__(self, number, modules, retried):
         self.deaths = {"archive/hmi000.fits": "after", "archive/hmi001.fits": "at"}
+        self.retried = retried
 
     def __enter__(self):
         return self
@@ -322,6 +333,7 @@ class _Inline:
             future.set_exception(workers.WorkerError("two processes died at it, the last by SIGKILL"))
             return future
         if death == "after":
+            self.retried("by SIGKILL", source)
             assert job(source).status == "done"
         future.set_result(job(source))
         return future
@@ -334,7 +346,10 @@ def test_who_dies_costs_no_more_than_a_file(run, archive, capsys, monkeypatch):
     monkeypatch.setattr(workers, "Workers", _Inline)
     assert run("archive", "--jobs", "2", "--report", "report.ecsv") == 1
     captured = capsys.readouterr()
-    assert captured.err == "archive/hmi001.fits: two processes died at it, the last by SIGKILL\n"
+    assert captured.err.splitlines() == [
+        "note: archive/hmi000.fits: a process died at it, by SIGKILL; it is tried once more",
+        "archive/hmi001.fits: two processes died at it, the last by SIGKILL",
+    ]
     # What somebody had made who did not live to say so is not called skipped.
     assert captured.out == "4 images of 2 magnetograms written to out, 1 failed\n"
     table = QTable.read("report.ecsv")

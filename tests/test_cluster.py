@@ -82,6 +82,14 @@ def test_no_scheduler(monkeypatch):
         pass
 
 
+def test_addresses_that_are_none(monkeypatch):
+    """No client is made, which would be in nobody's hands."""
+    monkeypatch.setattr(distributed, "Client", None)
+    for address in ("localhost", "http://127.0.0.1:8786", "127.0.0.1:port"):
+        with pytest.raises(ConnectionError, match=rf"there is no scheduler at {address} \("), connected(address):
+            pass
+
+
 def test_without_what_it_takes(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     message = r"to work on a cluster, install sunpy_mag2euv\[cluster\]"

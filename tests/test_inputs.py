@@ -65,7 +65,11 @@ def test_inputs_are_found(tree, words, found):
 @pytest.mark.parametrize(
     ("word", "error", "message"),
     [
-        ("empty", ValueError, "there are no images in the directory empty; give another"),
+        (
+            "empty",
+            ValueError,
+            r"there are no images in the directory empty; give another, or a pattern such as 'empty/\*\*/\*.fits'",
+        ),
         ("2015/*.fits", ValueError, r"there is no file that the pattern 2015/\*.fits stands for"),
         ("2014/*_aia_*.fits", ValueError, "holds nothing but images that were generated; give magnetograms"),
         ("@missing", OSError, r"the list missing cannot be read \(No such file or directory\)"),
@@ -105,6 +109,19 @@ def test_lists(tree, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(OSError, match="standard input cannot be read"):
         inputs.expand(["@-"])
+
+
+@pytest.mark.parametrize("line", ["hmi.fits", "# all\n\n2014", "s3://a/b", "\ufeff2014/*.fits"])
+def test_lists_that_are_not_said_to_be_lists(tree, line):
+    Path("list.txt").write_text(f"{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="list.txt is a list of inputs, it seems; give it as '@list.txt'"):
+        inputs.expand(["list.txt"])
+
+
+@pytest.mark.parametrize("contents", [b"SIMPLE  =", b"", b"\0hmi.fits", b"what is this\nhmi.fits"])
+def test_files_that_are_no_lists(tree, contents):
+    Path("list.txt").write_bytes(contents)
+    assert inputs.expand(["list.txt"]) == ["list.txt"]
 
 
 @given(names=st.lists(st.text("ab é_#", min_size=1).map(lambda name: f"{name.strip()}.fits"), min_size=1))

@@ -68,6 +68,15 @@ def test_who_dies_is_replaced(workers, tmp_path):
     assert pid not in {workers.submit(os.getpid).result(timeout=60) for _ in range(4)}
 
 
+def test_what_is_tried_again_is_said(tmp_path):
+    said = []
+    with Workers(1, retried=lambda *words: said.append(words)) as workers:
+        workers.submit(_die_once, tmp_path / "died").result(timeout=60)
+        with pytest.raises(WorkerError):
+            workers.submit(os._exit, 3).result(timeout=60)
+    assert said == [("by SIGKILL, as when memory runs out", tmp_path / "died"), ("with the exit status 3", 3)]
+
+
 def test_the_end_waits_for_nobody():
     workers = Workers(1)
     future = workers.submit(time.sleep, 600)
