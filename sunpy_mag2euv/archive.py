@@ -16,6 +16,7 @@ import os
 import re
 import threading
 import time
+import warnings
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
@@ -238,7 +239,7 @@ class Job:
         """The Maps that are made of a file."""
         from sunpy_mag2euv.synthesis import generate
 
-        reader = None
+        reader = _read_magnetogram
         if self.observer is not None:
             from sunpy_mag2euv.charts import read_chart as reader
         return generate(inputs.read(source, reader), observer=self.observer, obstime=self.obstime, **settings)
@@ -251,6 +252,37 @@ class Job:
 
             model = DEFAULT_CHART_MODEL
         return _resolved(model, self.sha256, self.device, self.passbands, _stamp(model))
+
+
+def _read_magnetogram(path):
+    """The Map in a file. Charts are told what they lack, those that only `read_chart` can read, too."""
+    from sunpy_mag2euv.charts import is_chart
+
+    try:
+        image = inputs.read(path)
+        chart = is_chart(image)
+    except ValueError:
+        if not _holds_chart(path):
+            raise
+        chart = True
+    if chart:
+        raise ValueError(
+            "a chart must have an observer, since it shows the whole Sun, which nobody sees at once; give one, such as "
+            "earth (on the command line, --observer earth)"
+        )
+    return image
+
+
+def _holds_chart(path):
+    """Whether a file that sunpy cannot read is a chart."""
+    from sunpy_mag2euv.charts import read_chart
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            read_chart(path)
+    except (OSError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _time(obstime):

@@ -12,8 +12,9 @@ import pytest
 
 import astropy.units as u
 import sunpy.map
+from astropy.io import fits
 
-from sunpy_mag2euv import archive
+from sunpy_mag2euv import archive, inputs
 from sunpy_mag2euv.archive import Job, made_with
 from sunpy_mag2euv.models import load_model, save_model
 from sunpy_mag2euv.sample import sample_chart
@@ -99,7 +100,16 @@ def test_charts(tiny_weights, tmp_path):
     job = Job(tmp_path, 193, model=tiny_weights, observer="mars", obstime="2014-01-02")
     (path,) = job(tmp_path / "chart.fits").files
     assert sunpy.map.Map(path).observer_coordinate.radius.to_value("AU") > 1.3
-    assert "a chart must have an observer" in Job(tmp_path, 304, model=tiny_weights)(tmp_path / "chart.fits").reason
+    # Those whose headers sunpy cannot read are charts, too.
+    with fits.open(tmp_path / "chart.fits") as units:
+        units[0].header.update({"CUNIT1": "degreedegree"})
+        units.writeto(tmp_path / "broken.fits", output_verify="ignore")
+    with pytest.raises(ValueError, match="cannot be read as an image"):
+        inputs.read(tmp_path / "broken.fits")
+    for name in ("chart.fits", "broken.fits"):
+        reason = Job(tmp_path, 304, model=tiny_weights)(tmp_path / name).reason
+        assert reason.startswith("a chart must have an observer")
+        assert reason.endswith("--observer earth)")
 
 
 def test_charts_have_their_own_default(tmp_path):

@@ -114,7 +114,7 @@ def test_lists(tree, monkeypatch):
 @pytest.mark.parametrize("line", ["hmi.fits", "# all\n\n2014", "s3://a/b", "\ufeff2014/*.fits"])
 def test_lists_that_are_not_said_to_be_lists(tree, line):
     Path("list.txt").write_text(f"{line}\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="list.txt is a list of inputs, it seems; give it as '@list.txt'"):
+    with pytest.raises(ValueError, match=r"list\.txt is a list of inputs, it seems; give it as '@list\.txt'"):
         inputs.expand(["list.txt"])
 
 
