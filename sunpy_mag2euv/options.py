@@ -189,7 +189,9 @@ def check_view(arguments):
         if arguments.obstime is not None or is_known(arguments.observer):
             resolve_observer(arguments.observer, arguments.obstime, default="2012-01-01")
     except (OSError, TypeError, ValueError) as error:
-        raise UsageError(sentence(error)) from error
+        text = sentence(error)
+        place = " (here, a SkyCoord is LON,LAT,AU, such as --observer=180,0,1)" if "SkyCoord" in text else ""
+        raise UsageError(text + place) from error
 
 
 def chosen(arguments):

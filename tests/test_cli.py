@@ -786,6 +786,7 @@ def test_charts_from_an_observer(run, tmp_path, capsys):
         (["--observer", "1,2,1e-9"], "must be outside of the Sun"),
         (["--observer", ""], "observer must have a name"),
         (["--observer", "far side"], "observer must be one place"),
+        (["--observer", "far side"], "(here, a SkyCoord is LON,LAT,AU, such as --observer=180,0,1)"),
         (["--observer", "mars", "--obstime", "then"], "obstime must be a time"),
         (["--obstime", "2014-01-02"], "--obstime must come with --observer"),
     ],
