@@ -26,7 +26,7 @@ from sunpy_mag2euv.notes import collected, sentence
 __all__ = ["Job", "Outcome", "image_names", "image_writers", "made_with"]
 
 #: Held while a magnetogram is worked on: what is warned of belongs to the whole process, and torch has threads anyway.
-_ALONE = threading.Lock()
+_ALONE = threading.RLock()
 
 #: After so many magnetograms memory that is free is given back; oftener it would cost time, less often memory grows.
 _ROUND = 10
@@ -40,6 +40,16 @@ _MADE_WITH = re.compile(
 #: What ``malloc.h`` calls from which size on an array gets memory of its own from the system, and how much of what is
 #: free at the end of the rest is kept.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
+
+
+def _be_free():
+    """In a forked process, nobody is at work, whoever was when it was forked."""
+    global _ALONE
+    _ALONE = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_free)
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,8 @@ class Job:
         if self.passbands is not None:
             passbands = [self.passbands] if is_single(self.passbands) else self.passbands
             object.__setattr__(self, "passbands", tuple(dict.fromkeys(map(get_passband, passbands))))
+            if not self.passbands:
+                raise ValueError("the passbands of a job must be at least one; for all, leave them out")
         if not (is_single(self.observer) and is_single(self.obstime)):
             raise TypeError("a job must have one observer and one obstime; make a job with a directory for each")
 
@@ -150,9 +162,10 @@ class Job:
         ValueError, OSError
             If model, passbands or device cannot be used, as `~sunpy_mag2euv.generate` raises them: no file can be done.
         """
-        source, start = str(source), time.perf_counter()
+        source = str(source)
         _keep_memory()
         with _ALONE, collected() as notes:
+            start = time.perf_counter()
             settings = self._settings()
             try:
                 status, validity = self._make(source, settings)
@@ -160,10 +173,11 @@ class Job:
             except Exception as error:
                 status, validity, reason = "failed", {}, sentence(error)
             model = settings["model"].name if status == "done" else ""
+            seconds = time.perf_counter() - start
             if next(_count) % _ROUND == 0:
                 _give_memory_back()
         paths = () if status == "failed" else tuple(str(self.directory / name) for name in self.names(source))
-        return Outcome(source, status, reason, paths, validity, tuple(notes), time.perf_counter() - start, model)
+        return Outcome(source, status, reason, paths, validity, tuple(notes), seconds, model)
 
     def names(self, source):
         """

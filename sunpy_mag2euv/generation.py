@@ -72,6 +72,7 @@ def generate_files(arguments):
             overwrite=arguments.overwrite,
             **chosen_model,
         )
+        _check_inputs(job, sources)
         _check_report(arguments)
         make_directory(arguments.output)
 
@@ -111,6 +112,15 @@ def _sources(arguments):
         if other is not source:
             raise UsageError(f"{source} and {other} would be written to the same files; give each its own -o")
     return sources
+
+
+def _check_inputs(job, sources):
+    """Refuse to replace an input by an image of another."""
+    inputs_ = {os.path.abspath(source) for source in sources if not inputs.is_address(source)}
+    directory = os.path.abspath(job.directory)
+    for source in sources:
+        if taken := inputs_.intersection(os.path.join(directory, name) for name in job.names(source)):
+            raise UsageError(f"an image of {source} would replace the input {taken.pop()}; give another -o")
 
 
 def _check_report(arguments):

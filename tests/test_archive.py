@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pickle
 import shutil
+import threading
 import warnings
 from types import SimpleNamespace
 
@@ -143,6 +144,22 @@ def test_other_weights_are_not_taken_for_those_that_were_there(source, tiny_mode
         (image,) = Job(tmp_path / name, 193, model=path)(source).files
         assert f"model: {name}" in sunpy.map.Map(image).meta["history"]
         assert np.isfinite(sunpy.map.Map(image).data).any()
+
+
+def test_jobs_have_passbands(tmp_path):
+    with pytest.raises(ValueError, match="the passbands of a job must be at least one"):
+        Job(tmp_path, [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_processes_do_not_wait_for_jobs_of_others():
+    with archive._ALONE:
+        child = os.fork()
+        if child == 0:
+            done = threading.Event()
+            threading.Thread(target=lambda: archive._ALONE.acquire() and done.set(), daemon=True).start()
+            os._exit(0 if done.wait(10) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_memory_is_kept_for_what_comes_next(monkeypatch):

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -429,3 +430,12 @@ def test_processes_that_are_ended(run, tiny_weights, magnetogram, tmp_path, monk
     # Where one of two was there, both were made again; else none twice.
     again = {name for name, time in _written().items() if earlier.get(name, time) != time}
     assert all({name.replace("0304", "0193"), name.replace("0193", "0304")} - set(earlier) for name in again)
+
+
+def test_inputs_are_not_replaced_by_images(archive, capsys):
+    shutil.copy("archive/hmi000.fits", "archive/hmi001_aia_0193.fits")
+    words = ["generate", "archive/hmi001.fits", "archive/hmi001_aia_0193.fits", "--passband", "193", "-o", "archive"]
+    before = Path("archive/hmi001_aia_0193.fits").read_bytes()
+    assert main([*words, "--overwrite"]) == 2
+    assert "an image of archive/hmi001.fits would replace the input" in capsys.readouterr().err
+    assert Path("archive/hmi001_aia_0193.fits").read_bytes() == before
