@@ -21,6 +21,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from sunpy_mag2euv import files, inputs
+from sunpy_mag2euv.execution import is_large
 from sunpy_mag2euv.notes import collected, sentence
 
 __all__ = ["Job", "Outcome", "image_names", "image_writers", "made_with"]
@@ -28,8 +29,9 @@ __all__ = ["Job", "Outcome", "image_names", "image_writers", "made_with"]
 #: Held while a magnetogram is worked on: what is warned of belongs to the whole process, and torch has threads anyway.
 _ALONE = threading.RLock()
 
-#: After so many magnetograms memory that is free is given back; oftener it would cost time, less often memory grows.
-_ROUND = 10
+#: After so many magnetograms memory that is free is given back, with large images and with others; oftener it would
+#: cost time, less often memory grows.
+_ROUNDS = {True: 10, False: 3}
 _count = itertools.count(1)
 
 #: What an image's ``HISTORY`` says of the network. Long lines are broken there.
@@ -163,10 +165,13 @@ class Job:
             If model, passbands or device cannot be used, as `~sunpy_mag2euv.generate` raises them: no file can be done.
         """
         source = str(source)
-        _keep_memory()
         with _ALONE, collected() as notes:
             start = time.perf_counter()
             settings = self._settings()
+            # Small images gain nothing by it, and the memory that they take would not stay the same.
+            large = is_large(settings["model"].grid)
+            if large:
+                _keep_memory()
             try:
                 status, validity = self._make(source, settings)
                 reason = ""
@@ -174,7 +179,7 @@ class Job:
                 status, validity, reason = "failed", {}, sentence(error)
             model = settings["model"].name if status == "done" else ""
             seconds = time.perf_counter() - start
-            if next(_count) % _ROUND == 0:
+            if next(_count) % _ROUNDS[large] == 0:
                 _give_memory_back()
         paths = () if status == "failed" else tuple(str(self.directory / name) for name in self.names(source))
         return Outcome(source, status, reason, paths, validity, tuple(notes), seconds, model)

@@ -9,7 +9,7 @@ Everywhere else, and in training, numbers are of single precision.
 
 import functools
 
-__all__ = ["at_once", "number_format"]
+__all__ = ["at_once", "is_large", "number_format"]
 
 #: What x86 processors call their instructions for bfloat16. Without them, it is emulated, and slower.
 _INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
@@ -20,6 +20,21 @@ _LARGE = 2**18
 #: Pixels that a GPU is given at a time, so that it does not wait for the next image more often than it computes. In the
 #: widest layers of the packaged networks each takes some 400 bytes.
 _PIXELS = 2**22
+
+
+def is_large(grid):
+    """
+    Tell whether images of a grid take so much time and memory that it matters how they are computed.
+
+    Parameters
+    ----------
+    grid : Grid
+
+    Returns
+    -------
+    bool
+    """
+    return grid.shape[0] * grid.shape[1] >= _LARGE
 
 
 def number_format(grid, device):
@@ -39,8 +54,7 @@ def number_format(grid, device):
     """
     import torch
 
-    large = grid.shape[0] * grid.shape[1] >= _LARGE
-    return torch.bfloat16 if large and _has_instructions(device.type) else torch.float32
+    return torch.bfloat16 if is_large(grid) and _has_instructions(device.type) else torch.float32
 
 
 @functools.cache

@@ -186,7 +186,7 @@ def test_what_an_image_was_made_with(source, tiny_model, tiny_weights, tmp_path)
 
 
 def test_memory_is_given_back(source, tiny_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("sunpy_mag2euv.archive._ROUND", 1)
+    monkeypatch.setattr("sunpy_mag2euv.archive._ROUNDS", {False: 1})
     given = []
     monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace(malloc_trim=given.append))
     job = Job(tmp_path, 193, model=tiny_weights)
