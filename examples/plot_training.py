@@ -109,7 +109,7 @@ teacher = mag2euv.generate(magnetogram, passband=193, model="shared-browse")
 figure = plt.figure(figsize=(10, 5))
 for number, image in enumerate((teacher, pupil), start=1):
     axes = figure.add_subplot(1, 2, number, projection=image)
-    image.plot(axes=axes, clip_interval=(1, 99.5) * u.percent)
+    image.plot(axes=axes)
     axes.set_title(("the packaged network", "its pupil")[number - 1])
 plt.show()
 
