@@ -18,8 +18,8 @@ from astropy.table import QTable
 from sunpy.map.sources import AIAMap
 
 import sunpy_mag2euv
-from sunpy_mag2euv import cli, commands, inputs, remote
-from sunpy_mag2euv.cli import UsageError, main
+from sunpy_mag2euv import cli, inputs, remote
+from sunpy_mag2euv.cli import UsageError, commands, main
 from sunpy_mag2euv.models import save_model
 from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.sample import sample_chart

@@ -283,7 +283,7 @@ def test_progress(run, archive, capsys, monkeypatch):
 
 
 def test_progress_without_a_terminal(run, archive, capsys, monkeypatch):
-    monkeypatch.setattr("sunpy_mag2euv.batch._INTERVAL", 0)
+    monkeypatch.setattr("sunpy_mag2euv.cli.batch._INTERVAL", 0)
     (archive / "hmi000.fits").unlink()
     (archive / "hmi000.fits").write_text("no image")
     assert run("archive") == 1

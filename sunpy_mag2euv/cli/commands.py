@@ -11,9 +11,10 @@ import textwrap
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from sunpy_mag2euv import __version__, files, inputs, options
+from sunpy_mag2euv import __version__, files, inputs
 from sunpy_mag2euv.archive import image_names, image_writers
-from sunpy_mag2euv.cli import PLUGINS, UsageError
+from sunpy_mag2euv.cli import options
+from sunpy_mag2euv.cli.usage import PLUGINS, UsageError
 from sunpy_mag2euv.notes import collected, say, sentence
 
 __all__ = ["lacking", "parser"]
@@ -171,7 +172,7 @@ def lacking(error):
 
 
 def _generate(arguments):
-    from sunpy_mag2euv.generation import generate_files
+    from sunpy_mag2euv.cli.generation import generate_files
 
     return generate_files(arguments)
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sunpy_mag2euv import files, inputs
-from sunpy_mag2euv.cli import UsageError
+from sunpy_mag2euv.cli.usage import UsageError
 from sunpy_mag2euv.console import tidying
 from sunpy_mag2euv.notes import sentence
 

@@ -2,7 +2,7 @@
 The command line: ``mag2euv generate | translate | compare | models | demo``, and what plug-ins add to it.
 
 It does for files what the package does for Maps. Here is how a command starts and ends; what it does is in
-``sunpy_mag2euv.commands``. Until this module is imported nothing can be caught, so it imports next to nothing.
+``sunpy_mag2euv.cli.commands``. Until this module is imported nothing can be caught, so it imports next to nothing.
 
 A plug-in is a function in the entry-point group `PLUGINS`, named after its command. It is called with what
 `argparse.ArgumentParser.add_subparsers` returned, adds a parser to it, and does
@@ -14,16 +14,10 @@ commands although nothing here imports it.
 import contextlib
 import sys
 
+from sunpy_mag2euv.cli.usage import PLUGINS, UsageError
 from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
 
 __all__ = ["PLUGINS", "UsageError", "main"]
-
-#: Entry-point group of functions that add a command.
-PLUGINS = "sunpy_mag2euv.commands"
-
-
-class UsageError(Exception):
-    """Something is wrong with the arguments rather than with a file; nothing has been done, and the status is 2."""
 
 
 def main(argv=None):
@@ -60,7 +54,7 @@ def _run(argv, lost):
     with contextlib.ExitStack() as signals:
         if argv is None:
             signals.enter_context(prompt_end())
-        from sunpy_mag2euv import commands
+        from sunpy_mag2euv.cli import commands
 
         arguments = commands.parser().parse_args(argv)
         own = arguments.command.__module__ == commands.__name__
@@ -92,10 +86,3 @@ def _quiet():
         yield
     finally:
         log.setLevel(level)
-
-
-if __name__ == "__main__":
-    # Run as a script, this file is not the module whose UsageError plug-ins raise.
-    from sunpy_mag2euv.cli import main
-
-    sys.exit(main())

@@ -5,12 +5,12 @@ import os
 
 from sunpy_mag2euv import inputs
 from sunpy_mag2euv.archive import Job
-from sunpy_mag2euv.batch import counted, do_all
-from sunpy_mag2euv.cli import UsageError
+from sunpy_mag2euv.cli.batch import counted, do_all
+from sunpy_mag2euv.cli.options import check_view, chosen, make_directory, settings_of
+from sunpy_mag2euv.cli.report import is_report, write_report
+from sunpy_mag2euv.cli.usage import UsageError
 from sunpy_mag2euv.console import at_the_end
 from sunpy_mag2euv.notes import say, sentence
-from sunpy_mag2euv.options import check_view, chosen, make_directory, settings_of
-from sunpy_mag2euv.report import is_report, write_report
 
 __all__ = ["generate_files"]
 
