@@ -138,7 +138,8 @@ def download(url, sha256):
         If ``url`` or ``sha256`` cannot be used (before the network is), or what came is not the expected file, or
         larger than 512 MB.
     ConnectionError
-        If the server is down, does not have the file, or takes longer than an hour. The message says how to go on
+        If the server is down, does not have the file, or takes longer than an hour; if a web page comes instead of it;
+        or if the archive of a DOI has no file of that name, or is none that pooch knows. The message says how to go on
         without it.
     OSError
         If the cache cannot be written to.
@@ -171,12 +172,12 @@ def download(url, sha256):
         return path
     except ChunkedEncodingError as error:
         raise ValueError(f"the transfer of {url} broke off before its end and nothing was kept; try again") from error
-    except (RequestException, LookupError, _TooSlowError) as error:
-        # LookupError: pooch did not find what it expects in the answer of a DOI's archive
+    except (RequestException, _NoFileError, _TooSlowError) as error:
         reason = getattr(error.args[0], "reason", error) if error.args else type(error).__name__
         raise ConnectionError(
-            f"cannot fetch {url} ({reason}); to go on offline, copy the file by hand to {path}, or give load_model "
-            f"the path of a local copy, or set {_MIRROR} to a mirror's address, or use the packaged default model"
+            f"cannot fetch {url} ({reason}); {_advice(error)}to go on offline, copy the file by hand to {path}, or give "
+            f"load_model the path of a local copy, or set {_MIRROR} to a mirror's address, or use the packaged default "
+            "model"
         ) from error
     except ValueError as error:
         raise ValueError(
@@ -192,6 +193,10 @@ def download(url, sha256):
 
 class _TooSlowError(Exception):
     """A download took too long."""
+
+
+class _NoFileError(Exception):
+    """What was answered is no file, and leads to none."""
 
 
 class _Watched:
@@ -223,7 +228,8 @@ def _fetch(url, folder, name, sha256):
     import pooch
 
     abandoned, outcome, responses = threading.Event(), queue.SimpleQueue(), []
-    downloader = (pooch.DOIDownloader if url.startswith("doi:") else pooch.HTTPDownloader)(
+    is_doi = url.startswith("doi:")
+    downloader = (pooch.DOIDownloader if is_doi else pooch.HTTPDownloader)(
         progressbar=sys.stderr is not None and sys.stderr.isatty(),
         chunk_size=2**12,
         timeout=_TIMEOUT,
@@ -232,13 +238,21 @@ def _fetch(url, folder, name, sha256):
 
     def write(url, output_file, pooch):
         with open(output_file, "wb") as file:
-            downloader(url, _Watched(file, abandoned), pooch)
+            try:
+                downloader(url, _Watched(file, abandoned), pooch)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                if is_doi and not file.tell():
+                    _refuse(error, responses)
+                raise
 
     def work():
         try:
             found = pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=write)
         except BaseException as error:
             found = error
+        # Of what is not the expected file, for some servers call all that they have a page.
+        if isinstance(found, ValueError) and responses and _is_page(responses[-1]):
+            found = _NoFileError("a web page came instead of the file")
         for response in responses:
             response.close()  # pooch leaves the socket open if anything goes wrong
         outcome.put(found)
@@ -252,6 +266,33 @@ def _fetch(url, folder, name, sha256):
         abandoned.set()
     if isinstance(found, BaseException):
         raise found
+
+
+def _refuse(error, responses):
+    """Say why pooch did not find out where a DOI's file is."""
+    from requests.exceptions import RequestException
+
+    # What pooch says of its own accord: there is no such file, or it does not know the archive.
+    if isinstance(error, ValueError) and not isinstance(error, RequestException):
+        raise _NoFileError(str(error).rstrip(".")) from error
+    # It takes refusals for answers, and fails over what is in them.
+    for response in responses[-1:]:
+        response.raise_for_status()
+    raise _NoFileError("what its archive answered cannot be understood") from error
+
+
+def _advice(error):
+    """What to do first where somebody answered."""
+    from requests.exceptions import HTTPError
+
+    if isinstance(error, HTTPError) and (error.response.status_code >= 500 or error.response.status_code == 429):
+        return "try again later, or, "
+    return "correct the address, or, " if isinstance(error, (HTTPError, _NoFileError)) else ""
+
+
+def _is_page(response):
+    """Whether a server says that its answer is a web page."""
+    return response.headers.get("Content-Type", "").lower().startswith("text/html")
 
 
 def _share(folder, name):

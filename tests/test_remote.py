@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import multiprocessing
 import os
+import re
 import socket
 import sys
 import threading
@@ -14,10 +15,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pooch
 import pytest
+from weights_hosts import DOI, LAYOUTS, RECORD, REPOSITORY, weights_hosts
 
 from sunpy_mag2euv import files, remote
 
@@ -412,14 +413,145 @@ def test_not_an_address(cache, url):
     assert not cache.exists()
 
 
-def test_doi(server, cache, monkeypatch):
-    # Stands in for an archive with one file, which is on the loopback server
-    archive = SimpleNamespace(download_url=lambda filename: {NAME: f"{server.url}/{NAME}"}[filename])
-    monkeypatch.setattr(pooch.downloaders, "doi_to_repository", lambda doi, **kwargs: archive)
-    assert remote.download(f"doi:10.5281/zenodo.1234567/{NAME}", SHA256) == cache / CACHED
-    assert server.requested == [f"/{NAME}"]
-    with pytest.raises(ConnectionError, match=r"cannot fetch doi:10\.5281/zenodo\.1234567/absent"):
-        remote.download("doi:10.5281/zenodo.1234567/absent", SHA256)
+# -- Archives, whose look-alikes pooch's own downloader asks -----------------------------------------------------------
+
+PUBLISHED = f"doi:{DOI}/{NAME}", f"{REPOSITORY}/resolve/main/{NAME}"
+
+
+@pytest.fixture
+def hosts(monkeypatch):
+    with weights_hosts(monkeypatch, {NAME: CONTENT, "README.md": b"# toy"}) as hosts:
+        yield hosts
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_doi(hosts, cache, layout):
+    hosts.layout = layout
+    assert remote.download(f"doi:{DOI}/{NAME}", SHA256) == cache / CACHED
+    assert (cache / CACHED).read_bytes() == CONTENT
+    resolved = [f"doi.org/{DOI}", f"zenodo.org/doi/{DOI}", f"zenodo.org/records/{RECORD}"]
+    assert hosts.requested[:-1] == [*resolved, f"zenodo.org/api/records/{RECORD}"]
+    assert remote.download(f"doi:{DOI}/{NAME}", SHA256) == cache / CACHED
+    assert len(hosts.requested) == 5
+    assert names(cache) == [CACHED]
+
+
+def test_hugging_face(hosts, cache):
+    assert remote.download(f"{REPOSITORY}/resolve/main/{NAME}", SHA256) == cache / CACHED
+    assert hosts.requested == [f"huggingface.co/jane/toy/resolve/main/{NAME}", f"cdn-lfs.hf.co/repos/{NAME}"]
+    # The same file, wherever it is.
+    assert remote.download(f"doi:{DOI}/{NAME}", SHA256) == cache / CACHED
+    assert len(hosts.requested) == 2
+
+
+@pytest.mark.parametrize("url", PUBLISHED)
+@pytest.mark.parametrize("sha256", ["0" * 64, None])
+def test_published_files_need_the_right_hash(hosts, cache, url, sha256):
+    with pytest.raises(ValueError, match="64 hexadecimal digits" if sha256 is None else f"{'0' * 64} but got {SHA256}"):
+        remote.download(url, sha256)
+    assert bool(hosts.requested) == (sha256 is not None)
+    assert names(cache) == []
+
+
+def refuse(status):
+    """Answers, by a page or by a word of the API, that there is nothing to have."""
+    return [
+        lambda handler: handler.send(b"<!DOCTYPE html><title>no</title>", status),
+        lambda handler: handler.send(f'{{"status": {status}}}'.encode(), status),
+    ]
+
+
+#: Everything that is asked on the way to a file.
+STEPS = [
+    (PUBLISHED[0], "doi.org", f"/{DOI}"),
+    (PUBLISHED[0], "zenodo.org", f"/doi/{DOI}"),
+    (PUBLISHED[0], "zenodo.org", f"/records/{RECORD}"),
+    (PUBLISHED[0], "zenodo.org", f"/api/records/{RECORD}"),
+    (PUBLISHED[0], "zenodo.org", f"/api/records/{RECORD}/files/{NAME}/content"),
+    (PUBLISHED[1], "huggingface.co", f"/jane/toy/resolve/main/{NAME}"),
+    (PUBLISHED[1], "cdn-lfs.hf.co", f"/repos/{NAME}"),
+]
+
+
+@pytest.mark.parametrize(("url", "host", "path"), STEPS)
+@pytest.mark.parametrize("status", [401, 404, 410, 429, 503])
+def test_archives_that_refuse(hosts, cache, url, host, path, status):
+    for answer in refuse(status):
+        hosts.answers[host, path] = answer
+        with pytest.raises(ConnectionError, match=rf"\({status} .* for url: https://{host}{path}") as error:
+            remote.download(url, SHA256)
+        advice = "try again later" if status in (429, 503) else "correct the address"
+        assert f"; {advice}, or, to go on offline" in str(error.value)
+        assert_says_how_to_go_on(str(error.value), cache / CACHED)
+        assert len(str(error.value).splitlines()) == 1
+        assert names(cache) == []
+
+
+@pytest.mark.parametrize(("url", "host", "path"), [STEPS[4], STEPS[6]])
+@pytest.mark.parametrize("promised", [len(CONTENT), 1000])
+def test_archives_that_break_off(hosts, cache, url, host, path, promised):
+    hosts.answers[host, path] = lambda handler: handler.send(CONTENT[:1000], length=promised)
+    with pytest.raises(ValueError, match=f"{re.escape(url)}.* try again"):
+        remote.download(url, SHA256)
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_names_that_a_record_does_not_have(hosts, cache, layout):
+    hosts.layout = layout
+    with pytest.raises(ConnectionError, match=rf"\(File 'absent' not found .*{RECORD}.*\); correct the address, or"):
+        remote.download(f"doi:{DOI}/absent", SHA256)
+    assert names(cache) == []
+
+
+def test_dois_of_something_else(hosts, cache):
+    hosts.answers["doi.org", "/10.3847/2041-8213/ab46bb"] = lambda handler: handler.send(
+        b"", 302, Location="https://iopscience.example.org/article"
+    )
+    hosts.answers["iopscience.example.org", "/article"] = lambda handler: handler.send(b"a paper")
+    for doi in ("10.3847/2041-8213/ab46bb", "10.5281/zenodo.7654321"):
+        with pytest.raises(ConnectionError, match=r"\((Invalid data repository|404 .*doi\.org).*; correct the address"):
+            remote.download(f"doi:{doi}/{NAME}", SHA256)
+    assert names(cache) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["[]", "null", "5", "{}", '{"files": null}', '{"files": [5]}', '{"files": [{"key": 5}]}', "<html>", ""]
+    + [f'{{"files": [{{"key": "{NAME}"{links}}}]}}' for links in ("", ', "links": null', ', "links": {"self": "x"}')],
+)
+def test_archives_that_answer_something_else(hosts, cache, answer):
+    hosts.answers["zenodo.org", f"/api/records/{RECORD}"] = lambda handler: handler.send(answer.encode())
+    with pytest.raises(ConnectionError, match=rf"cannot fetch doi:{DOI}/{NAME} \(.+\); .*to go on offline") as error:
+        remote.download(f"doi:{DOI}/{NAME}", SHA256)
+    assert len(str(error.value).splitlines()) == 1
+    assert names(cache) == []
+
+
+def test_pages_instead_of_files(hosts, cache):
+    page = b"<!DOCTYPE html><title>toy</title>"
+    hosts.answers["huggingface.co", f"/jane/toy/blob/main/{NAME}"] = lambda handler: handler.send(page)
+    with pytest.raises(ConnectionError, match=r"a web page came instead of the file\); correct the address"):
+        remote.download(f"{REPOSITORY}/blob/main/{NAME}", SHA256)
+    assert names(cache) == []
+    # Whatever it is called, what has the hash is the file.
+    path = remote.download(f"{REPOSITORY}/blob/main/{NAME}", hashlib.sha256(page).hexdigest())
+    assert path.read_bytes() == page
+
+
+@pytest.mark.parametrize("url", PUBLISHED)
+def test_published_files_offline(monkeypatch, cache, url):
+    def fail(*arguments, **settings):
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
+    with pytest.raises(ConnectionError, match=r"Network is unreachable.*; to go on offline, copy the file") as error:
+        remote.download(url, SHA256)
+    assert_says_how_to_go_on(str(error.value), cache / CACHED)
+    assert names(cache) == []
+    (cache / CACHED).write_bytes(CONTENT)
+    assert remote.download(url, SHA256) == cache / CACHED
 
 
 def test_cache_that_cannot_be_written(server, cache):
