@@ -175,9 +175,9 @@ def download(url, sha256):
     except (RequestException, _NoFileError, _TooSlowError) as error:
         reason = getattr(error.args[0], "reason", error) if error.args else type(error).__name__
         raise ConnectionError(
-            f"cannot fetch {url} ({reason}); {_advice(error)}to go on offline, copy the file by hand to {path}, or give "
-            f"load_model the path of a local copy, or set {_MIRROR} to a mirror's address, or use the packaged default "
-            "model"
+            f"cannot fetch {url} ({reason}); {_advice(error)}to go on offline, copy the file by hand to {path}, or "
+            f"give load_model the path of a local copy, or set {_MIRROR} to a mirror's address, or use the packaged "
+            "default model"
         ) from error
     except ValueError as error:
         raise ValueError(
