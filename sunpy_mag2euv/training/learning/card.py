@@ -53,6 +53,7 @@ __all__ = [
     "score_images",
     "score_pair",
     "summarize",
+    "table_cells",
     "table_of_images",
     "write_list_table",
     "write_table",
@@ -491,6 +492,24 @@ def write_table(summary, path, title):
     path : path-like
     title : str
     """
+    write_list_table(*table_cells(summary), path, title)
+
+
+def table_cells(summary):
+    """
+    What a table of a summary holds.
+
+    Parameters
+    ----------
+    summary : `~astropy.table.Table`
+        As `summarize` returns it.
+
+    Returns
+    -------
+    head : tuple of str
+    rows : list of tuple
+        Of what can be written as text; some of it has two lines.
+    """
     scales = {"structure": "Structure"}
     if np.isfinite(summary["finest"]).any():
         scales["finest"] = "Structure, 10-20 Mm"
@@ -505,7 +524,7 @@ def write_table(summary, path, title):
         "Within 68 %, 95 %",
         "Skill (CC)",
     )
-    write_list_table(head, (_cells(row, scales) for row in summary), path, title)
+    return head, [_cells(row, scales) for row in summary]
 
 
 def write_list_table(head, rows, path, title):
@@ -516,21 +535,28 @@ def write_list_table(head, rows, path, title):
     ----------
     head : sequence of str
     rows : iterable of sequence
+        Cells may have more than one line.
     path : path-like
     title : str
     """
     lines = [".. Written by ``mag2euv``; do not edit.", "", f".. list-table:: {title}", "   :header-rows: 1", ""]
     for cells in (head, *rows):
-        lines += [f"   {'* -' if number == 0 else '  -'} {cell}".rstrip() for number, cell in enumerate(cells)]
+        lines += [f"   {'* -' if number == 0 else '  -'} {_block(cell)}".rstrip() for number, cell in enumerate(cells)]
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _block(cell):
+    """A cell's text, whose lines are kept."""
+    lines = str(cell).split("\n")
+    return lines[0] if len(lines) == 1 else "\n       ".join(f"| {line}" for line in lines)
 
 
 def _cells(row, scales):
     cells = [row["passband"], row["method"], row["images"]]
     for name, form in (("cc", ".3f"), ("re", "+.3f"), ("ppe10", ".3f")):
         mean, low, high = (f"{row[name + end]:{form}}".replace("-", "−") for end in ("", "_low", "_high"))
-        # A block of two lines, since the interval would be broken at its spaces.
-        cells.append(f"| {mean}\n       | {low}…{high}" if np.isfinite(row[f"{name}_low"]) else mean)
+        # Two lines, since the interval would be broken anywhere.
+        cells.append(f"{mean}\n{low}…{high}" if np.isfinite(row[f"{name}_low"]) else mean)
     cells += [f"{row[name]:.2f}" if np.isfinite(row[name]) else "" for name in scales]
     within = [f"{100 * row[name]:.1f}" for name in ("within_68", "within_95") if np.isfinite(row[name])]
     cells.append(", ".join(f"{share} %" for share in within))

@@ -19,6 +19,7 @@ __all__ = [
     "score_model",
     "score_regression",
     "summarize",
+    "table_cells",
     "tasks_of",
     "to_name",
     "to_passbands",
@@ -387,11 +388,28 @@ def write_table(summary, path, title):
     path : path-like
     title : str
     """
+    write_list_table(*table_cells(summary), path, title)
+
+
+def table_cells(summary):
+    """
+    What a table of a summary holds.
+
+    Parameters
+    ----------
+    summary : `~astropy.table.Table`
+        As `summarize` returns it.
+
+    Returns
+    -------
+    head : tuple of str
+    rows : list of tuple
+    """
     head, rows = ("Inputs (Å)", "Channels made", "Mean CC", "Lowest CC", "of (Å)", "Mean CC of logarithms"), []
     for row in summary:
         mean, lowest, logarithms = (f"{row[name]:.3f}".replace("-", "−") for name in ("cc", "lowest", "cc_log"))
         rows.append((row["inputs"], row["targets"], mean, lowest, row["hardest"], logarithms))
-    write_list_table(head, rows, path, title)
+    return head, rows
 
 
 def to_name(inputs):

@@ -28,6 +28,14 @@ def add_export(commands):
     export = commands.add_parser("export", help="weights, registry entry and score table of a training run")
     export.add_argument("run", type=Path, metavar="DIR", help="as mag2euv train wrote it")
     export.add_argument("weights", type=Path, metavar="FILE.safetensors", help="to write")
+    export.add_argument(
+        "--creator",
+        action="append",
+        metavar="NAME",
+        help='who made them, as "Family name, given names", to publish them: writes what an upload needs beside them; '
+        "may be given several times",
+    )
+    export.add_argument("--license", metavar="ID", help="under which they are published, as SPDX calls it")
     export.set_defaults(command=_export)
 
 
@@ -75,15 +83,25 @@ def _train(arguments):
 
 def _export(arguments):
     from sunpy_mag2euv.training.learning.export import export
+    from sunpy_mag2euv.training.learning.publication import FILES, Publication
 
-    if not arguments.weights.suffix:
-        raise UsageError(f"the weights' file needs an ending: give {arguments.weights}.safetensors")
+    weights, publication = arguments.weights, None
+    if not weights.suffix:
+        raise UsageError(f"the weights' file needs an ending: give {weights}.safetensors")
+    if bool(arguments.creator) != bool(arguments.license):
+        raise UsageError("to publish weights, both --creator and --license are needed; give both, or leave both out")
+    if arguments.creator:
+        try:
+            publication = Publication(creators=tuple(arguments.creator), license=arguments.license)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
     try:
-        model = export(arguments.run, arguments.weights)
+        model = export(arguments.run, weights, publication)
     except (OSError, ValueError) as error:
         return failed(error)
-    files = ", ".join(str(arguments.weights.with_suffix(end)) for end in (arguments.weights.suffix, ".toml", ".rst"))
-    print(f"{model.name} (sha256 {model.sha256}) written to {files}")
+    files = [weights.with_suffix(end) for end in (weights.suffix, ".toml", ".rst")]
+    files += [weights.parent / name for name in FILES if publication]
+    print(f"{model.name} (sha256 {model.sha256}) written to {', '.join(map(str, files))}")
     return 0
 
 

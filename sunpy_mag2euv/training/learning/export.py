@@ -1,29 +1,33 @@
 """From a run's checkpoint to weights that `sunpy_mag2euv.load_model` takes."""
 
 import dataclasses
+import functools
 import json
 import os
-import tempfile
+import re
 from pathlib import Path
 
 import numpy as np
 
+from sunpy_mag2euv.files import prepare, scratch, write
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
+from sunpy_mag2euv.models.model import Model
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning import card, combinations
 from sunpy_mag2euv.training.learning.calibration import find_factors
 from sunpy_mag2euv.training.learning.config import model_record
 from sunpy_mag2euv.training.learning.problems import usable_split
+from sunpy_mag2euv.training.learning.publication import FILES, Publication, write_publication
 from sunpy_mag2euv.training.learning.readout import extend
 from sunpy_mag2euv.training.learning.run import CONFIGURATION, read_weights
 
 __all__ = ["export"]
 
 
-def export(directory, weights):
+def export(directory: str | os.PathLike, weights: str | os.PathLike, publication: Publication | None = None) -> Model:
     """
-    Write a run's weights, its entry for the registry, and its table for the model card.
+    Write a run's weights, its entry for the registry, and its table for the model card; all files or none.
 
     Parameters
     ----------
@@ -31,7 +35,10 @@ def export(directory, weights):
         Of the run.
     weights : path-like
         The safetensors file to write, in half precision; beside it, with the endings ``.toml`` and ``.rst``, entry and
-        table are written.
+        table are written. Their directory is made if it is not there.
+    publication : Publication, optional
+        Who publishes them how. If that is given, what an upload needs is written beside them as well, see
+        `~sunpy_mag2euv.training.learning.publication`.
 
     Returns
     -------
@@ -40,40 +47,65 @@ def export(directory, weights):
     Raises
     ------
     FileNotFoundError
-        If the directory holds no checkpoint, the store that it was trained on is gone, or there is no directory for the
-        weights.
+        If the directory holds no checkpoint, or the store that it was trained on is gone.
     ValueError
-        If the frames to test cannot be scored, see `~sunpy_mag2euv.training.learning.card.score_images`; nothing is
-        written.
+        If the weights' file is not named as one, or the frames to test cannot be scored, see
+        `~sunpy_mag2euv.training.learning.card.score_images`.
+    OSError
+        If the files cannot be written, or an upload's would replace others, for no two uploads share a directory.
     """
     directory, weights = Path(directory), Path(weights)
+    names = _names(weights, publication)
     if not (directory / CONFIGURATION).is_file():
         raise FileNotFoundError(f"{directory} has no {CONFIGURATION}; train first with mag2euv train")
     config = json.loads((directory / CONFIGURATION).read_text(encoding="utf-8"))
+    try:
+        prepare(weights.parent)
+    except OSError as error:
+        raise OSError(
+            f"cannot write to {weights.parent} ({error.strerror}); give the weights another directory"
+        ) from error
     model = trained_model(directory, config)
-    names = [weights.name, weights.with_suffix(".toml").name, weights.with_suffix(".rst").name]
-    # All three files or none: they are put in place when the last is complete.
-    with tempfile.TemporaryDirectory(prefix=".mag2euv-", dir=weights.parent) as scratch:
-        files = [Path(scratch, name) for name in names]
-        model = dataclasses.replace(model, sha256=save_model(model, files[0]))
-        files[1].write_text(registry_entry(model, weights.name), encoding="utf-8")
+    with scratch(weights.parent) as folder:
+        model = dataclasses.replace(model, sha256=save_model(model, folder / names[0]))
+        (folder / names[1]).write_text(registry_entry(model, names[0]), encoding="utf-8")
         # What is scored is what is written, in half precision.
-        _write_scores(load_model(files[0]), config, files[2])
-        for file in files:
-            os.replace(file, weights.parent / file.name)
+        scored, head, rows = _scores(load_model(folder / names[0]), config)
+        title = f"Held-out scores of ``{model.name}`` (sha256 ``{model.sha256[:16]}…``), {scored}"
+        card.write_list_table(head, rows, folder / names[2], title)
+        if publication:
+            write_publication(folder, model, names[0], publication, (scored, head, rows))
+        write(weights.parent, {name: functools.partial(os.replace, folder / name) for name in names}, overwrite=True)
     return load_model(weights)
 
 
-def _write_scores(model, config, path):
-    title = f"Held-out scores of ``{model.name}`` (sha256 ``{model.sha256[:16]}…``), whole disk"
+def _names(weights: Path, publication: Publication | None) -> list[str]:
+    """Names of the files to write, if they can be written."""
+    if weights.suffix != ".safetensors" or (publication and not re.fullmatch("[A-Za-z0-9._-]+", weights.name)):
+        letters = ", and nothing in their name but letters of ASCII, digits, dots, hyphens and underscores"
+        raise ValueError(
+            f"weights are files with the ending .safetensors{letters if publication else ''}; got {weights}"
+        )
+    names = [weights.name, weights.with_suffix(".toml").name, weights.with_suffix(".rst").name]
+    for path in (weights.parent / name for name in (*names, *(FILES if publication else ()))):
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a directory where a file is to be written; remove it")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} must not be written to; change its permissions, or give another name")
+        if path.name in FILES and os.path.lexists(path):
+            raise FileExistsError(f"{path} exists already; remove it, or give the weights a directory of their own")
+    return [*names, *FILES] if publication else names
+
+
+def _scores(model: Model, config: dict) -> tuple[str, tuple, list]:
+    """What is scored, and the table of scores."""
     if isinstance(model, ImageModel):
         store = Store.open(config["data"]["store"])
         table = combinations.score_model(
             model, store, usable_split(config, store)["test"], combinations.tasks_of(model)
         )
-        combinations.write_table(combinations.leading(combinations.summarize(table)), path, title)
-    else:
-        card.write_table(card.summarize(card.score_images([model], config)), path, f"{title}, with 95 % intervals")
+        return "whole disk", *combinations.table_cells(combinations.leading(combinations.summarize(table)))
+    return "whole disk, with 95 % intervals", *card.table_cells(card.summarize(card.score_images([model], config)))
 
 
 def trained_model(directory, config, split=None):
