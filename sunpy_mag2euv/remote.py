@@ -12,10 +12,14 @@ import sys
 import threading
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from sunpy import log
 
 from sunpy_mag2euv.files import scratch
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["cache_dir", "check", "download", "locate", "normalized", "packaged"]
 
@@ -268,7 +272,7 @@ def _fetch(url, folder, name, sha256):
         raise found
 
 
-def _refuse(error, responses):
+def _refuse(error: Exception, responses: list) -> NoReturn:
     """Say why pooch did not find out where a DOI's file is."""
     from requests.exceptions import RequestException
 
@@ -281,7 +285,7 @@ def _refuse(error, responses):
     raise _NoFileError("what its archive answered cannot be understood") from error
 
 
-def _advice(error):
+def _advice(error: Exception) -> str:
     """What to do first where somebody answered."""
     from requests.exceptions import HTTPError
 
@@ -290,7 +294,7 @@ def _advice(error):
     return "correct the address, or, " if isinstance(error, (HTTPError, _NoFileError)) else ""
 
 
-def _is_page(response):
+def _is_page(response: "requests.Response") -> bool:
     """Whether a server says that its answer is a web page."""
     return response.headers.get("Content-Type", "").lower().startswith("text/html")
 

@@ -222,6 +222,16 @@ def test_text_of_a_record_is_shown_as_it_is(tiny_model, text):
     assert "<script>" not in zenodo_metadata(model, "toy.safetensors", PUBLICATION)["description"]
 
 
+def test_what_a_record_does_not_say_is_left_out(tiny_model):
+    model = dataclasses.replace(tiny_model, description=" ", provenance="", caveats={}, references=())
+    card = model_card(model, "toy.safetensors", PUBLICATION, ("whole disk", ("a",), []))
+    assert "# tiny\n\nIt makes AIA images" in card
+    assert "say so.\n\n## Use" in card
+    metadata = zenodo_metadata(model, "toy.safetensors", PUBLICATION)
+    assert metadata["description"].startswith("<p>It makes AIA images of 94, ")
+    assert metadata.keys().isdisjoint({"notes", "related_identifiers", "references"})
+
+
 # -- What is refused ---------------------------------------------------------------------------------------------------
 
 

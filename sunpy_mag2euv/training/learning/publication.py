@@ -35,8 +35,8 @@ _WARNING = "Its images are synthetic: they are no observations, and their header
 _GENERATED = (
     "CC is the correlation, RE the relative error of the total, PPE10 the share of the pixels that are within 10 % of "
     "what was observed. Structure says how much there is of fine structure, 1 being as much as was observed; intervals "
-    "of the standard deviations should hold the 68 and 95 % that they stand for. Skill is that of the CC against the best "
-    "of the baselines that are in the table as well."
+    "of the standard deviations should hold the 68 and 95 % that they stand for. Skill is that of the CC against the "
+    "best of the baselines that are in the table as well."
 )
 _TRANSLATED = "CC is the correlation with what was observed, of the channels that are made from these inputs."
 
@@ -199,10 +199,10 @@ def _sentences(model: Model, escaped: Callable[[str], str]) -> list[str]:
     else:
         inputs = "a magnetogram of the line-of-sight field"
     return [
-        f"{escaped(model.description).rstrip('.')}.",
+        *([f"{escaped(model.description).rstrip('.')}."] if model.description.strip() else []),
         f"It makes AIA images of {', '.join(map(str, model.image_scalings))} Å, in DN/s, from {inputs}, "
         f"on {columns} by {rows} pixels with a solar radius of {model.grid.solar_radius:g} pixels. {_WARNING}",
-        f"Trained on: {escaped(model.provenance).rstrip('.')}.",
+        *([f"Trained on: {escaped(model.provenance).rstrip('.')}."] if model.provenance.strip() else []),
     ]
 
 
