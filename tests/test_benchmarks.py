@@ -7,11 +7,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import ceilings, directory, guards, results, steps
+from benchmarks import ceilings, directory, guards, limits, results, steps
 from benchmarks.rounds import Step, interleaved, summaries
 from sunpy_mag2euv.grid import Grid
 
@@ -164,3 +165,26 @@ def test_arguments_that_cannot_be_used(arguments, said, capsys):
         command.main(arguments)
     assert end.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_limits_of_what_images_tell():
+    rng = np.random.default_rng(0)
+    observed = rng.lognormal(size=10_000)
+    assert limits.compare_logarithms(observed, 3 * observed) == pytest.approx((1, 1, 0))
+    # The same everywhere, but for what says nothing
+    correlation, spread, error = limits.compare_logarithms(observed, 1 + 1e-3 * rng.random(10_000))
+    assert (correlation, spread, error) == pytest.approx((0, 0, 1), abs=0.05)
+    first, second = np.eye(4, dtype=bool), np.ones((4, 4), dtype=bool)
+    assert (limits.overlap(first, first), limits.overlap(first, second), limits.overlap(first, ~first)) == (1, 0.25, 0)
+
+
+def test_the_darkest_pixels():
+    image = np.full((9, 9), 10.0)
+    image[4, 4] = np.nan
+    image[:, 0] = 1
+    where = np.ones_like(image, dtype=bool)
+    where[:3] = False
+    dark = limits.darkest(image, 6, where, sigma=0.1)
+    assert dark[3:, 0].sum() == 5
+    assert dark.sum() == 6
+    assert not dark[:3].any()
