@@ -7,17 +7,19 @@ It does for files what the package does for Maps. Here is how a command starts a
 A plug-in is a function in the entry-point group `PLUGINS`, named after its command. It is called with what
 `argparse.ArgumentParser.add_subparsers` returned, adds a parser to it, and does
 ``parser.set_defaults(command=function)``; ``function(arguments)`` returns the exit status, or raises `UsageError`. With
-``prints=True`` beside it, the command has failed if what it printed is lost. This is how ``sunpy_mag2euv.training`` has
-commands although nothing here imports it.
+``prints=True`` beside it, the command has failed if what it printed is lost. `described` makes a description and
+examples for its ``--help``, as all commands have them. This is how ``sunpy_mag2euv.training`` has commands although
+nothing here
+imports it.
 """
 
 import contextlib
 import sys
 
-from sunpy_mag2euv.cli.usage import PLUGINS, UsageError
+from sunpy_mag2euv.cli.usage import PLUGINS, UsageError, described
 from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
 
-__all__ = ["PLUGINS", "UsageError", "main"]
+__all__ = ["PLUGINS", "UsageError", "described", "main"]
 
 
 def main(argv=None):

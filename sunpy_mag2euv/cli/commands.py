@@ -14,7 +14,7 @@ from pathlib import Path
 from sunpy_mag2euv import __version__, files, inputs
 from sunpy_mag2euv.archive import image_names, image_writers
 from sunpy_mag2euv.cli import options
-from sunpy_mag2euv.cli.usage import PLUGINS, UsageError
+from sunpy_mag2euv.cli.usage import PLUGINS, UsageError, described
 from sunpy_mag2euv.notes import collected, say, sentence
 
 __all__ = ["lacking", "parser"]
@@ -29,7 +29,14 @@ def parser():
     `argparse.ArgumentParser`
         Its results have a ``command``, which takes them and returns the exit status.
     """
-    parser = argparse.ArgumentParser(prog="mag2euv", description="Synthetic SDO/AIA images from solar magnetograms.")
+    parser = argparse.ArgumentParser(
+        prog="mag2euv",
+        **described(
+            "Synthetic SDO/AIA images from solar magnetograms. Each command says more with --help.",
+            "mag2euv demo",
+            "mag2euv generate hmi.fits --passband 193 171 -o images",
+        ),
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -63,7 +70,18 @@ def parser():
         help="what AIA has lost of its sensitivity; or SSW or JSOC, to fetch it (default: aiapy's own, good to 2017)",
     )
 
-    generate = commands.add_parser("generate", parents=[output, network], help="images from magnetogram files")
+    generate = commands.add_parser(
+        "generate",
+        parents=[output, network],
+        help="images from magnetogram files",
+        **described(
+            "Reads magnetograms and writes a FITS file for each of them and each passband, in DN/s and named after the "
+            "magnetogram. With --observer, it reads charts of the whole Sun and shows them as the observer sees them.",
+            "mag2euv generate hmi.fits --passband 193 171 -o images --png",
+            "mag2euv generate archive --passband all -o images --jobs 4 --skip-existing",
+            "mag2euv generate chart.fits --observer mars --passband 304 -o images",
+        ),
+    )
     generate.add_argument(
         "files",
         nargs="+",
@@ -99,7 +117,15 @@ def parser():
     generate.set_defaults(command=_generate)
 
     translate = commands.add_parser(
-        "translate", parents=[simultaneous, level, output, network], help="images from AIA images of other passbands"
+        "translate",
+        parents=[simultaneous, level, output, network],
+        help="images from AIA images of other passbands",
+        **described(
+            "Reads AIA images of one time, of level 1 or 1.5 and one for each passband that there is, and writes a "
+            "FITS file for each passband asked for, which is made of all of them together and named after the first.",
+            "mag2euv translate aia_131.fits aia_1600.fits aia_304.fits --passband 335 \\\n    -o images",
+            "mag2euv translate aia_171.fits --passband all -o images --png",
+        ),
     )
     translate.add_argument("files", nargs="+", type=Path, metavar="FILE", help="AIA image, of one passband each")
     translate.add_argument(
@@ -114,7 +140,15 @@ def parser():
     translate.set_defaults(command=_translate)
 
     compare = commands.add_parser(
-        "compare", parents=[simultaneous, level], help="score a synthetic image against an observed one"
+        "compare",
+        parents=[simultaneous, level],
+        help="score a synthetic image against an observed one",
+        **described(
+            "Reads a synthetic image and an observed one of the same passband and prints a table of scores, with a row "
+            "for each region of the Sun. The table and a figure can be written to files.",
+            "mag2euv compare hmi_aia_0193.fits aia_193.fits",
+            "mag2euv compare hmi_aia_0193.fits aia_193.fits -o table.ecsv --png figure.png",
+        ),
     )
     compare.add_argument("synthetic", type=Path, metavar="SYNTHETIC", help="image whose pixels are scored")
     compare.add_argument("observed", type=Path, metavar="AIA", help="AIA image of the same passband and time")
@@ -129,10 +163,28 @@ def parser():
     )
     compare.set_defaults(command=_compare, prints=True)
 
-    models = commands.add_parser("models", help="list the published weights")
+    models = commands.add_parser(
+        "models",
+        help="list the published weights",
+        **described(
+            "Prints the weights that there are, with the passbands that they make and what they make them of: names "
+            "for the --model of other commands.",
+            "mag2euv models",
+        ),
+    )
     models.set_defaults(command=_models, prints=True)
 
-    demo = commands.add_parser("demo", parents=[network], help="all passbands of a made-up magnetogram")
+    demo = commands.add_parser(
+        "demo",
+        parents=[network],
+        help="all passbands of a made-up magnetogram",
+        **described(
+            "Makes a magnetogram up and images of it in all passbands. A picture of all of them comes first and is "
+            "opened if there is a display, then a FITS file of each is written. It needs no files and no network.",
+            "mag2euv demo",
+            "mag2euv demo --seed 3 -o another_sun",
+        ),
+    )
     demo.add_argument("-o", "--output", type=options.output, metavar="DIR", help="default: %(default)s")
     demo.add_argument("--seed", type=int, default=0, help="another seed, another Sun (default: %(default)s)")
     demo.set_defaults(command=_demo, output=Path("mag2euv-demo"))
@@ -270,6 +322,7 @@ def _models(arguments):
 
 def _demo(arguments):
     """Everything that the package does, on a magnetogram that is made up; earlier output of its own is replaced."""
+    from sunpy_mag2euv.cli.viewer import show
     from sunpy_mag2euv.models import FieldModel
     from sunpy_mag2euv.sample import sample_magnetogram
     from sunpy_mag2euv.synthesis import generate
@@ -278,19 +331,24 @@ def _demo(arguments):
     if arguments.seed < 0:
         raise UsageError(f"--seed must be at least 0; got {arguments.seed}")
     settings = options.settings_of(arguments, FieldModel)
-    names = [*image_names("sample", settings["passband"]), "contact_sheet.png"]
-    options.make_directory(arguments.output)
+    directory, sheet = arguments.output, "contact_sheet.png"
+    names = image_names("sample", settings["passband"])
+    options.make_directory(directory)
     try:
         with _noted():
-            files.check(arguments.output, names, overwrite=True)
+            files.check(directory, [sheet, *names], overwrite=True)
             magnetogram = sample_magnetogram(arguments.seed)
             images = generate(magnetogram, **settings)
-            writers = [*(image.save for image in images), contact_sheet(magnetogram, images).savefig]
-            files.write(arguments.output, dict(zip(names, writers, strict=True)), overwrite=True)
+            # A picture is what people wait for, so it comes first.
+            files.write(directory, {sheet: contact_sheet(magnetogram, images).savefig}, overwrite=True)
+            print(f"all images in one picture: {directory / sheet}", flush=True)
+            show(directory / sheet)
+            writers = [image.save for image in images]
+            files.write(directory, dict(zip(names, writers, strict=True)), overwrite=True)
     except Exception as error:
         say(f"mag2euv: error: {sentence(error)}")
         return 1
-    print(f"{len(images)} FITS files and contact_sheet.png written to {arguments.output}")
+    print(f"{len(images)} FITS files written to {directory}")
     return 0
 
 

@@ -6,6 +6,8 @@ What they need is imported by them, so that asking for help does not wait.
 
 from pathlib import Path
 
+from sunpy_mag2euv.cli import described
+
 __all__ = ["add_data"]
 
 #: Those of Park et al. 2019, doi:10.3847/2041-8213/ab46bb.
@@ -21,9 +23,27 @@ def add_data(commands):
     commands
         What `argparse.ArgumentParser.add_subparsers` returned.
     """
-    data = commands.add_parser("data", help="observations to train on").add_subparsers(required=True, metavar="STEP")
+    parser = commands.add_parser(
+        "data",
+        help="observations to train on",
+        **described(
+            "Brings magnetograms and AIA images of the same times from the archives into a store that networks are "
+            "trained on. Each step says more with --help.",
+            "mag2euv data prepare files frames.zarr --passbands 193",
+        ),
+    )
+    data = parser.add_subparsers(required=True, metavar="STEP")
 
-    download = data.add_parser("download", help="magnetograms and images from the archives")
+    download = data.add_parser(
+        "download",
+        help="magnetograms and images from the archives",
+        **described(
+            "Fetches HMI magnetograms and AIA images of the same times from the JSOC into a directory, and writes a "
+            "table of what was taken and what was not, and why. Run again, it goes on.",
+            "mag2euv data download --start 2011-01-01 --end 2018-01-01 --passbands 193 \\\n"
+            "    --email you@example.org -o files",
+        ),
+    )
     download.add_argument("--start", required=True, metavar="TIME", help="first time, such as 2011-01-01")
     download.add_argument("--end", required=True, metavar="TIME", help="end, which is not taken any more")
     download.add_argument("--cadence", default="6h", metavar="STEP", help="default: %(default)s")
@@ -38,7 +58,16 @@ def add_data(commands):
     download.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the files go")
     download.set_defaults(command=_download)
 
-    prepare = data.add_parser("prepare", help="a store from a directory of files")
+    prepare = data.add_parser(
+        "prepare",
+        help="a store from a directory of files",
+        **described(
+            "Finds magnetograms and images of the same times among the FITS files of a directory and writes them to a "
+            "store, on one grid and at one epoch of AIA's sensitivity. Run again, it goes on.",
+            "mag2euv data prepare files frames.zarr --passbands 193",
+            "mag2euv data prepare files frames.zarr --size 256 --skip-problems",
+        ),
+    )
     prepare.add_argument("directory", type=Path, metavar="DIR", help="FITS files of HMI and AIA")
     prepare.add_argument("store", type=Path, metavar="STORE", help="made, or filled on")
     prepare.add_argument("--size", type=int, default=1024, metavar="PIXELS", help="of a side (default: %(default)s)")

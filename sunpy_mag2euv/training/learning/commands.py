@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sunpy_mag2euv.cli import UsageError
+from sunpy_mag2euv.cli import UsageError, described
 
 __all__ = ["add_export", "add_score", "add_train", "failed", "read_config"]
 
@@ -17,7 +17,15 @@ _REGIONS = {
 
 def add_train(commands):
     """Add ``mag2euv train`` to the subparsers ``commands``."""
-    train = commands.add_parser("train", help="train a network, or go on with it")
+    train = commands.add_parser(
+        "train",
+        help="train a network, or go on with it",
+        **described(
+            "Trains the network that a configuration describes on the frames of its store, and keeps what export "
+            "needs in a directory. A run that was interrupted goes on where it was.",
+            "mag2euv train config.toml -o run",
+        ),
+    )
     train.add_argument("config", type=Path, metavar="CONFIG.toml", help="see the documentation of training")
     train.add_argument("-o", "--output", type=Path, metavar="DIR", help="of the run (default: runs/ and its name)")
     train.set_defaults(command=_train)
@@ -25,7 +33,16 @@ def add_train(commands):
 
 def add_export(commands):
     """Add ``mag2euv export`` to the subparsers ``commands``."""
-    export = commands.add_parser("export", help="weights, registry entry and score table of a training run")
+    export = commands.add_parser(
+        "export",
+        help="weights, registry entry and score table of a training run",
+        **described(
+            "Reads the directory of a training run and writes its weights as one file, which --model of other commands "
+            "takes. Beside it come an entry for the registry and a table of scores.",
+            "mag2euv export run model.safetensors",
+            'mag2euv export run model.safetensors --creator "Doe, Jane" --license MIT',
+        ),
+    )
     export.add_argument("run", type=Path, metavar="DIR", help="as mag2euv train wrote it")
     export.add_argument("weights", type=Path, metavar="FILE.safetensors", help="to write")
     export.add_argument(
@@ -41,7 +58,16 @@ def add_export(commands):
 
 def add_score(commands):
     """Add ``mag2euv score`` to the subparsers ``commands``."""
-    score = commands.add_parser("score", help="models beside the baselines, on frames held out from training")
+    score = commands.add_parser(
+        "score",
+        help="models beside the baselines, on frames held out from training",
+        **described(
+            "Makes images of the frames that a configuration holds out from training, with weights and with simple "
+            "baselines, and prints a table of their scores. Tables can be written to files as well.",
+            "mag2euv score config.toml model.safetensors",
+            "mag2euv score config.toml model.safetensors --region limb --images images.ecsv",
+        ),
+    )
     score.add_argument("config", type=Path, metavar="CONFIG.toml", help="whose store and split are used")
     score.add_argument("models", nargs="+", metavar="MODEL", help="names or paths of weights")
     score.add_argument("--region", choices=tuple(_REGIONS), default="disk", help="default: %(default)s")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sunpy_mag2euv.cli import UsageError
+from sunpy_mag2euv.cli import UsageError, described
 from sunpy_mag2euv.training.learning.commands import failed, read_config
 
 __all__ = ["add_channels"]
@@ -10,7 +10,16 @@ __all__ = ["add_channels"]
 
 def add_channels(commands):
     """Add ``mag2euv channels`` to the subparsers ``commands``."""
-    channels = commands.add_parser("channels", help="which AIA channels are enough to make the others of them")
+    channels = commands.add_parser(
+        "channels",
+        help="which AIA channels are enough to make the others of them",
+        **described(
+            "Trains a small network for each combination of AIA channels with a channel to make of them, on sets "
+            "of images in the store of a configuration, and writes scores, tables and figures to a directory.",
+            "mag2euv channels config.toml -o study",
+            "mag2euv channels config.toml -o study --sizes 2 --model any-browse",
+        ),
+    )
     channels.add_argument("config", type=Path, metavar="CONFIG.toml", help="of each of the networks")
     channels.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="of the study")
     channels.add_argument(
