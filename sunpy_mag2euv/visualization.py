@@ -194,7 +194,7 @@ def plot_comparison(synthetic, observed, *, figure=None, **scoring):
     for place, image, taken in zip((221, 222), (first, second), (synthetic, observed), strict=True):
         axes = figure.add_subplot(place, projection=first)
         drawn = _draw(image, axes, limb_of=first, norm=norm, grid=True)
-        axes.set_title(_heading(taken))
+        axes.set_title(f"{_title(taken)}\n{_time(taken)}{_place(taken)}", fontsize="medium")
     _bar(figure, drawn, "DN / s")
 
     block = [table.meta["binning"]] * 2 * u.pix
@@ -355,7 +355,7 @@ def _draw_ratio(axes, first, second, names):
     limits = LogNorm(1 / _RATIO_LIMIT, _RATIO_LIMIT)
     drawn = _draw(sunpy.map.Map(ratio, first.meta), axes, limb_of=first, norm=limits, cmap="RdBu_r", grid=True)
     axes.set_facecolor("0.8")
-    axes.set_title(" / ".join(names))
+    axes.set_title(" / ".join(names), fontsize="medium")
     bar = _bar(axes.figure, drawn, "")
     bar.minorticks_off()
     bar.set_ticks([1 / 4, 1 / 2, 1, 2, 4], labels=["1/4", "1/2", "1", "2", "4"])
@@ -374,7 +374,8 @@ def _scatter(axes, x, y, names, table):
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
     axes.set_box_aspect(1)
-    axes.set(xlabel=f"{names[1]} in DN/s", ylabel=f"{names[0]} in DN/s", title="on the disk")
+    axes.set(xlabel=f"{names[1]} in DN/s", ylabel=f"{names[0]} in DN/s")
+    axes.set_title("on the disk", fontsize="medium")
     (scores,) = table[table["region"] == "disk"]
     words = [
         f"CC {scores['cc']:.3f}",

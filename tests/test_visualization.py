@@ -279,8 +279,8 @@ def test_comparison(images, observed, tmp_path):
     figure = plot_comparison(synthetic, observed)
     assert plt.get_fignums() == before
     first, second, _, ratio, _, scatter = figure.axes
-    assert first.get_title() == "AIA 193 Å (synthetic)  2014-01-15 00:00 UTC"
-    assert second.get_title() == "AIA 193 Å  2014-01-15 00:00 UTC"
+    assert first.get_title() == "AIA 193 Å (synthetic)\n2014-01-15 00:00 UTC"
+    assert second.get_title() == "AIA 193 Å\n2014-01-15 00:00 UTC"
     # Both on the same pixels and on one scale of brightness, which shows all of either, in DN/s.
     for axes in (first, second, ratio):
         assert axes.wcs.wcs.compare(synthetic.wcs.wcs)
@@ -315,7 +315,7 @@ def test_what_is_scored_is_what_is_drawn(images, observed):
     try:
         drawn = plot_comparison(images[1], later, figure=figure, binning=4, max_time_difference=40 * u.min)
         assert drawn is figure
-        assert figure.axes[1].get_title() == "AIA 193 Å  2014-01-15 00:30 UTC"
+        assert figure.axes[1].get_title() == "AIA 193 Å\n2014-01-15 00:30 UTC"
         assert figure.axes[3].images[0].get_array().shape == (64, 64)
     finally:
         plt.close(figure)
