@@ -70,7 +70,9 @@ plot_pre_code = ""
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "generated/gallery",
-    "filename_pattern": "plot_",
+    # Numbers in their names say in which order; what has no number is shown without being run.
+    "filename_pattern": r"plot_\d",
+    "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "matplotlib_animations": True,
     "min_reported_time": 60,

@@ -21,7 +21,7 @@ from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.sample import sample_chart
 from sunpy_mag2euv.vantage import project, resolve_observer
 
-chart, grid = chart_of(sample_chart()), Grid((512, 512), solar_radius=196)
+chart, grid = chart_of(sample_chart()), Grid((256, 256), solar_radius=98)
 
 
 def magnetogram(time):

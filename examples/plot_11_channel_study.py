@@ -2,9 +2,9 @@
 Which AIA channels are enough?
 ==============================
 
-If an observatory could have three channels only, which should they be? Lim et al. (2021) asked that of networks. Here is
-their study on the images that are at hand: small networks of the paper's kind, one for each combination of inputs with a
-channel to make of them, beside one network that takes any of the channels, and beside a linear regression of the
+If an observatory could have three channels only, which should they be? Lim et al. (2021) asked that of networks. Here
+is their study on the images that are at hand: small networks of the paper's kind, one for each combination of inputs
+with a channel to make of them, beside one network that takes any of the channels, and beside a linear regression of the
 logarithms. :doc:`/channels` says what the images are and what the differences to the paper mean.
 
 To run this example, put :download:`channels.ecsv </../examples/data/channels.ecsv>` into a folder ``data`` beside it.

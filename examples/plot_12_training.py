@@ -2,14 +2,14 @@
 Training a network of your own
 ==============================
 
-From frames to weights and scores, in miniature. There is no archive at hand here, so a packaged network plays the Sun: a
-small network learns 193 Å from what it makes of made-up fields. With observations it is the same, but that
+From frames to wsixs and scores, in miniature. There is no archive at hand here, so a packaged network plays the Sun:
+a small network learns 193 Å from what it makes of made-up fields. With observations it is the same, but that
 :doc:`/training_data` tells where the frames come from, and that it takes longer.
 """
 
 # %%
-# A store holds the frames: fields in gauss and images in DN/s, on one grid. This one has a frame for each of eight solar
-# rotations.
+# A store holds the frames: fields in gauss and images in DN/s, on one grid. This one has a frame for each of six
+# solar rotations.
 import tempfile
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from sunpy_mag2euv.vantage import project
 from sunpy_mag2euv.visualization import plot_comparison
 
 folder = Path(tempfile.mkdtemp())
-count = 8
+count = 6
 times = Time("2014-01-01") + np.arange(count) * 27.2753 * u.day
 frames = Table({"name": [f"sun {seed}" for seed in range(count)], "time": times, "source": ["made up"] * count})
 grid = Grid((64, 64), solar_radius=24.5)
@@ -40,7 +40,8 @@ store = Store.create(
     frames,
     [193],
     provenance="made-up fields and what the packaged network makes of them",
-    calibration={193: "that of the packaged network"},
+    calibration={193: "AIA's sensitivity at launch, as the packaged network has it"},
+    epochs={193: "launch"},
 )
 for seed in range(count):
     chart = sample_chart(seed)
@@ -49,31 +50,18 @@ for seed in range(count):
     store.write(seed, field, {193: bin_image(image.data, 4)})
 
 # %%
-# A configuration says what differs from a protocol. The Carrington rotation to test is not trained on, nor are those next
-# to it.
+# A configuration says what differs from a protocol. The Carrington rotation to test is not trained on, nor are those
+# next to it.
 config_file = folder / "config.toml"
 _ = config_file.write_text(
     f"""
     protocol = "shared"
-    [data]
-    store = "frames.zarr"
-    passbands = [193]
-    [split]
-    test = [{int(store.frames["rotation"][-1])}]
-    [model]
-    name = "pupil"
-    network = {{ widths = [16, 24], head = 8 }}
-    [optimizer]
-    averaging = 0.9
-    warmup = 10
-    [run]
-    steps = 60
-    epoch = 60
-    workers = 0
-    [trainer]
-    accelerator = "cpu"
-    enable_progress_bar = false
-    enable_model_summary = false
+    data = {{ store = "frames.zarr", passbands = [193] }}
+    split = {{ test = [{int(store.frames["rotation"][-1])}] }}
+    model = {{ name = "pupil", network = {{ widths = [16, 24], head = 8 }} }}
+    optimizer = {{ averaging = 0.9, warmup = 10 }}
+    run = {{ steps = 50, epoch = 50, workers = 0 }}
+    trainer = {{ accelerator = "cpu", enable_progress_bar = false, enable_model_summary = false }}
     """
 )
 
@@ -97,7 +85,7 @@ axes.plot(np.arange(9, len(loss)), np.convolve(loss, np.ones(10) / 10, "valid"))
 axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
 
 # %%
-# The weights are used like any others. Here they see a Sun that was not among the frames, beside what the packaged
+# The wsixs are used like any others. Here they see a Sun that was not among the frames, beside what the packaged
 # network makes of it.
 chart = sample_chart(seed=100)
 pupil = mag2euv.generate(chart, 193, observer="earth", model=model)
