@@ -267,7 +267,7 @@ class Job:
         """What `generate` takes besides, resolved once in a process."""
         model = self.model
         if model is None and self.observer is not None:
-            from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL
+            from sunpy_mag2euv.models import DEFAULT_CHART_MODEL
 
             model = DEFAULT_CHART_MODEL
         return _resolved(model, self.sha256, self.device, self.passbands, _stamp(model))

@@ -1,13 +1,17 @@
 """Inference: what the verbs that ask a model have in common, from their arguments to their Maps."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.aia import make_map
+from sunpy_mag2euv.caveats import warn_of_caveats
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models import DEFAULT_MODEL, DEFAULT_TRANSLATOR, FieldModel, ImageModel, Model, load_model
-from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.passbands import Passband, get_passband
+from sunpy_mag2euv.validity import Validity
 
 __all__ = [
     "answers",
@@ -129,23 +133,31 @@ def resolve_device(device=None):
     return device
 
 
-def say(reports, said):
+def say(model: Model, reports: Mapping[Passband, Validity], said: set[str]) -> None:
     """
     Warn of what there is to say against images.
 
     Parameters
     ----------
+    model : Model
+        What makes them, whose caveats are said once a process, see `~sunpy_mag2euv.caveats.warn_of_caveats`.
     reports : dict
         For every passband its `~sunpy_mag2euv.validity.Validity`.
     said : set
         Sentences that are not said again; what is said enters it.
     """
     # Most of it concerns all passbands alike.
-    for sentence in (sentence for report in reports.values() for sentence in report.warnings()):
-        if sentence not in said:
-            # If that is made an error, it has not been said.
-            warn_user(sentence)
-            said.add(sentence)
+    for report in reports.values():
+        for sentence in report.warnings():
+            if sentence not in said and sentence != report.caveat:
+                # If that is made an error, it has not been said.
+                warn_user(sentence)
+                said.add(sentence)
+    caveats = {
+        passband: report.caveat for passband, report in reports.items() if report.caveat and report.caveat not in said
+    }
+    warn_of_caveats(model, caveats)
+    said.update(caveats.values())
 
 
 @isolated()

@@ -9,9 +9,11 @@ import numbers
 
 import numpy as np
 
+import astropy.units as u
 import sunpy.map
+from sunpy.sun import constants
 
-__all__ = ["brief", "check_map", "check_pixels", "in_known_time", "known_pixels", "shown"]
+__all__ = ["brief", "check_map", "check_pixels", "in_known_time", "known_pixels", "shown", "solar_radius"]
 
 #: Keywords that sunpy reads as words, and of these the ones that must not be there without any.
 _WORDS = (
@@ -28,6 +30,9 @@ _WORDS = (
     "IMG_TYPE",
 )
 _SOME_WORDS = ("INSTRUME", "TELESCOP", "OBSRVTRY")
+
+#: Keywords by which sunpy knows the Sun's radius, in metres and in arcsec.
+_SOLAR_RADIUS = ("RSUN_REF", "RSUN_OBS", "SOLAR_R", "RADIUS")
 
 #: What other pipelines call UTC, and how files say that they say nothing; FITS files without ``TIMESYS`` are in UTC.
 _UTC = ("", "UT", "GMT", "Z")
@@ -141,6 +146,23 @@ def in_known_time(image):
         return image
     meta = {**image.meta, "timesys": "UTC"}
     return sunpy.map.Map(image.data, meta, mask=image.mask, uncertainty=image.uncertainty)
+
+
+def solar_radius(image: sunpy.map.GenericMap) -> u.Quantity:
+    """
+    Find the Sun's radius, for which sunpy takes the photosphere's where a header says none, and logs that.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        Its ``rsun_meters``.
+    """
+    said = any(image.meta.get(keyword) is not None for keyword in _SOLAR_RADIUS)
+    return image.rsun_meters if said else constants.radius
 
 
 def check_pixels(image, name):

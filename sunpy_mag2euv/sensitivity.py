@@ -8,8 +8,11 @@ Files of level 1 and 1.5 are as taken, and ``aiapy.calibrate.correct_degradation
 used it says so with ``map.meta["degepoch"] = "launch"``.
 """
 
+import contextlib
 import importlib
 import inspect
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,7 +187,8 @@ class Sensitivity:
         ValueError
             If the table does not cover the time, or is not to be believed then.
         """
-        from aiapy.calibrate import degradation
+        with _logging_as_it_is():
+            from aiapy.calibrate import degradation
 
         # Later releases have to be told the version, or look for the newest.
         told = "calibration_version" in inspect.signature(degradation).parameters
@@ -412,10 +416,27 @@ def aiapy_tables():
     ImportError
         If aiapy is not installed.
     """
+    with _logging_as_it_is():
+        try:
+            return importlib.import_module("aiapy.calibrate.utils")
+        except ImportError:
+            return importlib.import_module("aiapy.calibrate.util")
+
+
+@contextlib.contextmanager
+def _logging_as_it_is() -> Iterator[None]:
+    """
+    Keep what is imported from setting up logging for the whole process, unless somebody has.
+
+    drms, which aiapy needs, does so: what sunpy and all others log, INFO included, would be printed once more by it.
+    """
+    # Where there is a handler, `logging.basicConfig` does nothing.
+    placeholder = logging.NullHandler()
+    logging.getLogger().addHandler(placeholder)
     try:
-        return importlib.import_module("aiapy.calibrate.utils")
-    except ImportError:
-        return importlib.import_module("aiapy.calibrate.util")
+        yield
+    finally:
+        logging.getLogger().removeHandler(placeholder)
 
 
 def describe_epoch(epoch):

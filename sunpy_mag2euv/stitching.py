@@ -19,10 +19,11 @@ from sunpy.map.header_helper import make_fitswcs_header
 from sunpy_mag2euv.aia import make_map
 from sunpy_mag2euv.charts import chart_of
 from sunpy_mag2euv.inference import answers, is_single, resolve_device, resolve_model, resolve_passbands, say
-from sunpy_mag2euv.models import FieldModel
+from sunpy_mag2euv.maps import solar_radius
+from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
 from sunpy_mag2euv.synthesis import look
 from sunpy_mag2euv.validity import Validity
-from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL, MUCH_UNSEEN, locate, resolve_observer, view_of
+from sunpy_mag2euv.vantage import MUCH_UNSEEN, locate, resolve_observer, view_of
 
 __all__ = ["generate_chart"]
 
@@ -147,8 +148,8 @@ def generate_chart(chart, passband, *, model=None, device=None):
     field_of = chart_of(chart)
     cylinder, places = _Cylinder(_SHAPE), _observers(field_of.time)
     images, deviations, reports = _stitch(field_of, places, cylinder, passbands, model, device)
-    say(reports, set())
-    view = _view(field_of, places[0], chart.rsun_meters)
+    say(model, reports, set())
+    view = _view(field_of, places[0], solar_radius(chart))
     maps = [
         make_map(image, deviation, cylinder, passband, view, model, reports[passband])
         for passband, image, deviation in zip(passbands, images, deviations, strict=True)

@@ -16,13 +16,12 @@ from sunpy_mag2euv.inference import (
     resolve_passbands,
     say,
 )
-from sunpy_mag2euv.maps import check_map, in_known_time
-from sunpy_mag2euv.models import FieldModel
+from sunpy_mag2euv.maps import check_map, in_known_time, solar_radius
+from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
 from sunpy_mag2euv.preparation import PreparedField, prepare
 from sunpy_mag2euv.sequences import Answers, are_several, in_step
 from sunpy_mag2euv.validity import assess
 from sunpy_mag2euv.vantage import (
-    DEFAULT_CHART_MODEL,
     ages_of,
     are_several_views,
     project,
@@ -119,8 +118,8 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors
         `~sunpy_mag2euv.validity.FieldValidity`: a field stronger than in training or with a level that the Sun does not
         have, most of the image off the limb, a magnetogram that resolves less than the model's grid, whose header lacks
         its orientation, whose disk is not where the header has it, with impossible numbers or of poor quality; a
-        passband that rests on too little training data; a magnetograph whose field scale is unknown; a chart that is
-        much older than the view, or that shows it a pole which nobody has seen.
+        passband that rests on too little training data, once a process; a magnetograph whose field scale is unknown; a
+        chart that is much older than the view, or that shows it a pole which nobody has seen.
 
     Notes
     -----
@@ -210,7 +209,7 @@ def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, de
 
     def answer(sights):
         for sight in sights:
-            say(sight.reports, said)
+            say(model, sight.reports, said)
         asked = answers(model, [sight.field for sight in sights], device)
         return [
             finish(make_maps(model, answer, sight.field, sight.reports, sight.view, sight.widening))
@@ -223,7 +222,7 @@ def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, de
     elif several_views:
         chart = chart_of(magnetogram)
         items, _ = resolve_observers(observer, obstime, chart.time)
-        seen = {"chart": chart, "solar_radius": magnetogram.rsun_meters, "passbands": passbands, "model": model}
+        seen = {"chart": chart, "solar_radius": solar_radius(magnetogram), "passbands": passbands, "model": model}
         items, sight_of = map(lambda place: (place,), items), functools.partial(_see_from, **seen)
     else:
         return answer([_see(magnetogram, observer, obstime, passbands=passbands, model=model)])[0]
@@ -267,7 +266,7 @@ def _see(magnetogram, observer, obstime, *, passbands, model):
         return Sight(field, assess(field, model, passbands), View.of([magnetogram]))
     chart = chart_of(magnetogram)
     place = resolve_observer(observer, obstime, chart.time)
-    return _see_from(place, chart=chart, solar_radius=magnetogram.rsun_meters, passbands=passbands, model=model)
+    return _see_from(place, chart=chart, solar_radius=solar_radius(magnetogram), passbands=passbands, model=model)
 
 
 def _see_from(place, *, chart, solar_radius, passbands, model):

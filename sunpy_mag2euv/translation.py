@@ -97,7 +97,7 @@ def translate(
         If an image is brighter than in training, has another level, has saturated pixels or numbers that AIA cannot
         have recorded, seems to be filled in part, resolves less than the model's grid, is of poor quality by its
         header, or leaves out most of the field of view; if AIA's sensitivity at its time is not known, or extrapolated;
-        or if a passband rests on too little training data.
+        or, once a process, if a passband rests on too little training data.
 
     Notes
     -----
@@ -144,7 +144,7 @@ def _translate(aia_maps, passbands, max_time_difference, correction_table, model
         )
     images = bring_to_epochs(images, aia_maps, model, sensitivity)
     reports = assess_images(images, model, passbands)
-    say(reports, set())
+    say(model, reports, set())
     (answer,) = answers(model, [images], device)
     return make_maps(model, answer, images, reports, View.of(aia_maps, images.corrections))
 

@@ -36,12 +36,11 @@ from sunpy_mag2euv.charts import chart_of
 from sunpy_mag2euv.inference import resolve_model
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, shown
-from sunpy_mag2euv.models import FieldModel
+from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
 from sunpy_mag2euv.preparation import PreparedField
 from sunpy_mag2euv.sequences import in_step
 
 __all__ = [
-    "DEFAULT_CHART_MODEL",
     "MUCH_UNSEEN",
     "age_map",
     "ages_of",
@@ -53,11 +52,6 @@ __all__ = [
     "resolve_observers",
     "view_of",
 ]
-
-#: The model that is asked about charts unless another is. Their half degree is three pixels of a grid of 1024 by 1024,
-#: where a model would have to invent what is smaller; of this one's 256 by 256 pixels it is less than one, and fields
-#: projected from such charts are what it was trained on.
-DEFAULT_CHART_MODEL = "shared-browse"
 
 #: ``TELESCOP`` of what a made-up observer would see: nobody is told that SDO was there, but what comes before the slash
 #: has to be SDO, or else sunpy knows no colours to plot it in.

@@ -22,11 +22,13 @@ from safetensors.torch import save_file
 from scipy.ndimage import gaussian_filter
 
 import astropy.units as u
+from astropy.table import Table
 from sunpy.util.exceptions import SunpyUserWarning
 
 from sunpy_mag2euv import remote
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import (
+    DEFAULT_CHART_MODEL,
     DEFAULT_MODEL,
     DEFAULT_TRANSLATOR,
     FieldModel,
@@ -41,6 +43,10 @@ from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.scaling import AsinhScaling, LogScaling
 
 ANGSTROMS = [94, 131, 171, 193, 211, 304, 335, 1600, 1700]
+
+#: Of the table of published models
+COLUMNS = ["name", "inputs", "passbands", "pixels", "pixel_size", "size", "packaged", "default_for"]
+COLUMNS += ["description", "file", "sha256"]
 
 
 def digest(path):
@@ -73,6 +79,9 @@ def published(tiny_weights, monkeypatch):
         "sha256": digest(tiny_weights),
         "passbands": ANGSTROMS,
         "description": "All nine passbands",
+        "pixels": [256, 256],
+        "arcsec": 9.8,
+        "size": tiny_weights.stat().st_size,
     }
     monkeypatch.setattr(registry, "_registry", lambda: {DEFAULT_MODEL: entry})
     monkeypatch.setattr(remote, "_PACKAGED", tiny_weights.parent)
@@ -835,13 +844,65 @@ def test_packaged_copy_is_checked(published):
 
 def test_available_models():
     table = available_models()
-    assert table.colnames == ["name", "inputs", "passbands", "file", "sha256", "description"]
-    assert table["name"][0] == DEFAULT_MODEL
+    assert table.colnames == COLUMNS
+    assert list(table["default_for"][:1]) == ["magnetograms"]
+    defaults = {row["default_for"]: row["name"] for row in table if row["default_for"]}
+    assert defaults == {
+        "magnetograms": DEFAULT_MODEL,
+        "charts": DEFAULT_CHART_MODEL,
+        "AIA images": DEFAULT_TRANSLATOR,
+    }
     for row in table:
         assert row["passbands"] == tuple(ANGSTROMS)
         assert row["file"].endswith(".safetensors")
         assert len(row["sha256"]) == 64
         assert row["description"]
+
+
+def test_available_models_print_what_one_chooses_by(published, monkeypatch):
+    other = {**published, "inputs": [131, 304], "passbands": [335], "file": "x", "description": "Long, " * 20 + "end"}
+    everything = {**published, "inputs": ANGSTROMS}
+    registry_ = {DEFAULT_MODEL: published, "other": other, DEFAULT_TRANSLATOR: everything}
+    monkeypatch.setattr(registry, "_registry", lambda: registry_)
+    table = available_models()
+    head, dashes, *lines = str(table).splitlines()
+    assert head.split() == ["name", "inputs", "passbands", "pixels", "pixel", "size", "size", "packaged"]
+    assert set(dashes) == {"-", " "}
+    size = f"{published['size'] / 1e6:.1f} MB"
+    assert lines[0].split(maxsplit=1) == [DEFAULT_MODEL, f"magnetogram all nine  256 × 256 9.8 arcsec {size} yes"]
+    assert lines[1] == "    All nine passbands. Default for magnetograms."
+    assert lines[2].split(maxsplit=1) == ["other", f"131 304     335       256 × 256 9.8 arcsec {size} no"]
+    assert lines[3].startswith("    Long, Long, ")
+    assert lines[-3].endswith("end.")
+    assert lines[-2].split()[:3] == [DEFAULT_TRANSLATOR, "AIA", "images"]
+    assert max(map(len, str(table).splitlines())) <= 80
+    assert repr(table) == str(table)
+    text = table._repr_html_()
+    for word in ("131 304", "all nine", "default for", "magnetograms", "Long, Long", "9.8 arcsec"):
+        assert word in text
+    assert published["sha256"] not in text
+
+    # Rows, and tables of which columns were taken away or added, are astropy's as ever.
+    assert str(table[1:2]).splitlines()[3:] == lines[3:-2]
+    table["mine"] = 1
+    for odd in (table, table["name", "sha256"], table[[]]):
+        assert "name" not in odd.colnames or odd.colnames[-1] in str(odd)
+        assert "length" in repr(odd)
+        assert "length" in odd._repr_html_()
+
+
+def test_the_packaged_models_fit_a_terminal():
+    lines = str(available_models()).splitlines()
+    assert max(map(len, lines)) <= 80
+
+
+def test_available_models_can_be_kept(tmp_path):
+    table = available_models()
+    table.write(tmp_path / "models.ecsv")
+    read = Table.read(tmp_path / "models.ecsv")
+    assert list(read["name"]) == list(table["name"])
+    assert read["pixel_size"].unit == u.arcsec
+    assert str(pickle.loads(pickle.dumps(table))) == str(table)
 
 
 def test_available_models_of_different_sizes(published, monkeypatch):
@@ -857,7 +918,7 @@ def test_available_models_of_different_sizes(published, monkeypatch):
     table = available_models()
     assert list(table["name"]) == [DEFAULT_MODEL, "one", "two"]
     assert table["passbands"][1] == (193,)
-    assert table.colnames == ["name", "inputs", "passbands", "file", "sha256", "description"]
+    assert table.colnames == COLUMNS
 
 
 def test_registry_agrees_with_the_packaged_files():
@@ -871,6 +932,11 @@ def test_registry_agrees_with_the_packaged_files():
         assert model.description == row["description"]
         assert tuple(model.image_scalings) == row["passbands"]
         assert model.sha256 == row["sha256"] == digest(packaged / row["file"])
+        assert model.grid.shape == row["pixels"]
+        # The Sun from 1 au
+        assert row["pixel_size"] == round(959.63 / model.grid.solar_radius, 1)
+        assert row["size"] == (packaged / row["file"]).stat().st_size / 1e6
+        assert row["packaged"]
     assert DEFAULT_MODEL in [row["name"] for row in rows]
 
 

@@ -7,7 +7,6 @@ What only some of them need is imported by them, so that asking for help does no
 import argparse
 import contextlib
 import functools
-import textwrap
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -303,20 +302,9 @@ def _compare(arguments):
 
 
 def _models(arguments):
-    """A table that fits 80 columns: inputs and descriptions have lines of their own."""
-    from sunpy_mag2euv import remote
     from sunpy_mag2euv.models import available_models
 
-    table = available_models()
-    width = max(len(name) for name in table["name"])
-    print(f"{'name':{width}}  packaged  passbands (Å)")
-    for row in table:
-        packaged = "yes" if remote.packaged(row["file"]) else "no"
-        inputs = row["inputs"] if isinstance(row["inputs"], str) else " ".join(map(str, row["inputs"]))
-        print(f"{row['name']:{width}}  {packaged:8}  {' '.join(map(str, row['passbands']))}")
-        for line in (f"inputs: {inputs}", row["description"]):
-            print(textwrap.indent(textwrap.fill(line, 78 - width), " " * (width + 2)))
-    print("The first of each kind of inputs is the default.")
+    print(available_models())
     return 0
 
 

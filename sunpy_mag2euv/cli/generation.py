@@ -41,7 +41,7 @@ def generate_files(arguments):
         raise UsageError(f"--report must name a table that ends in .ecsv; got {arguments.report}")
     check_view(arguments)
     if arguments.observer is not None:
-        from sunpy_mag2euv.vantage import DEFAULT_CHART_MODEL
+        from sunpy_mag2euv.models import DEFAULT_CHART_MODEL
 
         arguments.model = arguments.model or DEFAULT_CHART_MODEL
     if arguments.scheduler is not None:

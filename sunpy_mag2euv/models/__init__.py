@@ -9,9 +9,16 @@ from sunpy_mag2euv.models.fields import FieldModel
 from sunpy_mag2euv.models.files import save_model
 from sunpy_mag2euv.models.images import ImageModel
 from sunpy_mag2euv.models.model import Model
-from sunpy_mag2euv.models.registry import DEFAULT_MODEL, DEFAULT_TRANSLATOR, available_models, load_model
+from sunpy_mag2euv.models.registry import (
+    DEFAULT_CHART_MODEL,
+    DEFAULT_MODEL,
+    DEFAULT_TRANSLATOR,
+    available_models,
+    load_model,
+)
 
 __all__ = [
+    "DEFAULT_CHART_MODEL",
     "DEFAULT_MODEL",
     "DEFAULT_TRANSLATOR",
     "FieldModel",

@@ -21,7 +21,7 @@ _TABLE = {
 }
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class FieldModel(Model):
     """
     A model that answers to a magnetogram.

@@ -33,7 +33,7 @@ _TABLE = {
 }
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ImageModel(Model):
     """
     A model that answers to AIA images of other passbands.

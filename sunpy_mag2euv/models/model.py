@@ -63,11 +63,14 @@ _TABLE = {
     "state": ("a dictionary of tensors", lambda state: isinstance(state, dict)),
 }
 
+#: Characters of a name that are shown where there is a line for all.
+_LONG_NAME = 24
+
 #: In DN/s; what images and their deviations are far from, and single precision is, too.
 _HUGE = 1e30
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Model:
     """
     A trained network with its grid, scalings, calibration and provenance.
@@ -150,6 +153,18 @@ class Model:
                 )
         for attribute in dataclasses.fields(self):
             object.__setattr__(self, attribute.name, frozen(getattr(self, attribute.name)))
+
+    def __repr__(self) -> str:
+        name = self.name if len(self.name) <= _LONG_NAME else f"{self.name[: _LONG_NAME - 1]}…"
+        bands, pixels = " ".join(map(str, self.image_scalings)), " × ".join(map(str, self.grid.shape))
+        return f"<{type(self).__name__} {name}: {bands} Å, {pixels} pixels>"
+
+    def _repr_html_(self) -> str:
+        """The card that notebooks show."""
+        # The registry knows more of published models than they do, and needs the models.
+        from sunpy_mag2euv.models.card import card
+
+        return card(self)
 
     @property
     def passbands(self):

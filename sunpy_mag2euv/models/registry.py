@@ -3,56 +3,182 @@
 import functools
 import os
 import re
+import textwrap
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+import astropy.units as u
 from astropy.table import Table
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv import remote
 from sunpy_mag2euv.models.files import digest, read
+from sunpy_mag2euv.passbands import PASSBANDS
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_TRANSLATOR", "available_models", "load_model"]
+__all__ = [
+    "DEFAULT_CHART_MODEL",
+    "DEFAULT_MODEL",
+    "DEFAULT_TRANSLATOR",
+    "available_models",
+    "load_model",
+    "published",
+]
 
 #: The model that is used unless another is asked for: to generate, and to translate.
 DEFAULT_MODEL = "detail-browse"
 DEFAULT_TRANSLATOR = "any-browse"
 
 
+#: The model that is asked about charts unless another is. Their half degree is three pixels of a grid of 1024 by 1024,
+#: where a model would have to invent what is smaller; of this one's 256 by 256 pixels it is less than one, and fields
+#: projected from such charts are what it was trained on.
+DEFAULT_CHART_MODEL = "shared-browse"
+
+#: What the defaults are for.
+_DEFAULTS = {DEFAULT_MODEL: "magnetograms", DEFAULT_CHART_MODEL: "charts", DEFAULT_TRANSLATOR: "AIA images"}
+
+#: Columns of `available_models`, what one chooses by first.
+_COLUMNS = (
+    "name",
+    "inputs",
+    "passbands",
+    "pixels",
+    "pixel_size",
+    "size",
+    "packaged",
+    "default_for",
+    "description",
+    "file",
+    "sha256",
+)
+
+
 @functools.cache
-def _registry():
+def _registry() -> dict[str, dict[str, Any]]:
     """The published weights by name, see ``registry.toml``."""
     return tomllib.loads((resources.files("sunpy_mag2euv") / "registry.toml").read_text(encoding="utf-8"))
 
 
-def available_models():
+def published(sha256: str) -> dict[str, Any]:
+    """
+    Find what is known of published weights beyond their record.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the weights file.
+
+    Returns
+    -------
+    dict
+        The entry of ``registry.toml``; empty for other weights.
+    """
+    return next((entry for entry in _registry().values() if entry["sha256"] == sha256), {})
+
+
+class _Models(Table):
+    """
+    The published models, printed in a form that fits 80 columns and has descriptions in it.
+
+    Tables of astropy leave out what is too wide, which are the descriptions; and two thirds of the rest are hashes.
+    """
+
+    def __str__(self) -> str:
+        if self.colnames != list(_COLUMNS):
+            return super().__str__()
+        shown = self._in_words()
+        facts = shown[*shown.colnames[:-2]].pformat(max_lines=-1, max_width=-1, align="<")
+        lines = [line.rstrip() for line in facts[:2]]
+        for line, default, description in zip(facts[2:], *shown.columns[-2:].values(), strict=True):
+            text = f"{description}. Default for {default}." if default else f"{description}."
+            lines += [line.rstrip(), textwrap.fill(text, 80, initial_indent="    ", subsequent_indent="    ")]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self) if self.colnames == list(_COLUMNS) else super().__repr__()
+
+    def _repr_html_(self) -> str:
+        if self.colnames != list(_COLUMNS):
+            return super()._repr_html_()
+        return "\n".join(self._in_words().pformat(html=True, max_lines=-1, max_width=-1))
+
+    def _in_words(self) -> Table:
+        """What one chooses by, as text; default and description last."""
+        return Table(
+            {
+                "name": [str(name) for name in self["name"]],
+                "inputs": [_bands(inputs, "AIA images") for inputs in self["inputs"]],
+                "passbands": [_bands(passbands, "all nine") for passbands in self["passbands"]],
+                "pixels": [" × ".join(map(str, pixels)) for pixels in self["pixels"]],
+                "pixel size": [f"{size:.1f} arcsec" for size in self["pixel_size"]],
+                "size": [f"{size:.1f} MB" for size in self["size"]],
+                "packaged": ["yes" if packaged else "no" for packaged in self["packaged"]],
+                "default for": [str(default) for default in self["default_for"]],
+                "description": [str(description) for description in self["description"]],
+            },
+            dtype=[str] * 9,
+        )
+
+
+def _bands(bands: str | tuple[int, ...], all_: str) -> str:
+    """Inputs or passbands in few words, which ``all_`` are for all of AIA's."""
+    if isinstance(bands, str):
+        return bands
+    return all_ if set(bands) == set(PASSBANDS) else " ".join(map(str, bands))
+
+
+def available_models() -> Table:
     """
     List the models that `load_model` knows by name.
 
     Returns
     -------
     `~astropy.table.Table`
-        Columns ``name``; ``inputs``, which is "magnetogram" for models to generate with, and for those to translate
-        with the passbands that they can be given (tuple of int, angstrom); ``passbands``, of which they make images
-        (tuple likewise); ``file``, ``sha256`` and ``description``. The first row of each kind is its default.
+        One row for each, in which are ``name``; ``inputs``, which is "magnetogram" for models to generate with, and for
+        those to translate with the passbands that they can be given (tuple of int, angstrom); ``passbands``, of which
+        they make images (tuple likewise); ``pixels`` of their images (tuple of int, rows and columns), and
+        ``pixel_size`` (arcsec, for an observer at 1 au); ``size`` of the file (megabytes), and whether it is
+        ``packaged``, or has to be fetched; ``default_for``, which is "magnetograms", "charts" or "AIA images" for the
+        defaults; ``description``; ``file`` and ``sha256``. Printed, as in notebooks, it leaves out these two.
 
     Examples
     --------
     >>> import sunpy_mag2euv as mag2euv
-    >>> mag2euv.available_models()["name", "passbands"][0]["passbands"]
+    >>> models = mag2euv.available_models()
+    >>> models[models["default_for"] == "charts"]
+    name          inputs      passbands pixels    pixel size size   packaged
+    ------------- ----------- --------- --------- ---------- ------ --------
+    shared-browse magnetogram all nine  256 × 256 9.8 arcsec 5.6 MB yes
+        All nine passbands from one network, learnt from browse images and synoptic
+        magnetograms. Default for charts.
+    >>> models["passbands"][0]
     (94, 131, 171, 193, 211, 304, 335, 1600, 1700)
     """
     registry = _registry()
-    inputs, passbands = np.empty(len(registry), dtype=object), np.empty(len(registry), dtype=object)
-    # One by one, since a list of tuples of one length would become a second dimension of the column.
-    for row, entry in enumerate(registry.values()):
-        inputs[row] = tuple(entry["inputs"]) if "inputs" in entry else "magnetogram"
-        passbands[row] = tuple(entry["passbands"])
-    columns = {key: [entry[key] for entry in registry.values()] for key in ("file", "sha256", "description")}
-    return Table({"name": list(registry), "inputs": inputs, "passbands": passbands, **columns})
+    columns = {key: [] for key in _COLUMNS}
+    for name, entry in registry.items():
+        columns["name"].append(name)
+        columns["inputs"].append(tuple(entry["inputs"]) if "inputs" in entry else "magnetogram")
+        for key in ("passbands", "pixels"):
+            columns[key].append(tuple(entry[key]))
+        columns["pixel_size"].append(entry["arcsec"])
+        columns["size"].append(entry["size"] / 1e6)
+        columns["packaged"].append(remote.packaged(entry["file"]))
+        columns["default_for"].append(_DEFAULTS.get(name, ""))
+        for key in ("description", "file", "sha256"):
+            columns[key].append(entry[key])
+    for key in ("inputs", "passbands", "pixels"):
+        # One by one, since a list of tuples of one length would become a second dimension of the column.
+        values, columns[key] = columns[key], np.empty(len(registry), dtype=object)
+        for row, value in enumerate(values):
+            columns[key][row] = value
+    table = _Models(columns)
+    table["pixel_size"].unit, table["size"].unit = u.arcsec, u.Mbyte
+    return table
 
 
 def load_model(name_or_path_or_url=None, sha256=None):
