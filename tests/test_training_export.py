@@ -143,6 +143,9 @@ def test_the_registry_entry_is_that_of_the_file(exported):
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "passbands": list(BANDS),
         "description": model.description,
+        "pixels": list(model.grid.shape),
+        "arcsec": round(959.63 / model.grid.solar_radius, 1),
+        "size": weights.stat().st_size,
     }
 
 
@@ -339,6 +342,9 @@ def test_the_registry_entry_of_a_translator_says_what_it_takes(any_exported, one
         "inputs": list(SETS),
         "passbands": list(SETS),
         "description": model.description,
+        "pixels": list(model.grid.shape),
+        "arcsec": round(959.63 / model.grid.solar_radius, 1),
+        "size": weights.stat().st_size,
     }
     export(one_run[1], tmp_path / "two.safetensors")
     entry = tomllib.loads((tmp_path / "two.toml").read_text(encoding="utf-8"))["two"]

@@ -404,5 +404,7 @@ def test_the_commands_of_the_docs(run, tmp_path, monkeypatch, capsys, make_magne
         entries = tomllib.loads(Path("toy/toy.toml").read_text(encoding="utf-8") + line)
         assert str(RECORD) in entries["toy"]["url"]
         monkeypatch.setattr(registry, "_registry", lambda: entries)
+        assert list(registry.available_models()["name"]) == ["toy"]
+        assert entries["toy"]["licence"] == "CC-BY-4.0"
         shutil.rmtree("cache")
         assert load_model("toy").sha256 == sha256

@@ -24,6 +24,9 @@ from sunpy_mag2euv.training.learning.run import CONFIGURATION, read_weights
 
 __all__ = ["export"]
 
+#: Of the Sun in arcsec, from 1 au.
+_SOLAR_RADIUS = 959.63
+
 
 def export(directory: str | os.PathLike, weights: str | os.PathLike, publication: Publication | None = None) -> Model:
     """
@@ -68,7 +71,7 @@ def export(directory: str | os.PathLike, weights: str | os.PathLike, publication
     model = trained_model(directory, config)
     with scratch(weights.parent) as folder:
         model = dataclasses.replace(model, sha256=save_model(model, folder / names[0]))
-        (folder / names[1]).write_text(registry_entry(model, names[0]), encoding="utf-8")
+        (folder / names[1]).write_text(registry_entry(model, folder / names[0], publication), encoding="utf-8")
         # What is scored is what is written, in half precision.
         scored, head, rows = _scores(load_model(folder / names[0]), config)
         title = f"Held-out scores of ``{model.name}`` (sha256 ``{model.sha256[:16]}…``), {scored}"
@@ -195,13 +198,16 @@ def strongest_field(store, rows):
     return float(np.quantile(np.concatenate([np.abs(store.field(row)[disk]) for row in chosen]), 1 - 1e-4))
 
 
-def registry_entry(model, file):
-    """What ``registry.toml`` needs to list a model, as TOML."""
+def registry_entry(model: Model, path: Path, publication: Publication | None = None) -> str:
+    """What ``registry.toml`` needs to list a model that was written to a file, as TOML."""
     return (
         f"[{json.dumps(model.name)}]\n"
-        f"file = {json.dumps(file)}\n"
+        f"file = {json.dumps(path.name)}\n"
         f'sha256 = "{model.sha256}"\n'
         + (f"inputs = {list(model.input_scalings)}\n" if isinstance(model, ImageModel) else "")
         + f"passbands = {list(model.image_scalings)}\n"
         f"description = {json.dumps(model.description, ensure_ascii=False)}\n"
+        f"pixels = {list(model.grid.shape)}\n"
+        f"arcsec = {round(_SOLAR_RADIUS / model.grid.solar_radius, 1)}\n"
+        f"size = {path.stat().st_size}\n" + (f'licence = "{publication.license}"\n' if publication else "")
     )

@@ -278,7 +278,7 @@ def main():
         return
     model = arguments.model(arguments)
     model = dataclasses.replace(model, sha256=save_model(model, arguments.weights))
-    print(registry_entry(model, Path(arguments.weights).name), end="")
+    print(registry_entry(model, Path(arguments.weights)), end="")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ sees of the brighter images what it saw of the others, and its scores but for th
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.scaling import scaling_from_dict
@@ -84,7 +85,7 @@ def main():
     store = Store.open(config["data"]["store"])
     model = relevel(model, store, usable_split(config, store)["train"])
     model = dataclasses.replace(model, sha256=save_model(model, arguments.weights))
-    print(registry_entry(model, arguments.weights), end="")
+    print(registry_entry(model, Path(arguments.weights)), end="")
 
 
 if __name__ == "__main__":
