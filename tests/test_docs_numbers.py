@@ -372,7 +372,7 @@ def _(at_211, at_193, at_94):
 
 @functools.cache
 def channels():
-    return Table.read(DOCS / "channels.ecsv")
+    return Table.read(ROOT / "examples" / "data" / "channels.ecsv")
 
 
 @functools.cache
