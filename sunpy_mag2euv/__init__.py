@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sunpy_mag2euv.models import available_models, load_model
     from sunpy_mag2euv.reprojection import reproject
     from sunpy_mag2euv.stitching import generate_chart
+    from sunpy_mag2euv.storage import read, save
     from sunpy_mag2euv.synthesis import generate, generate_cube
     from sunpy_mag2euv.translation import translate
     from sunpy_mag2euv.vantage import age_map
@@ -32,8 +33,10 @@ __all__ = [
     "generate_cube",
     "light_curve",
     "load_model",
+    "read",
     "read_chart",
     "reproject",
+    "save",
     "translate",
 ]
 
@@ -48,8 +51,10 @@ _HOMES = {
     "generate_cube": "synthesis",
     "light_curve": "light_curves",
     "load_model": "models",
+    "read": "storage",
     "read_chart": "charts",
     "reproject": "reprojection",
+    "save": "storage",
     "translate": "translation",
 }
 

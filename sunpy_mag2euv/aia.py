@@ -1,5 +1,5 @@
 """
-The output side: images on a grid → AIA-like Maps and cubes whose headers say that they are synthetic.
+The output side: images on a grid → AIA-like Maps whose headers say that they are synthetic.
 
 A header is built from the grid and from the observer and time of what the image was made of, never copied, so that
 nothing of a magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak into it.
@@ -11,13 +11,14 @@ import textwrap
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import numpy as np
+from matplotlib.colors import Normalize
 
 import astropy.units as u
 import sunpy.map
 from astropy.nddata import StdDevUncertainty
 from astropy.time import Time
 from sunpy.coordinates import Helioprojective
+from sunpy.map import GenericMap
 from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.brightness import brightness, sparse
@@ -27,12 +28,12 @@ __all__ = [
     "EPOCH_KEYWORD",
     "INSTRUMENT",
     "View",
-    "cube_to_maps",
     "is_aia",
     "is_observation",
     "level_of",
-    "make_cube",
+    "made_by",
     "make_map",
+    "prepare_plot",
 ]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
@@ -45,6 +46,9 @@ _OBSERVATIONS = re.compile("AIA([_ ]?(ATA)?[1-4])?|AIA_SAMPLE")
 #: Keyword that says which epoch of AIA's sensitivity the DN/s of an image refer to, "launch" or a date, see
 #: `sunpy_mag2euv.sensitivity`.
 EPOCH_KEYWORD = "degepoch"
+
+#: What ``HISTORY`` says of the network. Long lines are broken there.
+_MADE_BY = re.compile(r"^model: (?P<name>.+?)\s+weights sha256:\s+(?P<sha256>[0-9a-f]{64})$", re.DOTALL | re.MULTILINE)
 
 
 def is_aia(header):
@@ -170,8 +174,8 @@ def make_map(image, deviation, grid, passband, view, model, validity):
         With ``INSTRUME = 'AIA_SYNTHETIC'``, its provenance in ``HISTORY``, the keywords of ``validity.header()`` and,
         if the model says it, in ``DEGEPOCH`` the epoch of AIA's sensitivity that the DN/s refer to, "launch" or a date;
         FITS and ASDF files keep all of that. There is no ``EXPTIME``, since the image is per second already, and no
-        ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which sunpy
-        writes to ASDF files but not to FITS files. Plots have the scale of brightness of
+        ``LVL_NUM``, since it never was an observation. The standard deviation is its ``uncertainty``, which
+        `sunpy_mag2euv.save` keeps. Plots have the scale of brightness of
         `sunpy_mag2euv.visualization.normalization`, black where nothing is known, and the model in their title.
     """
     header = grid.header(
@@ -192,18 +196,47 @@ def make_map(image, deviation, grid, passband, view, model, validity):
     header["history"] = "\n".join(_history(passband, view, model))
     uncertainty = None if deviation is None else StdDevUncertainty(deviation.to_value(u.DN / u.s), unit=u.DN / u.s)
     synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
-    _prepare_plot(synthetic, grid, view, model)
+    some = sparse(grid.shape)
+    on_disk = grid.radius[some] < 1 if isinstance(view.frame, Helioprojective) else True
+    prepare_plot(synthetic, brightness(synthetic.data[some], on_disk), model.name)
     return synthetic
 
 
-def _prepare_plot(synthetic, grid, view, model):
-    """Scale of brightness, black where nothing is known, and a title, none of which files keep."""
-    some = sparse(grid.shape)
-    on_disk = grid.radius[some] < 1 if isinstance(view.frame, Helioprojective) else True
-    synthetic.plot_settings["norm"] = brightness(synthetic.data[some], on_disk)
+def prepare_plot(synthetic: GenericMap, norm: Normalize, model: str | None) -> None:
+    """
+    Give a Map what its plots have and sunpy's files do not keep.
+
+    Parameters
+    ----------
+    synthetic : `~sunpy.map.GenericMap`
+        It is changed: its plots are black where nothing is known, and say in their title what it is.
+    norm : `~matplotlib.colors.Normalize`
+        Scale of brightness.
+    model : str, optional
+        Name of what it was made with, where that is known.
+    """
+    synthetic.plot_settings["norm"] = norm
     synthetic.plot_settings["cmap"] = synthetic.cmap.with_extremes(bad="black")
     # sunpy fills wavelength and time in between braces, and matplotlib sets formulae between dollars.
-    synthetic.nickname = f"AIA (synthetic) {re.sub('[{}$]', '_', model.name)}"
+    synthetic.nickname = f"AIA (synthetic) {re.sub('[{}$]', '_', model or '')}".strip()
+
+
+def made_by(history: str) -> tuple[str, str] | None:
+    """
+    Find out what an image was made with.
+
+    Parameters
+    ----------
+    history : str
+        Its ``HISTORY``, lines of it as they are in a file.
+
+    Returns
+    -------
+    tuple of str, or None
+        The model's name and the sha256 of its weights. None if nothing is said of them.
+    """
+    said = _MADE_BY.search(history)
+    return None if said is None else (said["name"].replace("\n", " "), said["sha256"])
 
 
 def _history(passband, view, model):
@@ -255,87 +288,3 @@ def _done(correction):
 
 def _angstrom(image):
     return round(image.wavelength.to_value(u.angstrom))
-
-
-def make_cube(maps):
-    """
-    Join Maps of one grid and time, in several passbands, to a cube.
-
-    Parameters
-    ----------
-    maps : sequence of `~sunpy.map.sources.AIAMap`
-        As `make_map` makes them.
-
-    Returns
-    -------
-    `~ndcube.NDCube`
-        Dimensions (passband, y, x) in DN/s; the wavelengths are a table coordinate. Masked where no image is known.
-        ``uncertainty`` holds the standard deviations of all passbands, if the maps have them.
-        ``meta`` holds the header of each Map by its passband in angstrom. ``plot`` shows each in AIA's colours, with a
-        slider for the passband.
-    """
-    # Imported here, since ndcube takes longer to import than all of this package.
-    from ndcube import NDCube
-    from ndcube.extra_coords import QuantityTableCoordinate
-    from ndcube.wcs.wrappers import CompoundLowLevelWCS
-
-    from sunpy_mag2euv.cubes import PassbandPlotter
-
-    data = np.stack([image.data for image in maps])
-    uncertainty = None
-    if all(image.uncertainty is not None for image in maps):
-        deviations = np.stack([image.uncertainty.array for image in maps])
-        uncertainty = StdDevUncertainty(deviations, unit=u.DN / u.s)
-    wavelengths = u.Quantity([image.wavelength for image in maps]).to(u.angstrom)
-    table = QuantityTableCoordinate(wavelengths, names="passband", physical_types="em.wl")
-    sky = maps[0].wcs
-    # For labels of axes
-    sky.wcs.cname = "helioprojective longitude", "helioprojective latitude"
-    cube = NDCube(
-        data,
-        wcs=CompoundLowLevelWCS(sky, table.wcs),
-        uncertainty=uncertainty,
-        unit=u.DN / u.s,
-        mask=np.isnan(data),
-        meta={_angstrom(image): dict(image.meta) for image in maps},
-    )
-    cube.plotter = PassbandPlotter
-    return cube
-
-
-def cube_to_maps(cube):
-    """
-    Take the Maps out of a cube again.
-
-    Parameters
-    ----------
-    cube : `~ndcube.NDCube`
-        As `make_cube` makes it, or some passbands of it.
-
-    Returns
-    -------
-    list of `~sunpy.map.sources.AIAMap`
-        With their standard deviations, if the cube has them.
-
-    Raises
-    ------
-    ValueError
-        If it is another cube, or part of the image has been cut off, which its headers know nothing of.
-    """
-    if cube.data.ndim != 3:
-        raise ValueError(
-            f"the cube must have three dimensions, (passband, y, x); this one has {cube.data.ndim}. Take cube[3:4] for "
-            "cube[3]"
-        )
-    (wavelengths,) = cube.axis_world_coords("em.wl")
-    maps = []
-    for number, wavelength in enumerate(wavelengths.to_value(u.angstrom)):
-        header, data = cube.meta.get(round(wavelength)), cube.data[number]
-        if header is None or data.shape != (header["naxis2"], header["naxis1"]):
-            raise ValueError(
-                "the cube must be one of generate_cube, with the whole of its images; no header of this one is of "
-                f"{data.shape[1]} × {data.shape[0]} pixels in {wavelength:g} Å. Cut the Maps instead"
-            )
-        deviation = None if cube.uncertainty is None else cube.uncertainty[number]
-        maps.append(sunpy.map.Map(data, header, uncertainty=deviation))
-    return maps

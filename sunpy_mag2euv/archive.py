@@ -34,11 +34,6 @@ _ALONE = threading.RLock()
 _ROUNDS = {True: 10, False: 3}
 _count = itertools.count(1)
 
-#: What an image's ``HISTORY`` says of the network. Long lines are broken there.
-_MADE_WITH = re.compile(
-    r"^model: (?P<name>.+?)\s+weights sha256:\s+(?P<sha256>[0-9a-f]{64})$", re.DOTALL | re.MULTILINE
-)
-
 #: What ``malloc.h`` calls from which size on an array gets memory of its own from the system, and how much of what is
 #: free at the end of the rest is kept.
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
@@ -399,17 +394,19 @@ def made_with(path, model):
     """
     from astropy.io import fits
 
+    from sunpy_mag2euv.aia import made_by
+
     try:
         history = "\n".join(fits.getheader(path).get("HISTORY", ()))
     except (OSError, ValueError):
         history = ""
-    said = _MADE_WITH.search(history)
+    said = made_by(history)
     if said is None:
         return "unknown"
-    if said["sha256"] == model.sha256:
+    name, sha256 = said
+    if sha256 == model.sha256:
         return model.name
-    name = said["name"].replace("\n", " ")
-    return f"{name} (weights {said['sha256'][:8]})" if name == model.name else name
+    return f"{name} (weights {sha256[:8]})" if name == model.name else name
 
 
 def image_writers(images, png=False):
@@ -426,7 +423,9 @@ def image_writers(images, png=False):
     list of callable
         In the order of `image_names`, each of a path.
     """
-    writers = [image.save for image in images]
+    from sunpy_mag2euv.storage import write
+
+    writers = [functools.partial(write, image) for image in images]
     if png:
         from sunpy_mag2euv.visualization import picture
 

@@ -37,7 +37,8 @@ def reproject(synthetic, *, like, max_time_difference: u.min = 12 * u.min):
     Put a synthetic image on the pixels of another one.
 
     sunpy's own `~sunpy.map.GenericMap.reproject_to` makes a Map without unit, instrument, history and uncertainty, so
-    that nobody can tell any more what it is.
+    that nobody can tell any more what it is. Its ``submap``, ``rotate``, ``resample`` and ``superpixel`` lose the
+    uncertainty; give what they return as ``like`` to have it.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def reproject(synthetic, *, like, max_time_difference: u.min = 12 * u.min):
     are those of a pixel of AIA's 0.6 arcsec, whatever the size of the pixels that they are averaged over, so their
     level stays. A pixel is NaN if any that it is made of is.
 
+    Where pixels coincide, as those of a ``submap``, their values stay the same to the last bit.
+
     The deviation is treated in the same way, as that of errors that neighbouring pixels share. What each pixel has for
     itself would become less in an average, so that the result is at most too large.
 
@@ -87,6 +90,13 @@ def reproject(synthetic, *, like, max_time_difference: u.min = 12 * u.min):
     >>> image = mag2euv.reproject(synthetic, like=magnetogram)
     >>> image.instrument, image.unit, image.data.shape
     ('AIA SYNTHETIC', Unit("DN / s"), (512, 512))
+
+    A part of an image, with its deviation:
+
+    >>> import astropy.units as u
+    >>> part = mag2euv.reproject(synthetic, like=synthetic.submap([9, 9] * u.pix, width=90 * u.pix, height=50 * u.pix))
+    >>> part.uncertainty.array.shape
+    (51, 91)
     """
     for image, name in ((synthetic, "the image"), (like, "like")):
         check_map(image, name)

@@ -4,7 +4,7 @@ import functools
 from dataclasses import dataclass
 
 from sunpy_mag2euv.ageing import widening
-from sunpy_mag2euv.aia import View, make_cube
+from sunpy_mag2euv.aia import View
 from sunpy_mag2euv.charts import chart_of, is_chart
 from sunpy_mag2euv.execution import at_once
 from sunpy_mag2euv.inference import (
@@ -123,6 +123,10 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors
 
     Notes
     -----
+    sunpy's ``submap``, ``rotate``, ``resample`` and ``superpixel`` return Maps without uncertainty, and its ``save``
+    writes none to FITS files. `~sunpy_mag2euv.reproject`, with what they return as ``like``, and
+    `~sunpy_mag2euv.save` keep it.
+
     The method is that of Park et al. 2019, ApJL 884 L23, doi:10.3847/2041-8213/ab46bb. What a model was trained on, and
     how well it does on data that it has not seen, is in its model card.
 
@@ -173,13 +177,18 @@ def generate_cube(
     `~ndcube.NDCube`
         Dimensions (passband, y, x), in DN/s, with the wavelength as a table coordinate, masked where the model has
         learnt nothing and outside the field of view. ``uncertainty`` is the standard deviation, if the model gives one:
-        the observed intensity is within one of it in about 68 per cent of the pixels, within 1.96 in 95. An iterator of
-        cubes, if ``magnetogram``, ``observer`` or ``obstime`` is several.
+        the observed intensity is within one of it in about 68 per cent of the pixels, within 1.96 in 95. ``meta`` has
+        the headers, and is sliced with the cube: that of ``cube[3]`` is the header of one image. An iterator of cubes,
+        if ``magnetogram``, ``observer`` or ``obstime`` is several.
 
     Raises
     ------
     TypeError
         If ``passbands`` is not a sequence.
+
+    See Also
+    --------
+    sunpy_mag2euv.cubes.cube_to_maps : the Maps of a cube, or of a part of it
 
     Examples
     --------
@@ -191,6 +200,9 @@ def generate_cube(
     """
     if passbands is not None and is_single(passbands):
         raise TypeError(f"passbands must be a sequence, such as [171, 193]; got {passbands!r}. For one, use generate")
+    # Imported here, since ndcube takes longer to import than all of this package.
+    from sunpy_mag2euv.cubes import make_cube
+
     return _generate(passbands, magnetogram, observer, obstime, allow_errors, model, device, make_cube)
 
 

@@ -20,8 +20,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.visualization import ImageNormalize, LinearStretch
 from sunpy.coordinates import Helioprojective
 
-from sunpy_mag2euv.aia import cube_to_maps
-from sunpy_mag2euv.brightness import brightness, sparse
+from sunpy_mag2euv.brightness import scale_of
 from sunpy_mag2euv.metrics.comparison import compare
 from sunpy_mag2euv.reprojection import reproject
 
@@ -67,13 +66,12 @@ def normalization(*images):
     Notes
     -----
     Maps of `~sunpy_mag2euv.generate`, `~sunpy_mag2euv.generate_chart` and `~sunpy_mag2euv.translate` are plotted with
-    it, unless `~sunpy.map.GenericMap.plot` is given another ``norm``. Files do not keep it: of a Map that was read,
-    ``image.plot(norm=normalization(image))``.
+    it, and what `~sunpy_mag2euv.read` makes of their files, unless `~sunpy.map.GenericMap.plot` is given another
+    ``norm``. For other Maps, ``image.plot(norm=normalization(image))``.
 
     It is found from some 16000 evenly spaced pixels of each image.
     """
-    values, on_disk = zip(*map(_sample, images), strict=True)
-    return brightness(np.concatenate(values), np.concatenate(on_disk))
+    return scale_of(*images)
 
 
 def picture(image):
@@ -317,19 +315,6 @@ class _Animation(FuncAnimation):
         return self.to_jshtml()
 
 
-def _sample(image):
-    """Some intensities of an image, NaN where unknown, and whether they are on the disk."""
-    some = sparse(image.data.shape)
-    values = np.array(image.data[some], dtype=float)
-    if image.mask is not None:
-        values[np.asarray(image.mask[some])] = np.nan
-    on_disk = np.ones(values.shape, dtype=bool)
-    if _is_seen(image):
-        rows, columns = np.mgrid[some]
-        on_disk = sunpy.map.coordinate_is_on_solar_disk(image.pixel_to_world(columns * u.pix, rows * u.pix))
-    return values.ravel(), on_disk.ravel()
-
-
 def _sheet(images, targets, columns, figure):
     """Draw images on black, each in the coordinates of its target."""
     columns = min(columns, len(images))
@@ -427,8 +412,8 @@ def _relative_deviation(synthetic):
     """Standard deviation in per cent of an image, as a Map, NaN where either is unknown or the image is not bright."""
     if synthetic.uncertainty is None:
         raise ValueError(
-            "the image must have an uncertainty; this one has none. FITS files and sunpy's submap, rotate and resample "
-            "do not keep it"
+            "the image must have an uncertainty; this one has none. sunpy's FITS files, submap, rotate and resample do "
+            "not keep it; sunpy_mag2euv.save, read and reproject do"
         )
     try:
         deviation = synthetic.uncertainty.represent_as(StdDevUncertainty)
@@ -450,7 +435,12 @@ def _maps_of(maps):
     """A list of Maps, also of a cube."""
     if isinstance(maps, sunpy.map.GenericMap):
         return [maps]
-    return cube_to_maps(maps) if hasattr(maps, "axis_world_coords") else list(maps)
+    if hasattr(maps, "axis_world_coords"):
+        # Who has a cube has imported ndcube, which takes longer than all of this package.
+        from sunpy_mag2euv.cubes import cube_to_maps
+
+        return cube_to_maps(maps)
+    return list(maps)
 
 
 def _coarse(magnetogram):

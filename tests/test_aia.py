@@ -2,7 +2,6 @@ import dataclasses
 import sys
 
 import asdf
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from aia_images import make_aia
@@ -17,18 +16,15 @@ from astropy.time import Time
 from sunpy_mag2euv.aia import (
     INSTRUMENT,
     View,
-    cube_to_maps,
     is_aia,
     is_observation,
     level_of,
-    make_cube,
     make_map,
 )
 from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.passbands import PASSBANDS
 from sunpy_mag2euv.sensitivity import Correction
 from sunpy_mag2euv.validity import FieldValidity
-from sunpy_mag2euv.visualization import normalization
 
 #: Keywords of a magnetogram, or of an AIA observation, that would mean something else in a synthetic image.
 FOREIGN = (
@@ -384,139 +380,6 @@ def test_fits_header_is_plain(make, tmp_path):
         assert header["INSTRUME"] == "AIA_SYNTHETIC"
         assert Time(header["DATE-OBS"]).isot == "2014-01-14T23:59:37.500"
         assert header["HISTORY"][0].startswith("SYNTHETIC image")
-
-
-# -- make_cube ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def cube(make):
-    return make_cube([make(angstrom) for angstrom in PASSBANDS])
-
-
-def test_cube(cube, make, grid):
-    assert cube.data.shape == (9, *grid.shape)
-    assert cube.unit == u.DN / u.s
-    for plane, angstrom in zip(cube.data, PASSBANDS, strict=True):
-        np.testing.assert_array_equal(plane, make(angstrom).data)
-
-
-def test_cube_uncertainty(cube):
-    assert isinstance(cube.uncertainty, StdDevUncertainty)
-    assert cube.uncertainty.unit == u.DN / u.s
-    np.testing.assert_allclose(cube.uncertainty.array, cube.data / 10)
-
-
-def test_cube_without_uncertainty(make):
-    # As soon as one passband lacks it, since a cube has it for all or for none.
-    assert make_cube([make(171), make(193, certain=True)]).uncertainty is None
-
-
-def test_cube_mask(cube):
-    assert cube.mask[:, -1].all()
-    assert not cube.mask[:, :-1].any()
-
-
-def test_cube_passbands_are_a_coordinate(cube):
-    assert cube.array_axis_physical_types[0] == ("em.wl",)
-    (wavelengths,) = cube.axis_world_coords(0)
-    assert u.allclose(wavelengths, list(PASSBANDS) * u.AA)
-    (wavelengths,) = cube.axis_world_coords("em.wl")
-    assert len(wavelengths) == 9
-
-
-def test_cube_meta(cube, make):
-    assert list(cube.meta) == list(PASSBANDS)
-    assert cube.meta[304]["wavelnth"] == 304
-    assert cube.meta[304]["history"] == make(304).meta["history"]
-
-
-def test_cube_has_the_maps_world_coordinates(cube, make):
-    pixel = (10.5, 20.25)
-    expected = make().pixel_to_world(*pixel * u.pix)
-    for index, angstrom in enumerate(PASSBANDS):
-        position, wavelength = cube.wcs.pixel_to_world(*pixel, index)
-        assert position.separation(expected) < 1e-6 * u.arcsec
-        assert position.frame.is_equivalent_frame(expected.frame)
-        assert u.isclose(wavelength, angstrom * u.AA)
-
-
-def test_cube_slice(cube, make):
-    image = cube[3]
-    np.testing.assert_array_equal(image.data, make(193).data)
-    assert image.wcs.pixel_to_world(7, 9).separation(make(193).pixel_to_world(7 * u.pix, 9 * u.pix)) < 1e-6 * u.arcsec
-    part = cube[2:5, 10:20, 30:60]
-    assert part.data.shape == (3, 10, 30)
-    assert u.allclose(part.axis_world_coords(0)[0], [171, 193, 211] * u.AA)
-
-
-def test_cube_crop_by_wavelength(cube):
-    part = cube.crop((None, 171 * u.AA), (None, 304 * u.AA))
-    assert u.allclose(part.axis_world_coords(0)[0], [171, 193, 211, 304] * u.AA)
-    np.testing.assert_array_equal(part.data, cube.data[2:6])
-
-
-def test_cube_crop_by_position(cube, make):
-    corners = [make().pixel_to_world(x * u.pix, y * u.pix) for x, y in ((20, 10), (30, 15))]
-    part = cube.crop((corners[0], None), (corners[1], None))
-    np.testing.assert_array_equal(part.data, cube.data[:, 10:16, 20:31])
-
-
-@pytest.mark.parametrize("angstroms", [[193], [304, 171, 193]])
-def test_cube_of_any_passbands(make, angstroms):
-    cube = make_cube([make(angstrom) for angstrom in angstroms])
-    assert cube.data.shape[0] == len(angstroms)
-    assert list(cube.meta) == angstroms
-    assert u.allclose(cube.axis_world_coords(0)[0], angstroms * u.AA)
-    np.testing.assert_array_equal(cube[len(angstroms) - 1].data, make(angstroms[-1]).data)
-
-
-@pytest.mark.parametrize("part", [slice(None), slice(2, 4), slice(3, 4)])
-def test_maps_of_a_cube(cube, make, part):
-    maps = cube_to_maps(cube[part])
-    assert len(maps) == len(list(PASSBANDS)[part])
-    for image, angstrom in zip(maps, list(PASSBANDS)[part], strict=True):
-        original = make(angstrom)
-        np.testing.assert_array_equal(image.data, original.data)
-        np.testing.assert_array_equal(image.uncertainty.array, original.uncertainty.array)
-        assert image.meta == original.meta
-    assert cube_to_maps(make_cube([make(193, certain=True)]))[0].uncertainty is None
-
-
-def test_parts_of_a_cube_that_no_header_is_of(cube):
-    with pytest.raises(ValueError, match=r"no header of this one is of 80 × 10 pixels in 94 Å. Cut the Maps instead"):
-        cube_to_maps(cube[:, 20:30])
-    with pytest.raises(ValueError, match=r"\(passband, y, x\); this one has 2. Take cube\[3:4\] for cube\[3\]"):
-        cube_to_maps(cube[3])
-
-
-def test_plot_of_a_cube(cube):
-    """Every passband in its colours and on its own scale; the slider names it."""
-    animator = cube.plot()
-    try:
-        labels = [coordinate.get_axislabel() for coordinate in list(animator.axes.coords)[:2]]
-        assert labels == ["helioprojective longitude", "helioprojective latitude"]
-        (first,) = (text for text in animator.sliders[0].texts if text.get_text().startswith("$94"))
-        assert animator.im.get_cmap().name == "sdoaia94"
-        slider = animator.sliders[0]._slider
-        slider.set_val(4)
-        assert animator.im.get_cmap().name == "sdoaia211"
-        norm = normalization(cube_to_maps(cube)[4])
-        assert (animator.im.norm.vmin, animator.im.norm.vmax) == (norm.vmin, norm.vmax)
-        assert first.get_text().startswith("$211")
-    finally:
-        plt.close(animator.fig)
-
-
-@pytest.mark.filterwarnings("ignore:The unit 'Angstrom' has been deprecated in the VOUnit standard")
-def test_plots_of_a_cube_that_are_ndcubes_own(cube):
-    """Where colours are chosen, and along other axes."""
-    try:
-        assert cube.plot(cmap="gray").im.get_cmap().name == "gray"
-        assert cube[3].plot() is not None
-        assert cube[:, 20].plot() is not None
-    finally:
-        plt.close("all")
 
 
 def test_plots_say_that_it_is_synthetic(make):

@@ -10,8 +10,8 @@ import sunpy_mag2euv as mag2euv
 
 def test_public_names():
     verbs = (
-        "age_map available_models compare generate generate_chart generate_cube light_curve load_model read_chart "
-        "reproject translate"
+        "age_map available_models compare generate generate_chart generate_cube light_curve load_model read read_chart "
+        "reproject save translate"
     )
     assert verbs.split() == mag2euv.__all__[1:]
     for name in verbs.split():

@@ -331,8 +331,7 @@ def _demo(arguments):
             files.write(directory, {sheet: contact_sheet(magnetogram, images).savefig}, overwrite=True)
             print(f"all images in one picture: {directory / sheet}", flush=True)
             show(directory / sheet)
-            writers = [image.save for image in images]
-            files.write(directory, dict(zip(names, writers, strict=True)), overwrite=True)
+            files.write(directory, dict(zip(names, image_writers(images), strict=True)), overwrite=True)
     except Exception as error:
         say(f"mag2euv: error: {sentence(error)}")
         return 1

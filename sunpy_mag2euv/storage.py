@@ -1,0 +1,290 @@
+"""
+Images on disk: a Map → a FITS file with its standard deviation and its mask, and back.
+
+The image is the first HDU, as it is, for what looks at nothing else. ``UNCERT`` and ``MASK`` follow, named as
+`astropy.nddata` and ccdproc name them, and compressed without loss. Their pixels are in one row, since sunpy takes
+whatever has rows and columns for another Map.
+"""
+
+import functools
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+import astropy.units as u
+import sunpy.map
+from astropy.io import fits
+from astropy.nddata import InverseVariance, NDUncertainty, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
+from sunpy.map import GenericMap
+
+from sunpy_mag2euv import files, inputs
+from sunpy_mag2euv.aia import INSTRUMENT, made_by, prepare_plot
+from sunpy_mag2euv.brightness import scale_of
+from sunpy_mag2euv.maps import check_map
+from sunpy_mag2euv.notes import sentence
+
+__all__ = ["read", "save", "write"]
+
+#: What ``UTYPE`` says of an uncertainty.
+_KINDS = {kind.__name__: kind for kind in (StdDevUncertainty, VarianceUncertainty, InverseVariance, UnknownUncertainty)}
+
+#: Bits of ``MASK``: what the Map masks, and what is NaN.
+_MASKED, _UNKNOWN = 1, 2
+
+#: Pixels that are compressed together: fewer take more space, more take longer.
+_TILE = 4096
+
+#: What a header says of how a file held its pixels, and held them no more once they were read.
+_LEFT_BEHIND = ("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM")
+
+#: What the numbers of FITS images are.
+_NUMBERS = ["u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
+
+#: Names of files that are written.
+_FITS, _ASDF = (re.compile(rf"\.({ending})$", flags=re.IGNORECASE) for ending in (r"(fits?|fts)(\.gz)?", "asdf"))
+
+#: Errors in reading that are told apart.
+_ERRORS = (FileNotFoundError, IsADirectoryError, PermissionError, ConnectionError, OSError, ValueError)
+
+
+def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+    """
+    Save a Map to a file, with its uncertainty and its mask.
+
+    sunpy's own `~sunpy.map.GenericMap.save` writes neither of them to FITS files.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        As `~sunpy_mag2euv.generate` and `~sunpy_mag2euv.translate` make it, or any other.
+    path : path-like
+        Ends in ``.fits`` or ``.asdf``. FITS files are packed as well if it ends in ``.fits.gz``.
+    overwrite : bool, optional
+        Whether to replace a file.
+
+    Raises
+    ------
+    TypeError
+        If ``image`` is no Map, or ``path`` no path.
+    ValueError
+        If files of this name cannot be written, or FITS files cannot hold the numbers of the image, or an uncertainty
+        like this one.
+    ImportError
+        If asdf, which writes ASDF files, is not installed.
+    OSError
+        If there is such a file and it is not to be replaced, or the file cannot be written. What was there is there
+        still then, and nothing else.
+
+    Warns
+    -----
+    SunpyMetadataWarning
+        Of keywords that FITS headers cannot hold, which are left out.
+
+    Notes
+    -----
+    All numbers are kept to the last bit, those of the header, too. `sunpy.map.Map` reads the image of the file,
+    `~sunpy_mag2euv.read` all of it. What other programs find there is in :doc:`/howto/files`.
+
+    Examples
+    --------
+    >>> import sunpy_mag2euv as mag2euv
+    >>> from sunpy_mag2euv.sample import sample_magnetogram
+    >>> synthetic = mag2euv.generate(sample_magnetogram(), passband=193, model="shared-browse")
+    >>> directory = getfixture("tmp_path")
+    >>> mag2euv.save(synthetic, directory / "synthetic.fits")
+    >>> mag2euv.read(directory / "synthetic.fits").uncertainty.array.shape
+    (256, 256)
+    """
+    check_map(image, "the image")
+    path = _path(path, "save")
+    if _ASDF.search(path.name):
+        writer = image.save
+    elif _FITS.search(path.name):
+        _uncertainty_of(image)
+        writer = functools.partial(write, image)
+    else:
+        raise ValueError(f"the file's name must end in .fits or .asdf; got {path.name!r}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory where a file is to be written; give another name")
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(f"{path} exists already; give another name, or overwrite=True to replace it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no directory {path.parent}; make it first, or give another")
+    files.write(path.parent, {path.name: writer}, overwrite)
+
+
+def read(path: str | os.PathLike) -> GenericMap:
+    """
+    Read a Map from a file, with its uncertainty and its mask.
+
+    sunpy's own `sunpy.map.Map` reads neither of them from FITS files.
+
+    Parameters
+    ----------
+    path : path-like or str
+        A file as `save` and the command line write it, or any other that `sunpy.map.Map` reads as one Map; or an
+        address of one, such as ``https://…``.
+
+    Returns
+    -------
+    `~sunpy.map.GenericMap`
+        Synthetic images have what plots of them had when they were made, too: their scale of brightness, black where
+        nothing is known, and the model in their title. Files of others, such as observations, and our own of earlier
+        versions, have no uncertainty; observations are as `sunpy.map.Map` reads them.
+
+    Raises
+    ------
+    TypeError
+        If ``path`` is no path.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not a file with one image, or its uncertainty or mask is not one of that image; or if something is
+        missing that reads such files.
+    ConnectionError
+        If it cannot be fetched.
+    OSError
+        If it cannot be read.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"read must have the path of a file; got {type(path).__name__}. Call it once for each file")
+    try:
+        return inputs.read(path, _read)
+    except _ERRORS as error:
+        kind = next(kind for kind in _ERRORS if isinstance(error, kind))
+        raise kind(f"{path}: {sentence(error)}") from error
+
+
+def write(image: GenericMap, path: Path) -> None:
+    """
+    Write a Map to a FITS file, as `save` does, but where it is: what is killed leaves part of a file behind.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+    path : `pathlib.Path`
+
+    Raises
+    ------
+    ValueError
+        If FITS files cannot hold the numbers of the image, or an uncertainty like this one.
+    OSError
+        If it cannot be written.
+    """
+    uncertainty, data = _uncertainty_of(image), np.asarray(image.data)
+    units = fits.HDUList([fits.PrimaryHDU(data, _header(image))])
+    if uncertainty is not None:
+        unit = _extension("UNCERT", uncertainty.array, "GZIP_2")
+        unit.header["UTYPE"] = type(uncertainty).__name__
+        if uncertainty.unit is not None:
+            unit.header["BUNIT"] = uncertainty.unit.to_string()
+        units.append(unit)
+    mask = np.where(np.isnan(data), _UNKNOWN, 0)
+    if image.mask is not None:
+        mask |= np.where(image.mask, _MASKED, 0)
+    unit = _extension("MASK", mask.astype(np.uint8), "RICE_1")
+    unit.header["MAPMASK"] = image.mask is not None, "whether the Map has a mask"
+    unit.header.add_comment(f"{_MASKED} where the Map is masked, {_UNKNOWN} where it is NaN, or their sum")
+    units.append(unit)
+    units.writeto(path)
+
+
+def _path(path, name):
+    """A path, if it is one."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{name} must have the path of a file; got {type(path).__name__}")
+    return Path(path)
+
+
+def _uncertainty_of(image: GenericMap) -> NDUncertainty | None:
+    """Uncertainty of a Map, if files can hold that and the image."""
+    if f"{image.data.dtype.kind}{image.data.dtype.itemsize}" not in _NUMBERS:
+        raise ValueError(
+            f"FITS files hold no numbers of the type {image.data.dtype}, which the image has; make a Map of "
+            "image.data.astype(float)"
+        )
+    uncertainty = image.uncertainty
+    if uncertainty is None:
+        return None
+    if type(uncertainty) not in _KINDS.values():
+        raise ValueError(
+            f"the image's uncertainty must be of one of astropy's own kinds, such as StdDevUncertainty; this one is "
+            f"{type(uncertainty).__name__}"
+        )
+    array = np.asarray(uncertainty.array)
+    if array.shape != image.data.shape or f"{array.dtype.kind}{array.dtype.itemsize}" not in ("f4", "f8"):
+        raise ValueError(
+            f"the image's uncertainty must have a floating-point number for each of its pixels, {image.data.shape}; it "
+            f"has {array.shape} of type {array.dtype}"
+        )
+    return uncertainty
+
+
+def _header(image: GenericMap) -> fits.Header:
+    """The header of a Map. Numbers have all their digits, of which astropy writes no more than twenty."""
+    header = fits.Header()
+    for card in image.fits_header.cards:
+        if card.keyword in _LEFT_BEHIND:
+            continue
+        if isinstance(card.value, float) and fits.Card.fromstring(card.image).value != card.value:
+            card = fits.Card.fromstring(f"{card.keyword:8}= {float(card.value)!r:>20}".upper().ljust(80))
+        header.append(card, end=True)
+    return header
+
+
+def _extension(name: str, array: np.ndarray, compression: str) -> fits.CompImageHDU:
+    """An extension of all pixels in a row."""
+    unit = fits.CompImageHDU(
+        np.ravel(array),
+        name=name,
+        compression_type=compression,
+        tile_shape=(min(_TILE, array.size),),
+        quantize_level=0,
+    )
+    unit.header.add_comment("pixels of the first HDU, row by row in one row, since sunpy would take")
+    unit.header.add_comment("what has rows and columns for another image")
+    return unit
+
+
+def _read(path: Path) -> GenericMap:
+    """The Map in a file, with all that is there."""
+    image = inputs.read(path)
+    data = np.asarray(image.data)
+    uncertainty, mask = image.uncertainty, image.mask
+    units = _units(path)
+    if "UNCERT" in units:
+        array, header = units["UNCERT"]
+        kind = _KINDS.get(header.get("UTYPE", "StdDevUncertainty"), UnknownUncertainty)
+        unit = u.Unit(header["BUNIT"]) if "BUNIT" in header else None
+        uncertainty = kind(_fitting(array, data, "UNCERT"), unit=unit)
+    if "MASK" in units:
+        array, header = units["MASK"]
+        if header.get("MAPMASK", True):
+            mask = _fitting(array, data, "MASK") & _MASKED > 0
+    # FITS has another order of bytes than most machines, and numbers in memory do not need the file any more.
+    data = data.astype(data.dtype.newbyteorder("="))
+    image = sunpy.map.Map(data, image.meta, uncertainty=uncertainty, mask=mask)
+    if image.meta.get("instrume") == INSTRUMENT:
+        made = made_by(str(image.meta.get("history")))
+        prepare_plot(image, scale_of(image), made and made[0])
+    return image
+
+
+def _units(path: Path) -> dict:
+    """Arrays and headers of ``UNCERT`` and ``MASK``, as far as a FITS file has them; nothing of other files."""
+    try:
+        units = fits.open(path)
+    except OSError:
+        return {}
+    with units:
+        return {unit.name: (unit.data, unit.header) for unit in units[1:] if unit.name in ("UNCERT", "MASK")}
+
+
+def _fitting(array, data, name):
+    """An extension with the rows and columns of the image."""
+    if array is None or np.size(array) != data.size:
+        found = 0 if array is None else np.size(array)
+        raise ValueError(f"{name} must have as many numbers as the image, {data.size}; it has {found}")
+    return array.reshape(data.shape)
