@@ -207,16 +207,16 @@ def test_jpeg_2000_without_a_decoder(run, translate, names, capsys, tmp_path, mo
 
 
 def _fail_on_second(error):
-    """A stand-in for `GenericMap.save` that fails half-way through the second file."""
+    """A stand-in for `sunpy_mag2euv.storage.write` that fails half-way through the second file."""
     calls = []
 
-    def save(image, path):
+    def write(image, path):
         calls.append(path)
         path.write_text("half")
         if len(calls) == 2:
             raise error
 
-    return save
+    return write
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def _fail_on_second(error):
     ids=["disk full", "bug", "Ctrl-C"],
 )
 def test_nothing_half_written_stays(run, magnetogram, names, capsys, monkeypatch, error, status, message):
-    monkeypatch.setattr(AIAMap, "save", _fail_on_second(error))
+    monkeypatch.setattr("sunpy_mag2euv.storage.write", _fail_on_second(error))
     assert run("generate", magnetogram, "--passband", "171", "193", "304") == status
     assert names() == []
     captured = capsys.readouterr()
@@ -427,7 +427,7 @@ def test_translate_fails(translate, aia_files, magnetogram, names, capsys, files
 
 
 def test_nothing_half_translated_stays(translate, aia_files, names, monkeypatch):
-    monkeypatch.setattr(AIAMap, "save", _fail_on_second(OSError(28, "No space left on device")))
+    monkeypatch.setattr("sunpy_mag2euv.storage.write", _fail_on_second(OSError(28, "No space left on device")))
     assert translate(aia_files[0], "--passband", "94", "335", "1600") == 1
     assert names() == []
 

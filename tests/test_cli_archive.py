@@ -231,14 +231,12 @@ def test_a_report_that_cannot_be_written(run, archive, capsys, monkeypatch):
 
 
 def test_a_report_of_what_was_interrupted(run, archive, monkeypatch):
-    save = sunpy.map.GenericMap.save
-
     def interrupted(image, path):
         if "hmi001" in path.name:
             raise KeyboardInterrupt
-        save(image, path)
+        image.save(path)
 
-    monkeypatch.setattr(sunpy.map.sources.AIAMap, "save", interrupted)
+    monkeypatch.setattr("sunpy_mag2euv.storage.write", interrupted)
     assert run("archive", "--report", "report.ecsv") == 130
     table = QTable.read("report.ecsv")
     assert list(table["status"]) == ["done", "pending", "pending"]
