@@ -82,7 +82,7 @@ loss = log["loss"].compressed()
 figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 axes.plot(loss, color="lightgray")
 axes.plot(np.arange(9, len(loss)), np.convolve(loss, np.ones(10) / 10, "valid"))
-axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
+axes.set(xlabel="step", ylabel="loss")
 
 # %%
 # The wsixs are used like any others. Here they see a Sun that was not among the frames, beside what the packaged

@@ -193,6 +193,7 @@ def plot_comparison(synthetic, observed, *, figure=None, **scoring):
         axes = figure.add_subplot(place, projection=first)
         drawn = _draw(image, axes, limb_of=first, norm=norm, grid=True)
         axes.set_title(f"{_title(taken)}\n{_time(taken)}{_place(taken)}", fontsize="medium")
+        _few_ticks(axes)
     _bar(figure, drawn, "DN / s")
 
     block = [table.meta["binning"]] * 2 * u.pix
@@ -341,6 +342,7 @@ def _draw_ratio(axes, first, second, names):
     drawn = _draw(sunpy.map.Map(ratio, first.meta), axes, limb_of=first, norm=limits, cmap="RdBu_r", grid=True)
     axes.set_facecolor("0.8")
     axes.set_title(" / ".join(names), fontsize="medium")
+    _few_ticks(axes)
     bar = _bar(axes.figure, drawn, "")
     bar.minorticks_off()
     bar.set_ticks([1 / 4, 1 / 2, 1, 2, 4], labels=["1/4", "1/2", "1", "2", "4"])
@@ -369,7 +371,14 @@ def _scatter(axes, x, y, names, table):
         f"PPE50 {scores['ppe50']:.1%}",
         f"SSIM {scores['ssim']:.3f}",
     ]
-    axes.text(0.03, 0.97, "\n".join(words), transform=axes.transAxes, va="top", bbox={"color": "white", "alpha": 0.7})
+    box = {"color": "white", "alpha": 0.7}
+    axes.text(0.03, 0.97, "\n".join(words), transform=axes.transAxes, va="top", bbox=box, fontsize="small")
+
+
+def _few_ticks(axes):
+    """So few labels along the axes of one of several pictures that they have room."""
+    for coordinate in axes.coords:
+        coordinate.set_ticks(number=3)
 
 
 def _draw(image, axes, *, limb_of, grid=False, **scale):
