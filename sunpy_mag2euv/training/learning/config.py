@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import math
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -33,7 +34,7 @@ _PARK2019 = "10.3847/2041-8213/ab46bb"
 _LIM2021 = "10.3847/2041-8213/ac0d54"
 
 
-def load_config(path):
+def load_config(path: str | Path, passbands: Sequence[int] | None = None) -> dict:
     """
     Read a configuration.
 
@@ -41,6 +42,8 @@ def load_config(path):
     ----------
     path : path-like
         A TOML file with ``protocol`` and any of the protocol's keys. Relative paths in it are relative to it.
+    passbands : sequence of int, optional
+        What to learn if the configuration leaves ``data.passbands`` open. The name of the model then ends in them.
 
     Returns
     -------
@@ -67,6 +70,9 @@ def load_config(path):
         raise ValueError(f"{path} must name a protocol, one of {', '.join(PROTOCOLS)}; it has {protocol!r}")
     config = protocol_defaults(protocol)
     _lay_over(config, given, path.name)
+    if passbands and not config["data"]["passbands"]:
+        config["data"]["passbands"] = list(passbands)
+        config["model"]["name"] = "-".join(map(str, (config["model"]["name"], *passbands)))
     _check(config, path.name)
     for table, key in (("data", "store"), ("run", "start"), ("model", "coarse")):
         # Absolute paths stay what they are; a model may be known by its name.
@@ -127,7 +133,7 @@ def _check(config, where):
     if not data["store"]:
         raise ValueError(f"{where} must say where the frames are; give data.store")
     if not data["passbands"]:
-        raise ValueError(f"{where} must say what to learn; give data.passbands, such as [193]")
+        raise ValueError(f"{where} must say what to learn; give data.passbands, such as [193], or --passband")
     data["passbands"] = [get_passband(band).angstrom for band in data["passbands"]]
     data["scarce"] = [get_passband(band).angstrom for band in data["scarce"]]
     data["inputs"] = [get_passband(band).angstrom for band in data["inputs"]]

@@ -20,7 +20,7 @@ from sunpy_mag2euv.training.learning.config import model_record
 from sunpy_mag2euv.training.learning.problems import usable_split
 from sunpy_mag2euv.training.learning.publication import FILES, Publication, write_publication
 from sunpy_mag2euv.training.learning.readout import extend
-from sunpy_mag2euv.training.learning.run import CONFIGURATION, read_weights
+from sunpy_mag2euv.training.learning.run import read_configuration, read_weights
 
 __all__ = ["export"]
 
@@ -59,9 +59,7 @@ def export(directory: str | os.PathLike, weights: str | os.PathLike, publication
     """
     directory, weights = Path(directory), Path(weights)
     names = _names(weights, publication)
-    if not (directory / CONFIGURATION).is_file():
-        raise FileNotFoundError(f"{directory} has no {CONFIGURATION}; train first with mag2euv train")
-    config = json.loads((directory / CONFIGURATION).read_text(encoding="utf-8"))
+    config = read_configuration(directory)
     try:
         prepare(weights.parent)
     except OSError as error:

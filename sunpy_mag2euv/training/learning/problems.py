@@ -2,12 +2,14 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from astropy.table import Table
 
+from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import split_frames
 
 __all__ = ["ProblemsError", "find_problems", "usable_split"]
@@ -37,7 +39,7 @@ class ProblemsError(ValueError):
         )
 
 
-def usable_split(config, store):
+def usable_split(config: dict, store: Store, read: Sequence[int] | None = None) -> dict[str, np.ndarray]:
     """
     Check the frames of a store and split those that can be used.
 
@@ -46,6 +48,8 @@ def usable_split(config, store):
     config : dict
         As `~sunpy_mag2euv.training.learning.config.load_config` returns it.
     store : Store
+    read : sequence of int, optional
+        As `find_problems` takes it.
 
     Returns
     -------
@@ -65,6 +69,7 @@ def usable_split(config, store):
         fields=not data["inputs"],
         complete=data["complete"],
         max_delay=data["max_delay"],
+        read=read,
     )
     if len(problems):
         if not data["skip_problems"]:
@@ -88,9 +93,17 @@ def _can_be_translated(store, data):
     return given.all(axis=1) & asked.any(axis=1)
 
 
-def find_problems(store, passbands, *, fields=True, complete, max_delay):
+def find_problems(
+    store: Store,
+    passbands: Sequence[int],
+    *,
+    fields: bool = True,
+    complete: bool,
+    max_delay: float,
+    read: Sequence[int] | None = None,
+) -> Table:
     """
-    Read every frame and report what is wrong.
+    Read frames and report what is wrong.
 
     Parameters
     ----------
@@ -103,6 +116,9 @@ def find_problems(store, passbands, *, fields=True, complete, max_delay):
         Whether a frame must have all of them.
     max_delay : float
         Seconds that an image and its frame's time, which is the magnetogram's if there is one, may be apart.
+    read : sequence of int, optional
+        Rows of the manifest whose field and images are read, all unless given. Of the others, only what the manifest
+        says is looked at.
 
     Returns
     -------
@@ -111,8 +127,10 @@ def find_problems(store, passbands, *, fields=True, complete, max_delay):
     """
     found = []
     columns = store.columns(passbands)
+    there, delays = store.has[:, columns], store.delay[:, columns]
     disk = store.grid.radius < 1
     reference = "magnetogram" if fields else "frame"
+    read = set(range(len(store.frames)) if read is None else map(int, read))
     seen, moments = {}, {}
     for row in tqdm(range(len(store.frames)), desc="checking", unit="frame", leave=False):
         name = str(store.frames["name"][row])
@@ -123,31 +141,34 @@ def find_problems(store, passbands, *, fields=True, complete, max_delay):
         if not store.done[row]:
             report("was never completely written; run mag2euv data prepare again")
             continue
-        has = store.has[row, columns]
+        has = there[row]
         if not has.any():
             continue
         if complete and not has.all():
-            report("lacks " + ", ".join(str(band) for band, there in zip(passbands, has, strict=True) if not there))
-        for band, delay in zip(passbands, store.delay[row, columns], strict=True):
+            report("lacks " + ", ".join(str(passbands[number]) for number in np.flatnonzero(~has)))
+        for band, delay in zip(passbands, delays[row], strict=True):
             if abs(delay) > max_delay:
                 report(f"the image in {band} was taken {abs(delay):.0f} s from the {reference}")
-        try:
-            field = store.field(row) if fields else None
-            images = store.images(row, passbands)
-        except Exception as error:
-            # Whatever a damaged chunk makes its codec raise.
-            report(f"cannot be read ({type(error).__name__}: {error})")
-            continue
-        if fields and (problem := _field_problem(field, disk)):
-            report(problem)
-        for band, image, there in zip(passbands, images, has, strict=True):
-            if there and not np.isfinite(image[disk]).any():
-                report(f"the image in {band} has no data on the disk")
+        content = None
+        if row in read:
+            try:
+                field = store.field(row) if fields else None
+                images = store.images(row, passbands)
+            except Exception as error:
+                # Whatever a damaged chunk makes its codec raise.
+                report(f"cannot be read ({type(error).__name__}: {error})")
+                continue
+            if fields and (problem := _field_problem(field, disk)):
+                report(problem)
+            for band, image, is_there in zip(passbands, images, has, strict=True):
+                if is_there and not np.isfinite(image[disk]).any():
+                    report(f"the image in {band} has no data on the disk")
+            content = hashlib.sha256((field if fields else images).tobytes()).hexdigest()
         moment = (str(store.frames["time"][row]), str(store.frames["source"][row]))
-        content = hashlib.sha256((field if fields else images).tobytes()).hexdigest()
         if (earlier := seen.get(content) or moments.get(moment)) is not None:
             report(f"is a duplicate of {earlier}")
-        seen.setdefault(content, name)
+        if content is not None:
+            seen.setdefault(content, name)
         moments.setdefault(moment, name)
     rows = list(zip(*found, strict=True)) or [[], [], []]
     return Table(list(map(list, rows)), names=("frame", "name", "problem"), dtype=(int, str, str))

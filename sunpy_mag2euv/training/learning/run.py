@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import warnings
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from sunpy_mag2euv.network import build_network
 from sunpy_mag2euv.training.data.loading import Sampling
-from sunpy_mag2euv.training.data.sampling import frames_as_they_are
+from sunpy_mag2euv.training.data.sampling import Frames, frames_as_they_are
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import model_record
 from sunpy_mag2euv.training.learning.learners import learner_for
+from sunpy_mag2euv.training.learning.needs import Pace, bytes_in_words, count_needs, say
 from sunpy_mag2euv.training.learning.problems import usable_split
 
 __all__ = [
@@ -30,9 +31,12 @@ __all__ = [
     "KEPT",
     "Run",
     "claim",
+    "make_trainer",
+    "read_configuration",
     "read_weights",
     "set_up",
     "train",
+    "writable",
     "write_configuration",
 ]
 
@@ -111,6 +115,8 @@ def set_up(config, directory, split=None):
         If frames have problems and the configuration does not say to go on without them.
     FileNotFoundError
         If there is no store, or no checkpoint of the run to start from.
+    OSError
+        If the directory cannot be written to.
     ValueError
         If there is nothing to train on, the directory belongs to another configuration, the network does not fit the
         grid, or Lightning cannot use ``[trainer]``.
@@ -119,12 +125,16 @@ def set_up(config, directory, split=None):
     claim(directory, config)
     store = Store.open(config["data"]["store"])
     model = model_record(config, store)
-    _try_network(config, model)
+    needs = count_needs(config, model)
+    say(f"the device needs about {bytes_in_words(needs.memory)} of memory, if it works in single precision")
     bands = config["data"]["passbands"]
     if split is None:
         split = usable_split(config, store)
     if not split["train"].size:
         raise ValueError("no frame is left to train on; look at data.passbands and split")
+    for band, column in zip(bands, store.columns(bands), strict=True):
+        if not store.has[split["train"], column].any():
+            raise ValueError(f"no frame to train on has passband {band}; leave it out of data.passbands")
     # Without frames of their own to watch, those of the gap show as well how it goes; nothing is chosen by them.
     watched = split["validation"] if split["validation"].size else split["gap"]
     watched = watched[:: max(1, len(watched) // _WATCHED)][:_WATCHED]
@@ -133,7 +143,7 @@ def set_up(config, directory, split=None):
     learner = learner_for(config, model, spread)
     if config["run"]["start"]:
         _start_from(Path(config["run"]["start"]), learner.network)
-    trainer = _trainer(config, directory, watched.size > 0, frames_as_they_are(store, watched[:1], model))
+    trainer = make_trainer(config, directory, watched.size > 0, frames_as_they_are(store, watched[:1], model))
     write_configuration(directory, config)
     return Run(trainer, learner, Sampling(store, split["train"], watched, model, config), directory / CHECKPOINT)
 
@@ -163,7 +173,7 @@ def read_weights(directory):
         raise FileNotFoundError(f"{directory} has no {CHECKPOINT}; train first with mag2euv train")
     weights = _weights(directory / CHECKPOINT)
     if (directory / KEPT).is_file():
-        share = json.loads((directory / CONFIGURATION).read_text(encoding="utf-8"))["run"]["kept_share"]
+        share = read_configuration(directory)["run"]["kept_share"]
         for name, kept in _weights(directory / KEPT).items():
             if kept.is_floating_point():
                 weights[name] = share * kept + (1 - share) * weights[name]
@@ -183,20 +193,9 @@ def _start_from(directory, network):
         raise ValueError(f"the weights of the run in {directory} do not fit this network: {error}") from None
 
 
-def _try_network(config, model):
-    """Whether images of this size and batches of this number can be trained on; tensors on "meta" hold no numbers."""
-    with torch.device("meta"):
-        network = build_network(**model.architecture)
-        inputs = torch.zeros(config["run"]["batch"], model.channels, *model.grid.shape)
-    try:
-        network(inputs)
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(f"the network cannot be trained on batches of shape {tuple(inputs.shape)}: {error}") from None
-
-
-def claim(directory, config):
+def claim(directory: Path, config: dict) -> None:
     """
-    Make sure that a directory does not hold the run of another configuration.
+    Make sure that a directory can be written to, and does not hold the run of another configuration.
 
     Parameters
     ----------
@@ -205,12 +204,63 @@ def claim(directory, config):
 
     Raises
     ------
+    OSError
+        If it cannot be written to.
     ValueError
-        If it does.
+        If it holds the run of another configuration.
     """
-    path = directory / CONFIGURATION
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) != config:
+    writable(directory)
+    if (directory / CONFIGURATION).is_file() and read_configuration(directory) != config:
         raise ValueError(f"{directory} holds a run of another configuration; give another directory")
+
+
+def writable(directory: Path) -> Path:
+    """
+    Find where a directory is, or would be made.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+
+    Returns
+    -------
+    `pathlib.Path`
+        The directory itself, or the first of those above it that is there.
+
+    Raises
+    ------
+    OSError
+        If that is a file, or cannot be written to.
+    """
+    base = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+    if not base.is_dir():
+        raise NotADirectoryError(f"{base} is a file; give another directory")
+    if not os.access(base, os.W_OK | os.X_OK):
+        raise PermissionError(f"cannot write to {base}; give another directory, or change its permissions")
+    return base
+
+
+def read_configuration(directory: Path) -> dict:
+    """
+    Read the configuration that a run's directory belongs to.
+
+    Parameters
+    ----------
+    directory : `pathlib.Path`
+
+    Returns
+    -------
+    dict
+        As `~sunpy_mag2euv.training.learning.config.load_config` returned it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory holds no run.
+    """
+    if not (directory / CONFIGURATION).is_file():
+        raise FileNotFoundError(f"{directory} has no {CONFIGURATION}; train first with mag2euv train")
+    return json.loads((directory / CONFIGURATION).read_text(encoding="utf-8"))
 
 
 @rank_zero_only
@@ -230,7 +280,29 @@ def write_configuration(directory, config):
     partial.replace(directory / CONFIGURATION)
 
 
-def _trainer(config, directory, watches, sample):
+def make_trainer(config: dict, directory: Path, watches: bool, sample: Frames | None) -> pl.Trainer:
+    """
+    Make what a run is trained by.
+
+    Parameters
+    ----------
+    config : dict
+    directory : `pathlib.Path`
+        Of the run; nothing is written yet.
+    watches : bool
+        Whether there are frames to watch.
+    sample : Frames or None
+        Of whose first a picture is made after every epoch, if there are any to watch.
+
+    Returns
+    -------
+    `lightning.pytorch.Trainer`
+
+    Raises
+    ------
+    ValueError
+        If Lightning cannot use the table ``[trainer]``.
+    """
     run, optimizer = config["run"], config["optimizer"]
     callbacks = [
         ModelCheckpoint(
@@ -243,6 +315,7 @@ def _trainer(config, directory, watches, sample):
             save_on_train_epoch_end=True,
         ),
         LearningRateMonitor("epoch"),
+        Pace(config),
     ]
     if run["keep"]:
         callbacks.append(_Keep(directory, run["keep"] // run["epoch"]))
@@ -282,8 +355,6 @@ def _spread(store, rows, model):
     for band, scaling in model.image_scalings.items():
         (column,) = store.columns([band])
         chosen = rows[store.has[rows, column]]
-        if not chosen.size:
-            raise ValueError(f"no frame to train on has passband {band}; leave it out of data.passbands")
         # A hundred frames say it as well as thousands.
         chosen = chosen[:: max(1, len(chosen) // 100)]
         values = np.stack([scaling.forward(store.images(row, [band])[0][disk]) for row in chosen])
