@@ -23,11 +23,21 @@ def add_train(commands):
         **described(
             "Trains the network that a configuration describes on the frames of its store, and keeps what export "
             "needs in a directory. A run that was interrupted goes on where it was.",
+            "mag2euv train config.toml -o run --check",
             "mag2euv train config.toml -o run",
         ),
     )
     train.add_argument("config", type=Path, metavar="CONFIG.toml", help="see the documentation of training")
     train.add_argument("-o", "--output", type=Path, metavar="DIR", help="of the run (default: runs/ and its name)")
+    train.add_argument(
+        "--passband",
+        nargs="+",
+        metavar="BAND",
+        help="what to learn, for configurations that leave data.passbands open",
+    )
+    train.add_argument(
+        "--check", action="store_true", help="try everything, make one step, say what the run will take, leave nothing"
+    )
     train.set_defaults(command=_train)
 
 
@@ -66,10 +76,16 @@ def add_score(commands):
             "baselines, and prints a table of their scores. Tables can be written to files as well.",
             "mag2euv score config.toml model.safetensors",
             "mag2euv score config.toml model.safetensors --region limb --images images.ecsv",
+            "mag2euv score run --against park2019",
         ),
     )
-    score.add_argument("config", type=Path, metavar="CONFIG.toml", help="whose store and split are used")
-    score.add_argument("models", nargs="+", metavar="MODEL", help="names or paths of weights")
+    score.add_argument(
+        "config",
+        type=Path,
+        metavar="CONFIG.toml",
+        help="whose store and split are used; or the directory of a run, which is scored as well",
+    )
+    score.add_argument("models", nargs="*", metavar="MODEL", help="names or paths of weights, or directories of runs")
     score.add_argument("--region", choices=tuple(_REGIONS), default="disk", help="default: %(default)s")
     score.add_argument("--table", type=Path, metavar="FILE.rst", help="write the table as reStructuredText")
     score.add_argument("--images", type=Path, metavar="FILE.ecsv", help="write the scores of every image")
@@ -87,6 +103,9 @@ def add_score(commands):
         choices=("activity", "year"),
         help="print and write means by the mean field strength of the frames, or by their year, instead",
     )
+    score.add_argument(
+        "--against", choices=("park2019",), help="print and write means beside those that a paper gives, instead"
+    )
     score.set_defaults(command=_score)
 
 
@@ -95,15 +114,31 @@ def _train(arguments):
 
     from sunpy_mag2euv.training.learning.run import set_up
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = read_config(arguments.config)
+    config = read_config(arguments.config, arguments.passband)
     directory = arguments.output or Path("runs") / config["model"]["name"]
+    if arguments.check:
+        return _check(config, directory)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         run = set_up(config, directory)
     except (OSError, ValueError) as error:
         return failed(error)
     run.fit()
     print(f"trained; write the weights with: mag2euv export {directory} {config['model']['name']}.safetensors")
+    return 0
+
+
+def _check(config, directory):
+    """Print what was found."""
+    from sunpy_mag2euv.training.learning.check import check
+
+    try:
+        found = check(config, directory)
+    except (OSError, ValueError) as error:
+        return failed(error)
+    width = max(len(what) for what, _ in found)
+    for what, says in found:
+        print(f"{what:{width}}  {says}")
     return 0
 
 
@@ -133,9 +168,10 @@ def _export(arguments):
 
 def _score(arguments):
     from sunpy_mag2euv.metrics.scores import check_binning
-    from sunpy_mag2euv.models import load_model
+    from sunpy_mag2euv.training.data.store import Store
     from sunpy_mag2euv.training.learning.card import score_images, summarize, write_table
     from sunpy_mag2euv.training.learning.groups import summarize_groups, write_groups
+    from sunpy_mag2euv.training.learning.published import beside, load_published, statements, write_beside
     from sunpy_mag2euv.training.learning.readout import score_left_out
     from sunpy_mag2euv.training.learning.reliability import Reliability
 
@@ -143,15 +179,22 @@ def _score(arguments):
         raise UsageError("--reliability is of the frames held out; leave out either it or --left-out")
     if arguments.by and arguments.region != "disk":
         raise UsageError("--by is of the whole disk; leave --region out")
+    if arguments.against and (arguments.by or arguments.left_out or arguments.region != "disk"):
+        raise UsageError("--against is of the whole disk and of all frames held out; leave other choices of them out")
     if arguments.binning is not None:
         try:
             check_binning(arguments.binning)
         except ValueError as error:
             raise UsageError(str(error)) from error
-    config = read_config(arguments.config)
+    names = [*([arguments.config] if arguments.config.is_dir() else []), *arguments.models]
+    if not names:
+        raise UsageError("there is nothing to score; name weights, or directories of runs, after the configuration")
     reliability = Reliability()
     try:
-        models = [load_model(name) for name in arguments.models]
+        published = load_published(arguments.against) if arguments.against else None
+        models = [_load(name) for name in names]
+        config = _config_of_scores(arguments.config, models)
+        _note_trained_on(names, config)
         if arguments.reliability:
             _check_reliability(models, config, arguments.binning)
         if arguments.left_out:
@@ -161,17 +204,26 @@ def _score(arguments):
             images = score_images(models, config, reliability=counted, binning=arguments.binning)
     except (OSError, ValueError) as error:
         return failed(error)
-    summary = summarize_groups(images, arguments.by) if arguments.by else summarize(images, region=arguments.region)
+    said = []
+    if published:
+        summary, said = (
+            beside(images, published),
+            statements(images, config, Store.open(config["data"]["store"]), published),
+        )
+    else:
+        summary = summarize_groups(images, arguments.by) if arguments.by else summarize(images, region=arguments.region)
     for name in summary.colnames:
         if summary[name].dtype.kind == "f":
             summary[name].info.format = ".3f"
-    print(*summary.pformat(max_lines=-1, max_width=-1), sep="\n")
+    print(*summary.pformat(max_lines=-1, max_width=-1), *said, sep="\n")
     if arguments.table:
         scored = "Scores of images left out" if arguments.left_out else "Held-out scores"
         title = f"{scored}, {_REGIONS[arguments.region]}"
         if arguments.binning is not None:
             title += f", binning {arguments.binning}"
-        if arguments.by:
+        if published:
+            write_beside(summary, said, arguments.table, f"{title}, with 95 % intervals, beside published ones")
+        elif arguments.by:
             write_groups(summary, arguments.table, f"{title}, by {arguments.by}")
         else:
             write_table(summary, arguments.table, f"{title}, with 95 % intervals")
@@ -182,6 +234,60 @@ def _score(arguments):
         table.meta = {"description": "share of the pixels within intervals that should hold it", **images.meta}
         table.write(arguments.reliability, format="ascii.ecsv", overwrite=True)
     return 0
+
+
+def _load(name):
+    """A model by its name, its weights, or the directory of its run."""
+    from sunpy_mag2euv.models import load_model
+    from sunpy_mag2euv.training.data.store import Store
+    from sunpy_mag2euv.training.learning.export import trained_model
+    from sunpy_mag2euv.training.learning.problems import usable_split
+    from sunpy_mag2euv.training.learning.run import read_configuration
+
+    if not _is_run(name):
+        return load_model(name)
+    config = read_configuration(Path(name))
+    # Which frames can be used was found out when it was trained.
+    return trained_model(Path(name), config, usable_split(config, Store.open(config["data"]["store"]), read=()))
+
+
+def _is_run(name):
+    """Whether a directory is meant, rather than a model of that name."""
+    from sunpy_mag2euv.models import available_models
+
+    return Path(name).is_dir() and str(name) not in available_models()["name"]
+
+
+def _note_trained_on(names, config):
+    """Say if a run has seen what it is scored on, which it may if its split is another."""
+    import numpy as np
+
+    from sunpy_mag2euv.training.data.store import Store
+    from sunpy_mag2euv.training.learning.config import split_frames
+    from sunpy_mag2euv.training.learning.run import read_configuration
+
+    store = Store.open(config["data"]["store"])
+    scored = split_frames(config, store)["test"]
+    for name in filter(_is_run, names):
+        own = read_configuration(Path(name))
+        if own["data"]["store"] == config["data"]["store"]:
+            known = np.isin(scored, split_frames(own, store)["train"]).sum()
+            if known:
+                say = f"note: {name} was trained on {known} of the {len(scored)} frames that are scored"
+                print(say, file=sys.stderr)
+
+
+def _config_of_scores(path, models):
+    """The configuration at ``path``, or of the run there; where it leaves passbands open, they are the models'."""
+    from sunpy_mag2euv.training.learning.config import load_config
+    from sunpy_mag2euv.training.learning.run import read_configuration
+
+    if path.is_dir():
+        return read_configuration(path)
+    try:
+        return load_config(path, list(dict.fromkeys(band for model in models for band in model.image_scalings)))
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 def _check_reliability(models, config, binning):
@@ -199,14 +305,19 @@ def _check_reliability(models, config, binning):
         )
 
 
-def read_config(path):
-    """The configuration at ``path``; what is wrong with it is wrong usage."""
+def read_config(path, passbands=None):
+    """The configuration at ``path``, which may leave passbands open; what is wrong with it is wrong usage."""
+    from sunpy_mag2euv.passbands import get_passband
     from sunpy_mag2euv.training.learning.config import load_config
 
     try:
-        return load_config(path)
+        given = None if passbands is None else [get_passband(band).angstrom for band in passbands]
+        config = load_config(path, given)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
+    if given and config["data"]["passbands"] != given:
+        raise UsageError(f"{path} says what to learn, in data.passbands; leave --passband out")
+    return config
 
 
 def failed(error):
