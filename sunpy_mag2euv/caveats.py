@@ -8,17 +8,14 @@ own memory of warnings does not last: it is lost whenever filters change, as the
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from sunpy.util.exceptions import SunpyUserWarning, warn_user
 
 from sunpy_mag2euv.passbands import Passband
 
-if TYPE_CHECKING:
-    from sunpy_mag2euv.models import Model
-
-__all__ = ["caveats_of", "warn_of_caveats"]
+__all__ = ["WithCaveats", "caveats_of", "warn_of_caveats"]
 
 #: What Python makes of a warning that is to be shown once, in whatever sense.
 _ONCE = ("default", "module", "once")
@@ -28,7 +25,27 @@ _told: set[tuple[str, str, int]] = set()
 _lock = threading.Lock()
 
 
-def caveats_of(model: "Model") -> list[str]:
+class WithCaveats(Protocol):
+    """What has caveats: a `~sunpy_mag2euv.models.Model`, which is not imported here, since it shows them itself."""
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its file."""
+
+    @property
+    def passbands(self) -> tuple[Passband, ...]:
+        """Those that it makes images of."""
+
+    @property
+    def caveats(self) -> Mapping[int, str]:
+        """For the passbands that have one, a sentence that users are warned with."""
+
+
+def caveats_of(model: WithCaveats) -> list[str]:
     """
     Say what the model's record has to say against some of its passbands.
 
@@ -44,7 +61,7 @@ def caveats_of(model: "Model") -> list[str]:
     return [_sentence(passbands, caveat) for caveat, passbands in _by_caveat(model, model.passbands).items()]
 
 
-def warn_of_caveats(model: "Model", passbands: Iterable[Passband]) -> None:
+def warn_of_caveats(model: WithCaveats, passbands: Iterable[Passband]) -> None:
     """
     Warn of passbands that the model has caveats for, in one sentence for all that have the same.
 
@@ -68,7 +85,7 @@ def warn_of_caveats(model: "Model", passbands: Iterable[Passband]) -> None:
             warn_user(_sentence(group, caveat))
 
 
-def _by_caveat(model: "Model", passbands: Iterable[Passband]) -> dict[str, list[Passband]]:
+def _by_caveat(model: WithCaveats, passbands: Iterable[Passband]) -> dict[str, list[Passband]]:
     """Those passbands that have caveats, by their caveat."""
     groups: dict[str, list[Passband]] = {}
     for passband in passbands:
@@ -77,7 +94,7 @@ def _by_caveat(model: "Model", passbands: Iterable[Passband]) -> dict[str, list[
     return groups
 
 
-def _untold(model: "Model", passbands: Sequence[Passband]) -> list[Passband]:
+def _untold(model: WithCaveats, passbands: Sequence[Passband]) -> list[Passband]:
     """Those that users have not been warned of, who will be now."""
     keys = {(model.sha256, model.name, passband.angstrom): passband for passband in passbands}
     with _lock:

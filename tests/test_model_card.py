@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sunpy_mag2euv.models import available_models, load_model, registry
+from sunpy_mag2euv.models import available_models, load_model
+from sunpy_mag2euv.models.published import published
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -55,7 +56,7 @@ def test_published(name):
 def test_scores_are_those_of_the_documentation(name):
     method, tables = TABLES[name]
     known = [row for table in tables for row in rows_of(table) if row[1] == method]
-    assert registry.published(load_model(name).sha256)["scores"] == {
+    assert published(load_model(name).sha256)["scores"] == {
         row[0]: [int(row[2]), *map(float, row[3:6])] for row in known
     }
     pieces = text_of(load_model(name)._repr_html_())
@@ -65,7 +66,7 @@ def test_scores_are_those_of_the_documentation(name):
 
 
 def test_score_of_the_translator():
-    scored = registry.published(load_model("any-browse").sha256)["scored"]
+    scored = published(load_model("any-browse").sha256)["scored"]
     (row,) = (row for row in rows_of("channels_any.inc") if row[:2] == ["131", "8"])
     assert f"from 131 Å alone, the mean CC of the eight others is {row[2]}" in scored
     assert "from 131" in " ".join(text_of(load_model("any-browse")._repr_html_()))

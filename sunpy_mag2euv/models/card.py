@@ -5,16 +5,16 @@ All of it is the record's, but for scores and licence, which the registry has fo
 there before anything is scored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
-from sunpy_mag2euv.caveats import caveats_of
-from sunpy_mag2euv.models.images import ImageModel
-from sunpy_mag2euv.models.model import Model
-from sunpy_mag2euv.models.registry import published
+from sunpy_mag2euv.caveats import WithCaveats, caveats_of
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.models.published import published
+from sunpy_mag2euv.scaling import LinearScaling
 
-__all__ = ["card"]
+__all__ = ["Described", "card"]
 
 #: In Mm.
 _SOLAR_RADIUS = 696
@@ -26,7 +26,51 @@ _LEFT = "text-align: left; vertical-align: top; padding: 0.1em 1em 0.1em 0"
 _HEAD = f"{_LEFT}; white-space: nowrap"
 
 
-def card(model: Model) -> str:
+class Described(WithCaveats, Protocol):
+    """What of a `~sunpy_mag2euv.models.Model` is in its card."""
+
+    @property
+    def description(self) -> str:
+        """What it is, in a line."""
+
+    @property
+    def source(self) -> str:
+        """What it answers to, in words."""
+
+    @property
+    def grid(self) -> Grid:
+        """The pixels it works on."""
+
+    @property
+    def image_scalings(self) -> Mapping[int, LinearScaling]:
+        """For every passband, the scaling of its image."""
+
+    @property
+    def gives_deviations(self) -> bool:
+        """Whether the network says how far off it may be."""
+
+    @property
+    def valid_radius(self) -> float:
+        """Up to which it has learnt anything, in solar radii."""
+
+    @property
+    def calibration(self) -> Mapping[int, str]:
+        """For every passband, what its DN/s refer to."""
+
+    @property
+    def provenance(self) -> str:
+        """What it was trained on."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """DOIs of papers."""
+
+    @property
+    def training_images(self) -> Mapping[int, int]:
+        """For every passband, how many images of it the model was trained on."""
+
+
+def card(model: Described) -> str:
     """
     Make a model's card.
 
@@ -52,13 +96,13 @@ def card(model: Model) -> str:
     return f'<div style="{_STYLE}">{"".join(parts)}</div>'
 
 
-def _facts(model: Model, entry: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(model: Described, entry: dict[str, Any]) -> list[tuple[str, str]]:
     """What each fact is about, and the fact, in HTML."""
     pixel = _SOLAR_RADIUS / model.grid.solar_radius
     links = (f'<a href="https://doi.org/{escape(doi)}">doi:{escape(doi)}</a>' for doi in model.references)
     facts = {
         "Makes": "AIA images in DN/s, with standard deviations" if model.gives_deviations else "AIA images in DN/s",
-        "From": escape(_source(model)),
+        "From": escape(model.source),
         "Pixels": f"{' × '.join(map(str, model.grid.shape))}, each {pixel:.1f} Mm at the disk's centre; "
         f"up to {model.valid_radius:g} solar radii from it",
         "Level": "; ".join(map(escape, _levels(model))),
@@ -70,14 +114,7 @@ def _facts(model: Model, entry: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, text) for name, text in facts.items() if text]
 
 
-def _source(model: Model) -> str:
-    """What a model answers to."""
-    if not isinstance(model, ImageModel):
-        return "a magnetogram"
-    return f"AIA images, {'any' if model.selective else 'all'} of {', '.join(map(str, model.input_scalings))} Å"
-
-
-def _levels(model: Model) -> list[str]:
+def _levels(model: Described) -> list[str]:
     """What DN/s refer to, once for all passbands of which it is the same."""
     groups: dict[str, list[str]] = {}
     for band in model.image_scalings:
@@ -87,7 +124,7 @@ def _levels(model: Model) -> list[str]:
     return [f"{', '.join(bands)} Å: {text}" for text, bands in groups.items()]
 
 
-def _passbands(model: Model, scores: dict[str, Sequence[float]]) -> list[tuple[str, ...]]:
+def _passbands(model: Described, scores: dict[str, Sequence[float]]) -> list[tuple[str, ...]]:
     """Head and rows of a table of passbands: on how many images each rests, and how it does."""
     head = ["Passband (Å)", "Images learnt from", *(["Images scored", "CC", "RE", "PPE10"] if scores else [])]
     rows = [tuple(head)]

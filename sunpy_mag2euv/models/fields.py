@@ -63,6 +63,11 @@ class FieldModel(Model):
             )
 
     @property
+    def source(self) -> str:
+        """What it answers to, in words."""
+        return "a magnetogram"
+
+    @property
     def channels(self):
         """How many planes the network's input has."""
         return len(self.planes)

@@ -68,6 +68,12 @@ class ImageModel(Model):
             )
 
     @property
+    def source(self) -> str:
+        """What it answers to, in words."""
+        bands = ", ".join(map(str, self.input_scalings))
+        return f"AIA images, {'any' if self.selective else 'all'} of {bands} Å"
+
+    @property
     def channels(self):
         """How many planes the network's input has; some of those in ``planes`` stand for one of each passband."""
         return sum(1 if plane in GEOMETRY else len(self.input_scalings) for plane in self.planes)

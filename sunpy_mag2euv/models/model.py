@@ -11,6 +11,7 @@ import astropy.units as u
 from sunpy_mag2euv.execution import number_format
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.isolation import isolated
+from sunpy_mag2euv.models.card import card
 from sunpy_mag2euv.models.frozen import frozen, thawed
 from sunpy_mag2euv.models.record import (
     by_number,
@@ -161,10 +162,12 @@ class Model:
 
     def _repr_html_(self) -> str:
         """The card that notebooks show."""
-        # The registry knows more of published models than they do, and needs the models.
-        from sunpy_mag2euv.models.card import card
-
         return card(self)
+
+    @property
+    def source(self) -> str:
+        """What it answers to, in words."""
+        raise NotImplementedError
 
     @property
     def passbands(self):

@@ -1,13 +1,9 @@
 """The published models, and how one is had by its name, path or address."""
 
-import functools
 import os
 import re
 import textwrap
-import tomllib
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +13,7 @@ from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv import remote
 from sunpy_mag2euv.models.files import digest, read
+from sunpy_mag2euv.models.published import registry as _registry
 from sunpy_mag2euv.passbands import PASSBANDS
 
 __all__ = [
@@ -25,7 +22,6 @@ __all__ = [
     "DEFAULT_TRANSLATOR",
     "available_models",
     "load_model",
-    "published",
 ]
 
 #: The model that is used unless another is asked for: to generate, and to translate.
@@ -55,29 +51,6 @@ _COLUMNS = (
     "file",
     "sha256",
 )
-
-
-@functools.cache
-def _registry() -> dict[str, dict[str, Any]]:
-    """The published weights by name, see ``registry.toml``."""
-    return tomllib.loads((resources.files("sunpy_mag2euv") / "registry.toml").read_text(encoding="utf-8"))
-
-
-def published(sha256: str) -> dict[str, Any]:
-    """
-    Find what is known of published weights beyond their record.
-
-    Parameters
-    ----------
-    sha256 : str
-        Of the weights file.
-
-    Returns
-    -------
-    dict
-        The entry of ``registry.toml``; empty for other weights.
-    """
-    return next((entry for entry in _registry().values() if entry["sha256"] == sha256), {})
 
 
 class _Models(Table):
