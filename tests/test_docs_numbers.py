@@ -585,6 +585,48 @@ def _(share):
     assert number(share) == validity._STRONG
 
 
+@claim("how_it_works", r'"off limb" above # there')
+def _(share):
+    assert number(share) == validity._OFF_LIMB
+
+
+@claim("how_it_works", r'than the model\'s grid "coarse input" above # ')
+@claim("how_it_works", r'"coarse input" if ``COARSE`` is above #;')
+def _(ratio):
+    assert number(ratio) == validity._COARSE
+
+
+@claim(
+    "how_it_works", r'"weak field" below # ``MEDFIELD`` its median "weak field" below # if .*, "strong field" above #'
+)
+def _(*said):
+    assert [number(text) for text in said] == [validity._WEAK_MEAN, validity._WEAK_MEDIAN, validity._STRONG_MEDIAN]
+
+
+@claim(
+    "how_it_works",
+    r"On a grid with a solar radius of # pixels it is # for HMI's full resolution, # for HMI's images of 1024 by 1024 "
+    r"pixels and for MDI's, and # for GONG's\. With # pixels, these are #, # and #:",
+)
+def _(radius, full, small, gong, fine_radius, fine_full, fine_small, fine_gong):
+    def found(radius):
+        pixel = 959.63 / radius
+        coarsest = [max(MAGNETOGRAPHS["HMI"].resolution, 2 * scale) for scale in (0.5, 2)]
+        return [round(each / (2 * pixel), 2) for each in (*coarsest, MAGNETOGRAPHS["GONG"].resolution)]
+
+    assert found(number(radius)) == pytest.approx([number(full), number(small), number(gong)], abs=0.01)
+    assert found(number(fine_radius)) == pytest.approx(
+        [number(fine_full), number(fine_small), number(fine_gong)], abs=0.05
+    )
+
+
+@claim("how_it_works", r"The plate scale in arcsec then follows from the observer's distance: about # to # arcsec")
+def _(low, high):
+    scale = 959.63 / load_model().grid.solar_radius
+    # At aphelion and perihelion.
+    assert spans([scale / 1.0167, scale / 0.9833], low, high, 1)
+
+
 # -- Observations ------------------------------------------------------------------------------------------------------
 
 
@@ -675,6 +717,20 @@ FACTS = {
     "model_card_detail": [r"averaged over 3\.6 to 28 Mm", r"\(0\.1\) and weight decay \(0\.3\)"],
     "model_card_any": [r"At 1\.25 solar radii"],
     "channels": [r"131 - 0\.84 - \* - 131\+1600 - 0\.95 - \* - 131\+1600\+304 - 0\.97 - 0\.96"],
+    "how_it_works": [
+        *(r"averaged over 3\.6 to 28 Mm", r"within 1\.96 in 95", r"about 68 per cent", r"up to Python 3\.13"),
+    ],
+    "archive": [r"2 failed, 3\.1 a second"],
+    "training": [
+        *(
+            r"dropout 0\.5 ",
+            r"β = \(0\.5, 0\.999\)",
+            r"N\(0, 0\.02\), normalisations N\(1, 0\.02\)",
+            r"95 within 1\.96",
+        ),
+        r"nine columns is 0\.807, not 0\.83",
+    ],
+    "translation": [r"of level 1 or 1\.5", r"Files of level 1 and 1\.5"],
     "light_curves": [r"pixels of 0\.6 arcsec", r"by 3\.4 per cent to either side", r"out to 1\.15 solar radii"],
     "vantage": [
         *(
@@ -713,6 +769,11 @@ ONCE = {
         r"What is left is below 0\.1 pixels in these two passbands\. .* by 1\.5 and 2\.5 pixels at the limb",
         r"\(CC 0\.99\)",
     ],
+    "how_it_works": [
+        r"the mean strength 2\.3 to 15 G and the median strength 1 to 4\.2 G",
+        r"differ by 0\.1 to 0\.2 per cent in the median passband .* by 0\.3 per cent at most",
+    ],
+    "archive": [r"A process takes 0\.6 GB .* 1\.5 GB to begin with and 1\.9 GB at most"],
     "model_card_any": [r"two pictures themselves correlate at 0\.49"],
     "light_curves": [r"the error is 0\.65, 0\.41 and 0\.40 of the summed deviations"],
     "vantage": [r"this is 2\.4 G over", r"on 0\.4 per cent of the disk", r"at most 1\.4 per cent, in 94 and 211 Å"],
