@@ -138,6 +138,13 @@ def test_the_registry_entry_is_that_of_the_file(exported):
     model, weights = exported
     entries = tomllib.loads(weights.with_suffix(".toml").read_text(encoding="utf-8"))
     assert list(entries) == ["toy"]
+    # Those of the table, which has them as they are printed.
+    scores = entries["toy"].pop("scores")
+    rows = {row[0]: row for row in cells(weights.with_suffix(".rst")) if row[1] == "toy"}
+    assert scores.keys() == rows.keys() == {str(band) for band in BANDS}
+    for band, (images, *means) in scores.items():
+        said = [float(cell.split()[0].replace("−", "-")) for cell in rows[band][3:6]]
+        assert (images, means) == (int(rows[band][2]), said)
     assert entries["toy"] == {
         "file": "toy.safetensors",
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
@@ -146,6 +153,7 @@ def test_the_registry_entry_is_that_of_the_file(exported):
         "pixels": list(model.grid.shape),
         "arcsec": round(959.63 / model.grid.solar_radius, 1),
         "size": weights.stat().st_size,
+        "scored": "frames held out; whole disk, means over 1 by 1 pixels",
     }
 
 

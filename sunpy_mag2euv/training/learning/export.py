@@ -69,9 +69,10 @@ def export(directory: str | os.PathLike, weights: str | os.PathLike, publication
     model = trained_model(directory, config)
     with scratch(weights.parent) as folder:
         model = dataclasses.replace(model, sha256=save_model(model, folder / names[0]))
-        (folder / names[1]).write_text(registry_entry(model, folder / names[0], publication), encoding="utf-8")
         # What is scored is what is written, in half precision.
-        scored, head, rows = _scores(load_model(folder / names[0]), config)
+        scored, head, rows, entries = _scores(load_model(folder / names[0]), config)
+        entry = registry_entry(model, folder / names[0], publication) + entries
+        (folder / names[1]).write_text(entry, encoding="utf-8")
         title = f"Held-out scores of ``{model.name}`` (sha256 ``{model.sha256[:16]}…``), {scored}"
         card.write_list_table(head, rows, folder / names[2], title)
         if publication:
@@ -98,15 +99,23 @@ def _names(weights: Path, publication: Publication | None) -> list[str]:
     return [*names, *FILES] if publication else names
 
 
-def _scores(model: Model, config: dict) -> tuple[str, tuple, list]:
-    """What is scored, and the table of scores."""
+def _scores(model: Model, config: dict) -> tuple[str, tuple, list, str]:
+    """What is scored, the table of scores, and what the registry needs of them, as TOML."""
     if isinstance(model, ImageModel):
         store = Store.open(config["data"]["store"])
         table = combinations.score_model(
             model, store, usable_split(config, store)["test"], combinations.tasks_of(model)
         )
-        return "whole disk", *combinations.table_cells(combinations.leading(combinations.summarize(table)))
-    return "whole disk, with 95 % intervals", *card.table_cells(card.summarize(card.score_images([model], config)))
+        # The registry has scores by passband, and these are by inputs.
+        return "whole disk", *combinations.table_cells(combinations.leading(combinations.summarize(table))), ""
+    images = card.score_images([model], config)
+    summary = card.summarize(images)
+    size = images.meta["binning"]
+    lines = [f'scored = "frames held out; whole disk, means over {size} by {size} pixels"\n']
+    for row in summary[summary["method"] == model.name]:
+        means = ", ".join(f"{round(float(row[name]), 3)}" for name in ("cc", "re", "ppe10"))
+        lines.append(f"scores.{row['passband']} = [{row['images']}, {means}]\n")
+    return "whole disk, with 95 % intervals", *card.table_cells(summary), "".join(lines)
 
 
 def trained_model(directory, config, split=None):
