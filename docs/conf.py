@@ -75,6 +75,10 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "matplotlib_animations": True,
+    # What tells it of thumbnails is nothing to read.
+    "remove_config_comments": True,
+    # Words in figures are small on small screens, which show them sharply.
+    "image_srcset": ["2x"],
     "min_reported_time": 60,
 }
 

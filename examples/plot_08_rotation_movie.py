@@ -23,6 +23,6 @@ images = list(mag2euv.generate(sample_chart(), 193, observer=list(observers)))
 # %%
 # All have one scale of brightness. The dark cap in the north is a coronal hole: at its poles this Sun has a field of
 # one sign. ``animation.save("turn.gif")`` keeps the movie.
-figure = plt.figure(figsize=(4.8, 4.8), layout="constrained")
+figure = plt.figure(figsize=(6, 5.6), layout="constrained")
 animation = animate(images, axes=figure.add_subplot(projection=images[0]))
 plt.show()

@@ -90,7 +90,8 @@ axes.set(xlabel="step", ylabel="loss")
 chart = sample_chart(seed=100)
 pupil = mag2euv.generate(chart, 193, observer="earth", model=model)
 teacher = mag2euv.generate(chart, 193, observer="earth", model="shared-browse")
-plot_comparison(pupil, teacher, figure=plt.figure(figsize=(8, 7.6), layout="constrained"))
+# sphinx_gallery_thumbnail_number = 2
+plot_comparison(pupil, teacher, figure=plt.figure(figsize=(9, 8.4), layout="constrained"))
 
 # %%
 # ``mag2euv export`` has scored it beside the baselines as well, on the rotation held out: of one image there is no
