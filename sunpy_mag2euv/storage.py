@@ -98,7 +98,7 @@ def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False)
     (256, 256)
     """
     check_map(image, "the image")
-    path = _path(path, "save")
+    path = Path(_checked(path, "save"))
     if _ASDF.search(path.name):
         writer = image.save
     elif _FITS.search(path.name):
@@ -112,7 +112,11 @@ def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False)
         raise FileExistsError(f"{path} exists already; give another name, or overwrite=True to replace it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no directory {path.parent}; make it first, or give another")
-    files.write(path.parent, {path.name: writer}, overwrite)
+    try:
+        files.write(path.parent, {path.name: writer}, overwrite)
+    except OSError as error:
+        # What the system says is about a hidden file.
+        raise type(error)(f"cannot write {path} ({error.strerror})" if error.strerror else str(error)) from error
 
 
 def read(path: str | os.PathLike) -> GenericMap:
@@ -148,8 +152,7 @@ def read(path: str | os.PathLike) -> GenericMap:
     OSError
         If it cannot be read.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"read must have the path of a file; got {type(path).__name__}. Call it once for each file")
+    path = _checked(path, "read")
     try:
         return inputs.read(path, _read)
     except _ERRORS as error:
@@ -191,11 +194,12 @@ def write(image: GenericMap, path: Path) -> None:
     units.writeto(path)
 
 
-def _path(path, name):
+def _checked(path: str | os.PathLike, name: str) -> str:
     """A path, if it is one."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{name} must have the path of a file; got {type(path).__name__}")
-    return Path(path)
+        advice = ". Call it once for each" if isinstance(path, list | tuple) else ""
+        raise TypeError(f"{name} must have the path of a file; got {type(path).__name__}{advice}")
+    return os.path.expanduser(os.fspath(path))
 
 
 def _uncertainty_of(image: GenericMap) -> NDUncertainty | None:

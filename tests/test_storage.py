@@ -1,5 +1,6 @@
 """Images in files: what is written is read again, to the last bit."""
 
+import errno
 import os
 import threading
 import warnings
@@ -232,11 +233,25 @@ def test_what_files_cannot_hold(image, tmp_path, change, problem):
     assert os.listdir(tmp_path) == []
 
 
-def test_what_cannot_be_saved(image, tmp_path):
+def _forbidden(directory):
+    raise PermissionError(errno.EACCES, "Permission denied", str(directory / ".mag2euv-0"))
+
+
+def test_home_directories(image, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME" if os.name == "posix" else "USERPROFILE", str(tmp_path))
+    mag2euv.save(image, "~/image.fits")
+    assert same_bits(mag2euv.read("~/image.fits").data, image.data)
+
+
+def test_what_cannot_be_saved(image, tmp_path, monkeypatch):
     with pytest.raises(TypeError, match=r"the image must be a sunpy.map.Map; got ndarray"):
         mag2euv.save(image.data, tmp_path / "image.fits")
     with pytest.raises(TypeError, match="save must have the path of a file; got int"):
         mag2euv.save(image, 3)
+    monkeypatch.setattr("sunpy_mag2euv.files.scratch", _forbidden)
+    with pytest.raises(PermissionError, match=r"^cannot write .*image.fits \(Permission denied\)$"):
+        mag2euv.save(image, tmp_path / "image.fits")
+    monkeypatch.undo()
     for name in ("image", "image.jpg", "image.fits.bz2", ".fits.part"):
         with pytest.raises(ValueError, match=r"name must end in .fits or .asdf; got"):
             mag2euv.save(image, tmp_path / name)
