@@ -15,6 +15,7 @@ import astropy.units as u
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.disk import Disk, constant_share, visible_limb
+from sunpy_mag2euv.field_kinds import LINE_OF_SIGHT, SDOML_BZ, field_kind, is_of_sdoml
 from sunpy_mag2euv.grid import apparent_radius
 from sunpy_mag2euv.headers import RESAMPLED, check_geometry, describe, has_own_scale, missing_placement, readable_unit
 from sunpy_mag2euv.isolation import isolated
@@ -146,6 +147,8 @@ class PreparedField:
         What there is to say against the magnetogram itself, a sentence each, by what it is called in a word or two.
     source : str
         What the field was made of, "magnetogram" or "chart".
+    kind : str
+        What kind of field it is, see `sunpy_mag2euv.field_kinds`.
     """
 
     values: np.ndarray
@@ -156,6 +159,7 @@ class PreparedField:
     impossible: int = 0
     objections: dict[str, str] = field(default_factory=dict)
     source: str = "magnetogram"
+    kind: str = LINE_OF_SIGHT
 
 
 @isolated()
@@ -215,7 +219,16 @@ def prepare(magnetogram, grid):
     objections |= _look_at(magnetogram, mean, measured & seen & (radius < 1), np.count_nonzero(radius < 1))
     known = measured | (radius > _LIMB)
     coarseness = _coarseness(disk, magnetograph, grid, apparent_radius(magnetogram.coordinate_frame))
-    return PreparedField(mean, known & seen, window(seen), on_hmi_scale, coarseness, impossible, objections)
+    return PreparedField(
+        mean,
+        known & seen,
+        window(seen),
+        on_hmi_scale,
+        coarseness,
+        impossible,
+        objections,
+        kind=field_kind(magnetogram.meta),
+    )
 
 
 def _believable(values, limit):
@@ -326,6 +339,12 @@ def _check(magnetogram):
                 f"the magnetogram must be of the line-of-sight field; {keyword} of this {describe(magnetogram)} says "
                 f"{shown(said)}. Use the line-of-sight magnetogram of that time"
             )
+    if is_of_sdoml(magnetogram.meta) and field_kind(magnetogram.meta) != SDOML_BZ:
+        raise ValueError(
+            f"the magnetogram must be of the line-of-sight field; this {describe(magnetogram)} is a component of "
+            "SDOML's (PIXLUNIT), and its header does not say which. If it is Bz, say so with "
+            f"map.meta['content'] = '{SDOML_BZ}'"
+        )
     # JPEG 2000 files come with the header of the observation, unit included, but hold what a picture needs.
     if magnetogram.data.dtype.kind == "u":
         raise ValueError(

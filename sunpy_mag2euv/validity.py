@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sunpy_mag2euv.field_kinds import KINDS, LINE_OF_SIGHT
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.planes import block_means, reach
 from sunpy_mag2euv.sensitivity import Correction
@@ -168,6 +169,8 @@ class FieldValidity(Validity):
         What there is to say against the magnetogram itself, a sentence each, by what it is called in a word or two.
     source : str
         What the image was made of, "magnetogram" or "chart".
+    kind, trained_kind : str
+        What kind of field that is, and what the model was trained on, see `sunpy_mag2euv.field_kinds`.
 
     Notes
     -----
@@ -187,9 +190,17 @@ class FieldValidity(Validity):
     impossible: int = 0
     objections: dict[str, str] = field(default_factory=dict)
     source: str = "magnetogram"
+    kind: str = LINE_OF_SIGHT
+    trained_kind: str = LINE_OF_SIGHT
 
     def _findings(self):
         findings = dict(self.objections)
+        if self.kind != self.trained_kind:
+            findings["another kind of field"] = (
+                f"the model has learnt from {KINDS[self.trained_kind]}, and the {self.source} is of the other kind "
+                f"({self.kind}): both are positive towards the observer, but their scale in strong fields and their "
+                "noise are not the same, so take brightness for a guess, or a model that has learnt from this kind"
+            )
         if self.zero_level is not None and abs(self.zero_level) > _ZERO_LEVEL:
             findings["zero level"] = (
                 f"the field's median on the disk is {self.zero_level:.1f} G, which is nought on the Sun: subtract it "
@@ -448,6 +459,8 @@ def assess(field, model, passbands):
         "impossible": field.impossible,
         "objections": field.objections,
         "source": field.source,
+        "kind": field.kind,
+        "trained_kind": model.field_kind,
         **_levels(field, model.grid),
     }
     return {passband: FieldValidity(**common, **_of_training(model, passband)) for passband in passbands}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sunpy_mag2euv.field_kinds import KINDS, LINE_OF_SIGHT
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.model import Model
 from sunpy_mag2euv.models.record import check, entry, is_number, is_scaling
@@ -18,6 +19,7 @@ _TABLE = {
     "unpolarized": ("True or False", lambda value: isinstance(value, bool)),
     "saturation": ("a positive number", lambda value: is_number(value, 1e-6)),
     "strongest_field": ("a positive number", lambda value: is_number(value, 1e-6)),
+    "field_kind": (f"one of {', '.join(map(repr, KINDS))}", lambda value: isinstance(value, str) and value in KINDS),
 }
 
 
@@ -38,6 +40,8 @@ class FieldModel(Model):
         `~sunpy_mag2euv.planes.field_planes`.
     strongest_field : float
         In gauss; what the fields trained on hardly ever exceed, averaged over the blocks of `block`.
+    field_kind : str
+        What the fields trained on are, see `sunpy_mag2euv.field_kinds`.
 
     Notes
     -----
@@ -48,6 +52,7 @@ class FieldModel(Model):
     unpolarized: bool
     saturation: float = float("inf")
     strongest_field: float = float("inf")
+    field_kind: str = LINE_OF_SIGHT
 
     def __post_init__(self):
         super().__post_init__()
@@ -160,17 +165,19 @@ class FieldModel(Model):
             "unpolarized": self.unpolarized,
             "saturation": self.saturation,
             "strongest_field": self.strongest_field,
+            "field_kind": self.field_kind,
         }
 
     @classmethod
     def _from_record(cls, record, **kwargs):
         # Older weights do not say it.
-        record = {"saturation": float("inf")} | record
+        record = {"saturation": float("inf"), "field_kind": LINE_OF_SIGHT} | record
         return super()._from_record(
             record,
             field_scaling=scaling_from_dict(entry(record, "field_scaling", dict)),
             unpolarized=entry(record, "unpolarized"),
             saturation=entry(record, "saturation"),
             strongest_field=entry(record, "strongest_field"),
+            field_kind=entry(record, "field_kind"),
             **kwargs,
         )
