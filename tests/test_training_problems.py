@@ -26,7 +26,7 @@ WRONG = {
     "toy 4": ["the field reaches 100000000, which no magnetogram in gauss does"],
     "toy 5": ["is a duplicate of toy 0"],
     "toy 6": ["the field stays below 0.1, which no magnetogram in gauss does"],
-    "toy 7": ["was never completely written; run mag2euv data prepare again"],
+    "toy 7": ["was never completely written; run the command that made the store again"],
     "toy 8": ["the image in 193 has no data on the disk"],
     "toy 9": ["the field has pixels that are not finite"],
     "toy 10": ["the field is zero everywhere"],
@@ -185,7 +185,7 @@ WRONG_SETS = {
     "toy 3": ["the image in 304 has no data on the disk"],
     "toy 4": ["cannot be read", "checksum"],
     "toy 5": ["lacks 193, 304"],
-    "toy 6": ["was never completely written; run mag2euv data prepare again"],
+    "toy 6": ["was never completely written; run the command that made the store again"],
 }
 
 

@@ -8,6 +8,7 @@ final ones and are moved there when they are whole, and a table says what was ta
 import os
 import shutil
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sunpy.time import parse_time
 from sunpy_mag2euv.quality import quality_word
 from sunpy_mag2euv.training.data.pairs import observation_time, quality_reason, read_header
 
-__all__ = ["SERIES", "TABLE", "download", "slots"]
+__all__ = ["COLUMNS", "SERIES", "TABLE", "download", "read_table", "slots", "table_of", "write_table"]
 
 #: What AIA images can be taken from: level 1 as Park et al. 2019 had it, or the same reduced to 1024 by 1024 pixels.
 SERIES = ("level1", "synoptic")
@@ -39,7 +40,8 @@ _MAGNETOGRAM_WINDOW = 360 * u.s
 #: Slots whose keywords are asked for, and whose files are exported, at once: a JSOC request takes a minute to stage.
 _BATCH = 32
 
-_COLUMNS = ("slot", "passband", "record", "time", "quality", "file", "bytes", "status", "reason")
+#: Of that table.
+COLUMNS = ("slot", "passband", "record", "time", "quality", "file", "bytes", "status", "reason")
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,26 @@ def _hex(quality):
     return "" if word is None else f"0x{word:08x}"
 
 
+def table_of(rows: Iterable[dict]) -> Table:
+    """The table of rows, each with `COLUMNS`."""
+    rows = list(rows)
+    types = [int if name in ("passband", "bytes") else str for name in COLUMNS]
+    return Table([[row[name] for row in rows] for name in COLUMNS], names=COLUMNS, dtype=types)
+
+
+def read_table(path: str | os.PathLike) -> list[dict]:
+    """The rows of a table as `write_table` wrote it."""
+    table = Table.read(path, format="ascii.ecsv").filled("")
+    return [dict(zip(COLUMNS, row, strict=True)) for row in table.iterrows(*COLUMNS)]
+
+
+def write_table(table: Table, path: str | os.PathLike) -> None:
+    """Write a table as a whole, so that a process that is killed leaves the old one."""
+    scratch = Path(path).with_name(f".{Path(path).name}-{os.getpid()}")
+    table.write(scratch, format="ascii.ecsv", overwrite=True)
+    os.replace(scratch, path)
+
+
 class _Log:
     """The table of what was taken and rejected, kept in a file that is replaced as a whole."""
 
@@ -278,14 +300,14 @@ class _Log:
         self._path = directory / TABLE
         self._rows = {}
         if self._path.exists():
-            for row in Table.read(self._path, format="ascii.ecsv").filled(""):
-                self._rows.setdefault((row["slot"], row["passband"]), []).append({name: row[name] for name in _COLUMNS})
+            for row in read_table(self._path):
+                self._rows.setdefault((row["slot"], row["passband"]), []).append(row)
 
     @staticmethod
     def row(slot, passband, record, status, reason):
         """A row without a file; ``record`` is None if there is none."""
         facts = ("", "", "") if record is None else (record.key, _utc(record.time).isot, _hex(record.quality))
-        return dict(zip(_COLUMNS, (slot, passband, *facts, "", 0, status, reason), strict=True))
+        return dict(zip(COLUMNS, (slot, passband, *facts, "", 0, status, reason), strict=True))
 
     def _complete(self, row):
         path = self.directory / row["file"]
@@ -305,16 +327,12 @@ class _Log:
         """Replace all that is known of some slots, in the file as well."""
         for slot in slots:
             self._rows[slot, passband] = [row for row in rows if row["slot"] == slot]
-        scratch = self.directory / _ARRIVALS / TABLE
-        self.table.write(scratch, format="ascii.ecsv", overwrite=True)
-        os.replace(scratch, self._path)
+        write_table(self.table, self._path)
 
     @property
     def table(self):
         """All rows, in the order of slot and passband."""
-        rows = [row for key in sorted(self._rows) for row in self._rows[key]]
-        types = [int if name in ("passband", "bytes") else str for name in _COLUMNS]
-        return Table([[row[name] for row in rows] for name in _COLUMNS], names=_COLUMNS, dtype=types)
+        return table_of([row for key in sorted(self._rows) for row in self._rows[key]])
 
 
 class _Jsoc:

@@ -1,12 +1,20 @@
 """
-The commands ``mag2euv data download | prepare``: from the archives to a store that networks are trained on.
+The commands ``mag2euv data download | prepare | sdoml``: from the archives to a store that networks are trained on.
 
 What they need is imported by them, so that asking for help does not wait.
 """
 
+import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sunpy_mag2euv.cli import described
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from astropy.time import Time
+
+    from sunpy_mag2euv.training.data.sdoml import Estimate
 
 __all__ = ["add_data"]
 
@@ -44,9 +52,7 @@ def add_data(commands):
             "    --email you@example.org -o files",
         ),
     )
-    download.add_argument("--start", required=True, metavar="TIME", help="first time, such as 2011-01-01")
-    download.add_argument("--end", required=True, metavar="TIME", help="end, which is not taken any more")
-    download.add_argument("--cadence", default="6h", metavar="STEP", help="default: %(default)s")
+    _add_times(download)
     _add_selection(download)
     download.add_argument(
         "--series",
@@ -70,10 +76,7 @@ def add_data(commands):
     )
     prepare.add_argument("directory", type=Path, metavar="DIR", help="FITS files of HMI and AIA")
     prepare.add_argument("store", type=Path, metavar="STORE", help="made, or filled on")
-    prepare.add_argument("--size", type=int, default=1024, metavar="PIXELS", help="of a side (default: %(default)s)")
-    prepare.add_argument(
-        "--radius", type=float, metavar="PIXELS", help="of the Sun (default: 392 of 1024, in proportion)"
-    )
+    _add_grid(prepare, 1024)
     _add_selection(prepare)
     prepare.add_argument(
         "--reference-epoch",
@@ -86,13 +89,48 @@ def add_data(commands):
     prepare.add_argument("--skip-problems", action="store_true", help="go on without the files that have any")
     prepare.set_defaults(command=_prepare)
 
+    sdoml = data.add_parser(
+        "sdoml",
+        help="a store from SDOML, in public and without an account",
+        **described(
+            "Fetches magnetograms and images of the same times from the machine-learning data set of SDO into a store, "
+            "with a table of what was taken and what was not, and why. Run again, it goes on.",
+            "mag2euv data sdoml --start 2011-01-01 --end 2018-01-01 -o sdoml.zarr --dry-run",
+            "mag2euv data sdoml --start 2011-01-01 --end 2018-01-01 -o sdoml.zarr",
+        ),
+    )
+    _add_times(sdoml)
+    _add_selection(sdoml, "3min")
+    _add_grid(sdoml, 512)
+    sdoml.add_argument(
+        "--root",
+        metavar="DIR",
+        help="directory or address that holds sdomlv2.zarr and sdomlv2_hmi.zarr (default: NASA's public copy)",
+    )
+    sdoml.add_argument("--dry-run", action="store_true", help="estimate size and time, and do nothing else")
+    sdoml.add_argument("-o", "--output", type=Path, required=True, metavar="STORE", help="made, or filled on")
+    sdoml.set_defaults(command=_sdoml)
 
-def _add_selection(parser):
+
+def _add_times(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", required=True, metavar="TIME", help="first time, such as 2011-01-01")
+    parser.add_argument("--end", required=True, metavar="TIME", help="end, which is not taken any more")
+    parser.add_argument("--cadence", default="6h", metavar="STEP", help="default: %(default)s")
+
+
+def _add_grid(parser: argparse.ArgumentParser, size: int) -> None:
+    parser.add_argument("--size", type=int, default=size, metavar="PIXELS", help="of a side (default: %(default)s)")
+    parser.add_argument(
+        "--radius", type=float, metavar="PIXELS", help="of the Sun (default: 392 of 1024, in proportion)"
+    )
+
+
+def _add_selection(parser: argparse.ArgumentParser, tolerance: str = "60s") -> None:
     parser.add_argument(
         "--passbands", nargs="+", default=_PASSBANDS, metavar="BAND", help="default: the nine of AIA, 94 to 1700"
     )
     parser.add_argument(
-        "--tolerance", default="60s", metavar="TIME", help="between magnetogram and image (default: %(default)s)"
+        "--tolerance", default=tolerance, metavar="TIME", help="between magnetogram and image (default: %(default)s)"
     )
 
 
@@ -101,10 +139,7 @@ def _download(arguments):
     from sunpy_mag2euv.training.data import archive
 
     passbands, tolerance = _selection(arguments)
-    try:
-        times = archive.slots(arguments.start, arguments.end, _duration("--cadence", arguments.cadence))
-    except ValueError as error:
-        raise UsageError(f"no times between --start and --end: {error}") from error
+    times = _slots(arguments)
     try:
         table = archive.download(
             arguments.output, times, passbands, arguments.email, series=arguments.series, tolerance=tolerance
@@ -114,9 +149,52 @@ def _download(arguments):
     except OSError as error:
         _say(f"mag2euv: error: {error}")
         return 1
+    return _summarize(table, arguments.output / archive.TABLE)
+
+
+def _sdoml(arguments: argparse.Namespace) -> int:
+    from sunpy_mag2euv.cli import UsageError
+    from sunpy_mag2euv.training.data import sdoml, sdoml_selection
+    from sunpy_mag2euv.training.data.archive import TABLE
+    from sunpy_mag2euv.training.data.store import Store
+
+    passbands, tolerance = _selection(arguments)
+    grid, times = _grid(arguments.size, arguments.radius), _slots(arguments)
+    root = arguments.root or sdoml_selection.ROOT
+    try:
+        # Said before gigabytes are read rather than after.
+        if arguments.output.exists():
+            Store.open(arguments.output)
+        if arguments.dry_run:
+            _print_estimate(sdoml.estimate(root, times, passbands, grid), len(times), len(passbands))
+            return 0
+        selection = sdoml_selection.select(root, times, passbands, tolerance=tolerance)
+        store = sdoml.open_store(arguments.output, selection, grid)
+        table = sdoml.fill(store, selection, arguments.output)
+    except (FileNotFoundError, ImportError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        _say(f"mag2euv: error: {error}; nothing is lost, so run the same again to go on")
+        return 1
+    print(f"{int(store.has.any(axis=1).sum())} of {len(times)} frames in {arguments.output}")
+    return _summarize(table, arguments.output / TABLE)
+
+
+def _print_estimate(estimate: "Estimate", times: int, passbands: int) -> None:
+    """What will be fetched, at most, and how long that takes."""
+    hours = estimate.seconds / 3600
+    print(f"{times} times, magnetogram and {passbands} passbands, at most")
+    print(f"attributes to read, once and for all: {estimate.attributes / 1e9:.3g} GB")
+    print(f"frames to fetch: {estimate.pieces} of {estimate.piece_bytes / 1e6:.3g} MB")
+    print(f"store, before compression: {estimate.store_bytes / 1e9:.3g} GB")
+    print(f"time: {hours:.2g} h at the {estimate.rate / 1e6:.3g} MB/s of one frame; several are fetched at once")
+
+
+def _summarize(table: "Table", path: Path) -> int:
+    """Print how much was taken and rejected; returns the exit status."""
     counts = {status: int((table["status"] == status).sum()) for status in ("taken", "rejected", "failed")}
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
-    print(f"{said}; {arguments.output / archive.TABLE} says why")
+    print(f"{said}; {path} says why")
     return 1 if counts["failed"] else 0
 
 
@@ -172,6 +250,17 @@ def _selection(arguments):
     except ValueError as error:
         raise UsageError(str(error)) from error
     return passbands, _duration("--tolerance", arguments.tolerance)
+
+
+def _slots(arguments: argparse.Namespace) -> "Time":
+    """The times that were asked for."""
+    from sunpy_mag2euv.cli import UsageError
+    from sunpy_mag2euv.training.data.archive import slots
+
+    try:
+        return slots(arguments.start, arguments.end, _duration("--cadence", arguments.cadence))
+    except ValueError as error:
+        raise UsageError(f"no times between --start and --end: {error}") from error
 
 
 def _duration(option, text):

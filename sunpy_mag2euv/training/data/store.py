@@ -17,6 +17,7 @@ from astropy.table import Table
 from astropy.time import Time
 from sunpy.coordinates.sun import B0, carrington_rotation_number
 
+from sunpy_mag2euv.field_kinds import LINE_OF_SIGHT
 from sunpy_mag2euv.grid import Grid
 
 __all__ = ["Store"]
@@ -51,6 +52,8 @@ class Store:
         `sunpy_mag2euv.sensitivity`.
     caveats : dict
         For some passbands, a warning that models learnt from them must give.
+    field_kind : str
+        What the fields are, see `sunpy_mag2euv.field_kinds`.
     ceilings : `~numpy.ndarray`
         Shape (frames, passbands), in DN/s: values there are lower limits. Infinite where nothing saturates.
     done : `~numpy.ndarray`
@@ -67,13 +70,28 @@ class Store:
         self.calibration = {int(band): text for band, text in facts["calibration"].items()}
         self.epochs = {int(band): epoch for band, epoch in facts.get("epochs", {}).items()}
         self.caveats = {int(band): text for band, text in facts["caveats"].items()}
+        # Older stores do not say it.
+        self.field_kind = facts.get("field_kind", LINE_OF_SIGHT)
         self.frames = Table.read(group["manifest"][:].tobytes().decode(), format="ascii.ecsv")
         self.ceilings = group["ceilings"][:]
         self.done = group["done"][:]
         self._times = group["image_times"][:]
 
     @classmethod
-    def create(cls, path, grid, frames, passbands, *, provenance, calibration, epochs=None, caveats=None, weights=None):
+    def create(
+        cls,
+        path,
+        grid,
+        frames,
+        passbands,
+        *,
+        provenance,
+        calibration,
+        epochs=None,
+        caveats=None,
+        weights=None,
+        field_kind=LINE_OF_SIGHT,
+    ):
         """
         Make a store whose frames are still to be written.
 
@@ -95,6 +113,8 @@ class Store:
             A sentence for some passbands.
         weights : dict, optional
             For some sources, the weight of each pixel of the grid in training; 1 unless given.
+        field_kind : str, optional
+            What the fields are, one of `sunpy_mag2euv.field_kinds.KINDS`.
 
         Returns
         -------
@@ -135,6 +155,7 @@ class Store:
                     "calibration": {str(band): calibration[band] for band in passbands},
                     "epochs": {str(band): epoch for band, epoch in (epochs or {}).items()},
                     "caveats": {str(band): text for band, text in (caveats or {}).items()},
+                    "field_kind": field_kind,
                     "units": {"field": "G", "images": "DN / s"},
                 }
             )
@@ -210,24 +231,54 @@ class Store:
         ValueError
             If an array is not on the grid, or a passband is not the store's.
         """
-        if unknown := set(images) - set(self.passbands):
-            raise ValueError(f"the store has no passband {unknown.pop()}; it has {', '.join(map(str, self.passbands))}")
-        for array in (*images.values(), *([] if field is None else [field])):
-            if np.shape(array) != tuple(self.grid.shape):
-                raise ValueError(f"arrays must have the grid's shape {self.grid.shape}; got {np.shape(array)}")
-        own = Time(self.frames["time"][row])
+        self._check(field, images)
         self._group["done"][row] = self.done[row] = False
         # Nothing is left of an earlier attempt that had more channels.
         self._times[row], self.ceilings[row] = np.nan, np.inf
+        self._group["image_times"][row] = self._times[row]
+        self._group["ceilings"][row] = self.ceilings[row]
+        self._group["field"][row] = np.nan if field is None else field
+        self.add(row, images=images, times=times, ceilings=ceilings)
+        self.finish(row)
+
+    def add(self, row, *, field=None, images=None, times=None, ceilings=None):
+        """
+        Write a part of a frame and leave the rest of it as it is; `finish` says when there is no more to come.
+
+        Parameters are those of `write`; what is not given is not touched.
+
+        Raises
+        ------
+        ValueError
+            As by `write`.
+        """
+        images = images or {}
+        self._check(field, images)
+        if field is not None:
+            self._group["field"][row] = field
+        if not images:
+            return
+        own = Time(self.frames["time"][row])
         for band, image in images.items():
             column = self.passbands.index(band)
             self._group["images"][row, column] = image
             self._times[row, column] = (times or {}).get(band, own).unix
             self.ceilings[row, column] = (ceilings or {}).get(band, np.inf)
-        self._group["field"][row] = np.nan if field is None else field
-        self._group["image_times"][row] = self._times[row]
+        # Only what is completely there has a time.
         self._group["ceilings"][row] = self.ceilings[row]
+        self._group["image_times"][row] = self._times[row]
+
+    def finish(self, row):
+        """Have a frame count as done."""
         self._group["done"][row] = self.done[row] = True
+
+    def _check(self, field, images):
+        """ValueError unless a field and images can be written."""
+        if unknown := set(images) - set(self.passbands):
+            raise ValueError(f"the store has no passband {unknown.pop()}; it has {', '.join(map(str, self.passbands))}")
+        for array in (*images.values(), *([] if field is None else [field])):
+            if np.shape(array) != tuple(self.grid.shape):
+                raise ValueError(f"arrays must have the grid's shape {self.grid.shape}; got {np.shape(array)}")
 
     def field(self, row):
         """Line-of-sight field of a frame in gauss, NaN if it has none; float32, shape of the grid."""
@@ -292,7 +343,12 @@ class Store:
     @property
     def has(self):
         """Whether a frame has an image of a passband; boolean, shape (frames, passbands)."""
-        return np.isfinite(self._times) & self.done[:, None]
+        return self.written & self.done[:, None]
+
+    @property
+    def written(self):
+        """The same, of frames that are not done as well."""
+        return np.isfinite(self._times)
 
     @property
     def delay(self):

@@ -334,6 +334,7 @@ def model_record(config, store):
             field_scaling=scaling_from_dict(settings["field_scaling"]),
             unpolarized=settings["unpolarized"],
             saturation=settings["saturation"],
+            field_kind=store.field_kind,
         )
     channels = {"in_channels": model.channels, "out_channels": len(bands)}
     if settings["network"]["kind"] == "any-to-any":
@@ -373,6 +374,8 @@ def _two_scale_record(config, store):
         raise ValueError(f"detail does not depend on polarity, the plane {odd[0]!r} does; take it out of model.planes")
     if any(store.epochs.get(band) != coarse.epochs.get(band) for band in bands):
         raise ValueError(f"the store's images are at another epoch of AIA's sensitivity than those of {coarse.name}")
+    if store.field_kind != coarse.field_kind:
+        raise ValueError(f"the store's fields are {store.field_kind}, those of {coarse.name} {coarse.field_kind}")
     planes = (*(f"{block}x{block} {plane}" for plane in coarse.planes), *settings["planes"])
     architecture = {
         **settings["network"],

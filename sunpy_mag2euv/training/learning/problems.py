@@ -139,7 +139,7 @@ def find_problems(
             found.append((row, name, problem))
 
         if not store.done[row]:
-            report("was never completely written; run mag2euv data prepare again")
+            report("was never completely written; run the command that made the store again")
             continue
         has = there[row]
         if not has.any():
