@@ -293,7 +293,7 @@ def cluster(monkeypatch):
 @pytest.fixture
 def no_training(monkeypatch):
     """Functions that take hours, or an archive, take the arguments that they would take."""
-    from sunpy_mag2euv.training.data import archive, observations, pairs
+    from sunpy_mag2euv.training.data import archive, observations, pairs, sdoml, sdoml_selection
     from sunpy_mag2euv.training.study import channels
 
     for module, names in (
@@ -301,6 +301,8 @@ def no_training(monkeypatch):
         (pairs, ["match"]),
         (observations, ["load_calibration", "open_store", "fill"]),
         (channels, ["run_study"]),
+        (sdoml, ["open_store", "fill"]),
+        (sdoml_selection, ["select"]),
     ):
         for name in names:
             monkeypatch.setattr(module, name, create_autospec(getattr(module, name)))
@@ -518,7 +520,7 @@ def test_commands_run(pipe, made_up, no_network, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"2014/hmi.720s.a.fits\n")))
     words = [PLACEHOLDERS.get(word, word) for word in words[1:]]
     for number, word in enumerate(words):
-        if word.endswith(".fits") and "*" not in word and "-o" not in words[number - 1 : number]:
+        if word.endswith((".fits", ".safetensors")) and "*" not in word and "-o" not in words[number - 1 : number]:
             made_up.write(word)
     assert cli.main(words) == 0
 
