@@ -21,7 +21,7 @@ from sunpy.coordinates import Helioprojective
 from sunpy.map import GenericMap
 from sunpy.map.sources import AIAMap
 
-from sunpy_mag2euv.brightness import brightness, sparse
+from sunpy_mag2euv.brightness import brightness, scale_of, sparse
 from sunpy_mag2euv.maps import brief
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "level_of",
     "made_by",
     "make_map",
-    "prepare_plot",
+    "restore_plot",
 ]
 
 #: ``INSTRUME`` of synthetic images: sunpy still makes AIAMaps of them, and nobody takes them for observations.
@@ -198,27 +198,30 @@ def make_map(image, deviation, grid, passband, view, model, validity):
     synthetic = sunpy.map.Map(image.to_value(u.DN / u.s), header, uncertainty=uncertainty)
     some = sparse(grid.shape)
     on_disk = grid.radius[some] < 1 if isinstance(view.frame, Helioprojective) else True
-    prepare_plot(synthetic, brightness(synthetic.data[some], on_disk), model.name)
+    _prepare_plot(synthetic, brightness(synthetic.data[some], on_disk), model.name)
     return synthetic
 
 
-def prepare_plot(synthetic: GenericMap, norm: Normalize, model: str | None) -> None:
-    """
-    Give a Map what its plots have and sunpy's files do not keep.
-
-    Parameters
-    ----------
-    synthetic : `~sunpy.map.GenericMap`
-        It is changed: its plots are black where nothing is known, and say in their title what it is.
-    norm : `~matplotlib.colors.Normalize`
-        Scale of brightness.
-    model : str, optional
-        Name of what it was made with, where that is known.
-    """
+def _prepare_plot(synthetic: GenericMap, norm: Normalize, model: str | None) -> None:
+    """Scale of brightness, black where nothing is known, and a title, none of which sunpy's files keep."""
     synthetic.plot_settings["norm"] = norm
     synthetic.plot_settings["cmap"] = synthetic.cmap.with_extremes(bad="black")
     # sunpy fills wavelength and time in between braces, and matplotlib sets formulae between dollars.
     synthetic.nickname = f"AIA (synthetic) {re.sub('[{}$]', '_', model or '')}".strip()
+
+
+def restore_plot(image: GenericMap) -> None:
+    """
+    Give a Map that was made of a header what its plots had when it was generated.
+
+    Parameters
+    ----------
+    image : `~sunpy.map.GenericMap`
+        It is changed, if it is one of ours: observations stay as they are.
+    """
+    if image.meta.get("instrume") == INSTRUMENT:
+        made = made_by(str(image.meta.get("history")))
+        _prepare_plot(image, scale_of(image), made and made[0])
 
 
 def made_by(history: str) -> tuple[str, str] | None:

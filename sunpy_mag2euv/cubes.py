@@ -17,7 +17,7 @@ from ndcube.extra_coords import QuantityTableCoordinate
 from ndcube.wcs.wrappers import CompoundLowLevelWCS
 from sunpy.map import GenericMap
 
-from sunpy_mag2euv.brightness import scale_of
+from sunpy_mag2euv.aia import restore_plot
 
 __all__ = ["PassbandCube", "PassbandMeta", "cube_to_maps", "make_cube"]
 
@@ -134,7 +134,8 @@ def cube_to_maps(cube: NDCube) -> list[GenericMap]:
     Returns
     -------
     list of `~sunpy.map.sources.AIAMap`
-        With their standard deviations, if the cube has them.
+        With their standard deviations, if the cube has them. Plots of them have a scale of brightness of their own, and
+        the model in their title.
 
     Raises
     ------
@@ -156,7 +157,9 @@ def cube_to_maps(cube: NDCube) -> list[GenericMap]:
     for number, (plane, deviation) in enumerate(zip(data, deviations, strict=True)):
         header = _header(cube, number)
         uncertainty = None if deviation is None else StdDevUncertainty(deviation, unit=cube.uncertainty.unit)
-        maps.append(sunpy.map.Map(plane, header, uncertainty=uncertainty))
+        image = sunpy.map.Map(plane, header, uncertainty=uncertainty)
+        restore_plot(image)
+        maps.append(image)
     return maps
 
 
@@ -210,7 +213,7 @@ def _colour(drawn, cube: NDCube) -> None:
         maps = cube_to_maps(cube)
     except ValueError:
         return
-    scales = [(image.cmap, scale_of(image)) for image in maps]
+    scales = [(image.cmap, image.plot_settings["norm"]) for image in maps]
 
     def show(number, artist):
         cmap, norm = scales[number]

@@ -20,8 +20,7 @@ from astropy.nddata import InverseVariance, NDUncertainty, StdDevUncertainty, Un
 from sunpy.map import GenericMap
 
 from sunpy_mag2euv import files, inputs
-from sunpy_mag2euv.aia import INSTRUMENT, made_by, prepare_plot
-from sunpy_mag2euv.brightness import scale_of
+from sunpy_mag2euv.aia import restore_plot
 from sunpy_mag2euv.maps import check_map
 from sunpy_mag2euv.notes import sentence
 
@@ -270,9 +269,7 @@ def _read(path: Path) -> GenericMap:
     # FITS has another order of bytes than most machines, and numbers in memory do not need the file any more.
     data = data.astype(data.dtype.newbyteorder("="))
     image = sunpy.map.Map(data, image.meta, uncertainty=uncertainty, mask=mask)
-    if image.meta.get("instrume") == INSTRUMENT:
-        made = made_by(str(image.meta.get("history")))
-        prepare_plot(image, scale_of(image), made and made[0])
+    restore_plot(image)
     return image
 
 

@@ -184,6 +184,9 @@ def test_maps_of_a_cube(cube, make, part):
         np.testing.assert_array_equal(image.data, original.data)
         np.testing.assert_array_equal(image.uncertainty.array, original.uncertainty.array)
         assert image.meta == original.meta
+        assert image.latex_name == original.latex_name
+        assert tuple(image.cmap.get_bad()) == (0, 0, 0, 1)
+        assert image.plot_settings["norm"].vmax == original.plot_settings["norm"].vmax
     assert cube_to_maps(make_cube([make(193, certain=True)]))[0].uncertainty is None
 
 
