@@ -6,6 +6,9 @@ images made of it are farther off than the model says of fields as old as those 
 """
 
 import numpy as np
+import numpy.typing as npt
+
+from sunpy_mag2euv.passbands import Passband
 
 __all__ = ["LONGEST", "widening"]
 
@@ -31,7 +34,7 @@ _TURN = 13.2
 LONGEST = 55
 
 
-def widening(ages, radius, passband):
+def widening(ages: npt.NDArray, radius: npt.NDArray, passband: Passband) -> npt.NDArray:
     """
     Tell by what standard deviations have to be multiplied for the age of the field.
 
@@ -60,6 +63,6 @@ def widening(ages, radius, passband):
     return np.sqrt(np.maximum(ratio, 1)).astype(np.float32)
 
 
-def _squared_error(age, growth):
+def _squared_error(age: npt.NDArray, growth: float) -> npt.NDArray:
     """Mean squared error at an age in days, as a multiple of that at none."""
     return 1 - growth * np.expm1(-age / _LIFETIME)

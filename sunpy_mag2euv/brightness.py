@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 import sunpy.map
@@ -16,7 +17,7 @@ __all__ = ["brightness", "scale_of", "sparse"]
 _ENOUGH = 128**2
 
 
-def sparse(shape):
+def sparse(shape: tuple[int, ...]) -> tuple[slice, ...]:
     """
     Choose evenly spaced pixels, enough to tell how an image is to be shown.
 
@@ -34,7 +35,7 @@ def sparse(shape):
     return tuple(slice(0, size, step) for size in shape)
 
 
-def brightness(values, on_disk):
+def brightness(values: npt.NDArray, on_disk: npt.NDArray | bool) -> ImageNormalize:
     """
     Find a scale of brightness that shows the corona, coronal holes, quiet Sun and active regions at once.
 
@@ -54,11 +55,11 @@ def brightness(values, on_disk):
     known = np.isfinite(values)
     if not known.any():
         return ImageNormalize(vmin=0, vmax=1, stretch=LinearStretch())
-    on_disk = known & on_disk
+    shown = known & on_disk
     low, high = (float(value) for value in np.quantile(values[known], [0.01, 0.999]))
     if not high > low:
         return ImageNormalize(vmin=low, vmax=low + 1, stretch=LinearStretch())
-    median = np.median(values[on_disk if on_disk.any() else known])
+    median = np.median(values[shown if shown.any() else known])
     # The curve needs some of its straight part.
     knee = float(np.clip((median - low) / (high - low), 0.01, 1))
     return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(knee))

@@ -1,6 +1,8 @@
 """Many machines: the workers of a dask cluster as a `concurrent.futures.Executor`."""
 
 import contextlib
+from collections.abc import Iterator
+from concurrent.futures import Executor
 
 __all__ = ["connected"]
 
@@ -9,7 +11,7 @@ _TIMEOUT = 10
 
 
 @contextlib.contextmanager
-def connected(address):
+def connected(address: str) -> Iterator[Executor]:
     """
     Have the workers of a cluster for a block.
 

@@ -5,6 +5,8 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 __all__ = ["Terminated", "at_the_end", "prompt_end", "tidying", "unfailing_streams"]
 
@@ -12,7 +14,7 @@ __all__ = ["Terminated", "at_the_end", "prompt_end", "tidying", "unfailing_strea
 _untidy = 0
 
 #: What has to be called before the process ends, see `at_the_end`.
-_last = []
+_last: list[Callable[[], object]] = []
 
 
 class Terminated(BaseException):
@@ -22,19 +24,20 @@ class Terminated(BaseException):
 class _Unfailing(io.RawIOBase):
     """A stream that drops what cannot be written to ``raw``; ``error`` says why if that is nobody's wish."""
 
-    def __init__(self, raw):
-        self.raw, self.name, self.error = raw, raw.name, None
+    def __init__(self, raw: Any) -> None:
+        self.raw, self.name = raw, raw.name
+        self.error: OSError | None = None
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return self.raw.isatty()
 
-    def fileno(self):
+    def fileno(self) -> int:
         return self.raw.fileno()
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         written = None
         try:
             written = self.raw.write(data)
@@ -46,7 +49,7 @@ class _Unfailing(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def unfailing_streams():
+def unfailing_streams() -> Iterator[Callable[[], OSError | None]]:
     """
     Let nothing that befalls standard output or standard error end the work.
 
@@ -68,7 +71,7 @@ def unfailing_streams():
         stream = getattr(sys, name)
         if stream is None:
             raws[name] = _Unfailing(io.FileIO(number, "w", closefd=False))
-            settings = {"encoding": "utf-8"}
+            settings: dict[str, Any] = {"encoding": "utf-8"}
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
             stream.flush()
             raws[name] = _Unfailing(getattr(stream.buffer, "raw", stream.buffer))
@@ -79,7 +82,7 @@ def unfailing_streams():
         before[name] = stream
         setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raws[name]), errors="backslashreplace", **settings))
 
-    def lost():
+    def lost() -> OSError | None:
         sys.stdout.flush()
         return raws["stdout"].error if "stdout" in raws else None
 
@@ -92,7 +95,7 @@ def unfailing_streams():
 
 
 @contextlib.contextmanager
-def prompt_end(silent=False):
+def prompt_end(silent: bool = False) -> Iterator[None]:
     """
     Let Ctrl-C and SIGTERM end the process at once and in one line; within `tidying`, raise an exception first.
 
@@ -105,7 +108,7 @@ def prompt_end(silent=False):
         Whether to leave the line to another process.
     """
 
-    def end(number, frame):
+    def end(number: int, frame: object) -> None:
         signal.signal(number, signal.SIG_DFL)  # for those who do not want to wait
         if _untidy:
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated
@@ -117,7 +120,7 @@ def prompt_end(silent=False):
                 os.write(2, f"mag2euv: {'interrupted' if number == signal.SIGINT else 'terminated'}\n".encode())
         os._exit(128 + number)
 
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     usual = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
     for number in usual:
         signal.signal(number, end)
@@ -129,7 +132,7 @@ def prompt_end(silent=False):
 
 
 @contextlib.contextmanager
-def tidying():
+def tidying() -> Iterator[None]:
     """A block that has to be left by the end of it, or by an exception, since there is something to tidy up."""
     global _untidy
     _untidy += 1
@@ -140,7 +143,7 @@ def tidying():
 
 
 @contextlib.contextmanager
-def at_the_end(function):
+def at_the_end(function: Callable[[], object]) -> Iterator[None]:
     """
     A block after which something is done however it ends, be it by `prompt_end`.
 

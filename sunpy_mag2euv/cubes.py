@@ -4,6 +4,7 @@ import contextlib
 import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mpl_animators import ArrayAnimatorWCS
@@ -53,7 +54,7 @@ class PassbandMeta(NDMeta):
             joined[keyword][:] = [header.get(keyword) for header in headers]
         return cls(joined, axes=dict.fromkeys(joined, 0), data_shape=shape)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         """Pickled as what it was made of: ndcube's own cannot be unpickled."""
         return type(self), (dict(self), dict(self.key_comments), dict(self.axes), self.data_shape)
 
@@ -65,16 +66,16 @@ class PassbandCube(NDCube):
     Where colours, scale or unit are chosen, or other axes than those on the sky, its ``plot`` is ndcube's own.
     """
 
-    def __getitem__(self, item):
+    def __getitem__(self, item: Any) -> Any:
         # ndcube refuses places that are counted from the end, and leaves no headers behind where it refuses something.
-        meta = self.meta
+        meta = self.meta  # type: ignore[has-type]  (of an untyped class)
         try:
             return super().__getitem__(tuple(simplify_basic_index(item, shape=self.data.shape)))
         finally:
             self.meta = meta
 
     @functools.wraps(NDCube.plot)
-    def plot(self, *args, **kwargs):
+    def plot(self, *args: Any, **kwargs: Any) -> Any:
         """As `~ndcube.NDCube.plot`, each passband in AIA's colours, and named by the slider."""
         with _quiet():
             drawn = super().plot(*args, **kwargs)
@@ -204,7 +205,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _colour(drawn, cube: NDCube) -> None:
+def _colour(drawn: Any, cube: NDCube) -> None:
     """Give each passband its colours and scale, if these are images; a slider names the passband."""
     animated = isinstance(drawn, ArrayAnimatorWCS)
     if (animated and drawn.slider_axes != [0]) or not (animated or drawn.images):
@@ -215,7 +216,7 @@ def _colour(drawn, cube: NDCube) -> None:
         return
     scales = [(image.cmap, image.plot_settings["norm"]) for image in maps]
 
-    def show(number, artist):
+    def show(number: int, artist: Any) -> None:
         cmap, norm = scales[number]
         artist.set(cmap=cmap, norm=norm)
 
@@ -225,7 +226,7 @@ def _colour(drawn, cube: NDCube) -> None:
         return
     update = drawn.slider_functions[0]
 
-    def change(value, artist, slider):
+    def change(value: float, artist: Any, slider: Any) -> None:
         with _quiet():
             update(value, artist, slider)
         show(int(value), artist)

@@ -1,11 +1,14 @@
 """Disk: where an image has the Sun, by its header and by what can be seen in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
+from sunpy.map import GenericMap
 
 from sunpy_mag2euv.grid import apparent_radius
 
@@ -46,12 +49,12 @@ class Disk:
     axes: np.ndarray
 
     @property
-    def pixels(self):
+    def pixels(self) -> float:
         """Solar radius in pixels (geometric mean of the axes)."""
         return float(np.sqrt(abs(np.linalg.det(self.axes))))
 
     @classmethod
-    def of(cls, image):
+    def of(cls, image: GenericMap) -> "Disk":
         """Where a helioprojective Map has the Sun."""
         frame = image.coordinate_frame
         radius = apparent_radius(frame)
@@ -61,7 +64,7 @@ class Disk:
         axes = np.stack([points[:, 0] - points[:, 1], points[:, 2] - points[:, 3]], axis=1) / 2
         return cls(points.mean(axis=1), axes)
 
-    def radius(self, shape):
+    def radius(self, shape: tuple[int, ...]) -> npt.NDArray:
         """Distance of every pixel from the disk's centre in solar radii, shape ``shape``."""
         (a, b), (c, d) = np.linalg.inv(self.axes).astype(np.float32)
         columns = np.arange(shape[1], dtype=np.float32) - np.float32(self.center[0])
@@ -69,12 +72,12 @@ class Disk:
         # Of this many pixels, np.hypot takes twice as long.
         return np.sqrt((a * columns + b * rows) ** 2 + (c * columns + d * rows) ** 2)
 
-    def meets(self, shape):
+    def meets(self, shape: tuple[int, ...]) -> bool:
         """Whether any of the disk lies in an image of that shape."""
         nearest = np.clip(self.center, -0.5, np.array(shape[::-1]) - 0.5)
         return bool(np.linalg.norm(np.linalg.solve(self.axes, nearest - self.center)) < 1)
 
-    def inside(self, shape):
+    def inside(self, shape: tuple[int, ...]) -> bool:
         """Whether the whole disk lies in an image of that shape."""
         extent = np.linalg.norm(self.axes, axis=1)
         last = np.array(shape[::-1]) - 0.5
@@ -100,7 +103,7 @@ class Limb:
     offset: float
     stretch: float = 1.0
 
-    def differs(self, tolerance):
+    def differs(self, tolerance: float) -> list[str]:
         """What is not as the header has it, in words; none if it agrees to a part of the radius."""
         words = []
         if abs(self.radius - 1) > tolerance:
@@ -112,7 +115,7 @@ class Limb:
         return words
 
 
-def visible_limb(values, disk, known):
+def visible_limb(values: npt.NDArray, disk: Disk, known: Callable[[npt.NDArray], npt.NDArray]) -> Limb | None:
     """
     Find the disk's edge in an image's own numbers, where it stands out from what is beyond it.
 
@@ -152,7 +155,7 @@ def visible_limb(values, disk, known):
         on_curve = ends.copy()
         while np.count_nonzero(on_curve) >= max(least, 0.7 * np.count_nonzero(ends)):
             limb, residual = fit(x[on_curve], y[on_curve], x, y)
-            if limb is None:
+            if limb is None or residual is None:
                 break
             worst = residual[on_curve].max()
             if worst < 2 * _STEP + 0.75 / (disk.pixels * limb.radius):
@@ -162,7 +165,7 @@ def visible_limb(values, disk, known):
     return None
 
 
-def constant_share(values, disk):
+def constant_share(values: npt.NDArray, disk: Disk) -> float:
     """
     How much of a disk has the same number as its neighbours, as where numbers stand for missing ones.
 
@@ -184,13 +187,13 @@ def constant_share(values, disk):
     rows, columns = rows[seen], columns[seen]
     here = values[rows, columns]
     same = np.isfinite(here)
-    number = max(np.count_nonzero(same), 1)
+    number = max(int(np.count_nonzero(same)), 1)
     for row, column in ((0, 1), (1, 0), (1, 1)):
         same &= values[rows + row, columns + column] == here
-    return np.count_nonzero(same) / number
+    return int(np.count_nonzero(same)) / number
 
 
-def _rays(disk, shape):
+def _rays(disk: Disk, shape: tuple[int, ...]) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
     """Pixels along rays from a disk's centre, (distances, rays), 0 off the image; and which are on it."""
     radii = _RADII[:, None]
     x, y = disk.center[:, None, None] + np.einsum(
@@ -200,7 +203,7 @@ def _rays(disk, shape):
     return (*(np.where(inside, np.rint(axis), 0).astype(int) for axis in (y, x)), inside)
 
 
-def _filled(samples, numbers):
+def _filled(samples: npt.NDArray, numbers: npt.NDArray) -> npt.NDArray:
     """Which of some numbers are more frequent than any on the Sun, even where fields are rounded to a gauss."""
     some = samples[numbers]
     if not some.size or not (extent := np.ptp(some)) > 0:
@@ -216,7 +219,9 @@ def _filled(samples, numbers):
     return filled
 
 
-def _fit_circle(x, y, all_x, all_y):
+def _fit_circle(
+    x: npt.NDArray, y: npt.NDArray, all_x: npt.NDArray, all_y: npt.NDArray
+) -> tuple[Limb, npt.NDArray] | tuple[None, None]:
     """Least squares (Kasa 1976, doi:10.1109/TIM.1976.6312298): a limb, and how far points are from it, over it."""
     (a, b, c), *_ = np.linalg.lstsq(np.column_stack([2 * x, 2 * y, np.ones_like(x)]), x**2 + y**2, rcond=None)
     if not c + a**2 + b**2 > 0:
@@ -226,10 +231,12 @@ def _fit_circle(x, y, all_x, all_y):
     return Limb(float(radius), float(np.hypot(a, b))), residual
 
 
-def _fit_ellipse(x, y, all_x, all_y):
+def _fit_ellipse(
+    x: npt.NDArray, y: npt.NDArray, all_x: npt.NDArray, all_y: npt.NDArray
+) -> tuple[Limb, npt.NDArray] | tuple[None, None]:
     """Least squares of a conic, as `_fit_circle`; None if it is no ellipse."""
 
-    def terms(x, y):
+    def terms(x: npt.NDArray, y: npt.NDArray) -> npt.NDArray:
         return np.column_stack([x**2, x * y, y**2, x, y])
 
     conic, *_ = np.linalg.lstsq(terms(x, y), np.ones_like(x), rcond=None)

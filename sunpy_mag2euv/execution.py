@@ -8,6 +8,12 @@ Everywhere else, and in training, numbers are of single precision.
 """
 
 import functools
+from typing import TYPE_CHECKING
+
+from sunpy_mag2euv.grid import Grid
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["at_once", "is_large", "number_format"]
 
@@ -22,7 +28,7 @@ _LARGE = 2**18
 _PIXELS = 2**22
 
 
-def is_large(grid):
+def is_large(grid: Grid) -> bool:
     """
     Tell whether images of a grid take so much time and memory that it matters how they are computed.
 
@@ -37,7 +43,7 @@ def is_large(grid):
     return grid.shape[0] * grid.shape[1] >= _LARGE
 
 
-def number_format(grid, device):
+def number_format(grid: Grid, device: "torch.device") -> "torch.dtype":
     """
     Tell in which numbers a device is best asked for images.
 
@@ -58,18 +64,18 @@ def number_format(grid, device):
 
 
 @functools.cache
-def _has_instructions(kind):
+def _has_instructions(kind: str) -> bool:
     """Whether devices of a kind compute with bfloat16 themselves."""
     import torch
 
     if kind == "cpu":
         # Earlier versions of torch do not tell.
-        has = getattr(torch.cpu, "get_capabilities", dict)()
+        has: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         return any(has.get(name, False) for name in _INSTRUCTIONS)
     return kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def at_once(grid, device):
+def at_once(grid: Grid, device: "torch.device") -> int:
     """
     Tell how many images a device is best asked for at a time.
 

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sunpy_mag2euv.console import tidying
@@ -26,10 +27,10 @@ _PREFIX = ".mag2euv-"
 _DAY = 86400
 
 #: Directories in which this process has looked for what killed ones left.
-_tidied = set()
+_tidied: set[Path] = set()
 
 
-def prepare(directory):
+def prepare(directory: Path) -> None:
     """
     Make a directory ready to be written to, and remove what killed processes left in it.
 
@@ -49,7 +50,9 @@ def prepare(directory):
         pass
 
 
-def check(directory, names, overwrite=False, advice="use --overwrite to replace it,"):
+def check(
+    directory: Path, names: Iterable[str], overwrite: bool = False, advice: str = "use --overwrite to replace it,"
+) -> None:
     """
     Make sure that files can be written, before they are made.
 
@@ -78,7 +81,7 @@ def check(directory, names, overwrite=False, advice="use --overwrite to replace 
             raise PermissionError(f"{path} must not be written to; change its permissions, or give another -o")
 
 
-def write(directory, writers, overwrite=False):
+def write(directory: Path, writers: Mapping[str, Callable[[Path], object]], overwrite: bool = False) -> None:
     """
     Write all files or none.
 
@@ -119,7 +122,7 @@ def write(directory, writers, overwrite=False):
 
 
 @contextlib.contextmanager
-def scratch(directory):
+def scratch(directory: Path) -> Iterator[Path]:
     """
     Have a hidden directory for files that will be moved from there.
 
@@ -150,7 +153,7 @@ def scratch(directory):
         yield Path(path)
 
 
-def _remove_stale(directory):
+def _remove_stale(directory: Path) -> None:
     """Remove what killed processes left."""
     for path in directory.glob(f"{_PREFIX}*"):
         with contextlib.suppress(FileNotFoundError):  # Another process may be at it as well.
@@ -159,7 +162,7 @@ def _remove_stale(directory):
 
 
 @contextlib.contextmanager
-def _named(path):
+def _named(path: Path) -> Iterator[None]:
     """Have errors name the file that is meant rather than the one that is written for it."""
     try:
         yield
@@ -167,7 +170,7 @@ def _named(path):
         raise OSError(f"cannot write {path} ({error.strerror or error})") from error
 
 
-def _keep(path, place):
+def _keep(path: Path, place: Path) -> None:
     """Give a file a second name; a copy where the file system has no such thing."""
     try:
         os.link(path, place, follow_symlinks=False)
@@ -175,7 +178,7 @@ def _keep(path, place):
         shutil.copy2(path, place, follow_symlinks=False)
 
 
-def _bring_back(place, path):
+def _bring_back(place: Path, path: Path) -> None:
     """Undo a move."""
     if os.path.lexists(place):
         os.replace(place, path)
@@ -183,7 +186,7 @@ def _bring_back(place, path):
         path.unlink()
 
 
-def _host():
+def _host() -> str:
     """
     Where process numbers have one meaning: this machine, or this container on it.
 
@@ -195,7 +198,7 @@ def _host():
     return f"{zlib.crc32(f'{platform.node()} {space}'.encode()):08x}"
 
 
-def _stale(path):
+def _stale(path: Path) -> bool:
     """Whether a hidden directory's process is gone for certain."""
     owner = re.match(rf"{re.escape(_PREFIX)}(?P<host>[0-9a-f]{{8}})-(?P<process>[0-9]{{1,9}})-", path.name)
     # On Windows, to ask after a process like this would end it.

@@ -2,17 +2,21 @@
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
+from sunpy.coordinates.frames import Helioprojective
 from sunpy.map.header_helper import make_fitswcs_header
+from sunpy.util import MetaDict
 
 __all__ = ["Grid", "apparent_radius"]
 
 
-def apparent_radius(frame):
+def apparent_radius(frame: Helioprojective) -> u.Quantity:
     """
     Angular radius of the Sun for an observer, ``arcsin(R / D)``.
 
@@ -59,20 +63,21 @@ class Grid:
 
     shape: tuple[int, int]
     solar_radius: float
-    center: tuple[float, float] | None = None
+    # The middle, once it is made
+    center: tuple[float, float] = None  # type: ignore[assignment]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.center is None:
             rows, columns = self.shape
             object.__setattr__(self, "center", ((columns - 1) / 2, (rows - 1) / 2))
 
-    def crop(self, rows, columns):
+    def crop(self, rows: slice, columns: slice) -> "Grid":
         """The part of this grid that ``array[rows, columns]`` lies on; the slices have a start, a stop and no step."""
         x, y = self.center
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         return replace(self, shape=shape, center=(x - columns.start, y - rows.start))
 
-    def binned(self, block):
+    def binned(self, block: int) -> "Grid":
         """
         The grid of which every pixel is a block of pixels of this one.
 
@@ -95,20 +100,20 @@ class Grid:
                 f"{self.shape[0]} × {self.shape[1]} pixels are no whole number of {block} × {block} blocks"
             )
         rows, columns = (size // block for size in self.shape)
-        center = tuple((pixel + 0.5) / block - 0.5 for pixel in self.center)
-        return replace(self, shape=(rows, columns), solar_radius=self.solar_radius / block, center=center)
+        x, y = ((pixel + 0.5) / block - 0.5 for pixel in self.center)
+        return replace(self, shape=(rows, columns), solar_radius=self.solar_radius / block, center=(x, y))
 
     @property
-    def radius(self):
+    def radius(self) -> npt.NDArray:
         """Distance of every pixel from the disk's centre, in solar radii; shape ``shape``."""
         return _radius(self)
 
     @property
-    def mu(self):
+    def mu(self) -> npt.NDArray:
         """Cosine of the heliocentric angle of every pixel, 0 off the limb; shape ``shape``."""
         return np.sqrt(np.clip(1 - self.radius**2, 0, None))
 
-    def scale(self, frame):
+    def scale(self, frame: Helioprojective) -> u.Quantity:
         """
         Plate scale in arcsec per pixel for an observer's helioprojective ``frame``.
 
@@ -117,7 +122,7 @@ class Grid:
         """
         return np.tan(apparent_radius(frame)) * u.rad.to(u.arcsec) * u.arcsec / self.solar_radius / u.pix
 
-    def header(self, frame, **kwargs):
+    def header(self, frame: Helioprojective, **kwargs: Any) -> MetaDict:
         """
         World coordinates of this grid for an observer.
 
@@ -143,7 +148,7 @@ class Grid:
 
 
 @functools.lru_cache(maxsize=8)
-def _radius(grid):
+def _radius(grid: Grid) -> npt.NDArray:
     """See `Grid.radius`; asked for many times for every image."""
     x, y = grid.center
     rows, columns = np.ogrid[: grid.shape[0], : grid.shape[1]]

@@ -10,6 +10,8 @@ Nor does it matter that the process was forked: `isolation` sees to it that torc
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +21,14 @@ __all__ = ["isolated"]
 _AUTOCAST = ("cpu", "cuda", "mps", "xpu")
 
 
-def _compute_alone():
+def _compute_alone() -> None:
     """
     Have torch compute with one thread.
 
     Of a process that is forked, nothing but the thread that forks it goes on in the child. Torch's other threads would
     be given work and waited for all the same, for ever.
     """
-    torch = sys.modules.get("torch")
+    torch: Any = sys.modules.get("torch")
     # It may be in the middle of being imported.
     if hasattr(torch, "set_num_threads"):
         torch.set_num_threads(1)
@@ -37,7 +39,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextlib.contextmanager
-def isolated():
+def isolated() -> Iterator[None]:
     """
     Compute as torch and NumPy do by default, to be used with ``with`` or as a decorator.
 

@@ -8,6 +8,7 @@ say numbers where words belong. Most of that would end much later, in somebody e
 import numbers
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 import sunpy.map
@@ -47,7 +48,7 @@ _READERS = {
 _SHOWN = 60
 
 
-def shown(value):
+def shown(value: object) -> str:
     """
     What a header says, for messages: headers of Maps hold any objects, of any length and on any number of lines.
 
@@ -74,7 +75,7 @@ def shown(value):
     return brief(text)
 
 
-def brief(text):
+def brief(text: object) -> str:
     r"""
     Put words that others wrote in one line, for messages.
 
@@ -98,7 +99,7 @@ def brief(text):
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
-def check_map(image, name):
+def check_map(image: object, name: str) -> None:
     """
     Refuse what is no Map, or one that cannot even be described.
 
@@ -128,7 +129,7 @@ def check_map(image, name):
             )
 
 
-def in_known_time(image):
+def in_known_time(image: sunpy.map.GenericMap) -> sunpy.map.GenericMap:
     """
     Put the name of a time scale that means UTC into words that sunpy knows.
 
@@ -165,7 +166,7 @@ def solar_radius(image: sunpy.map.GenericMap) -> u.Quantity:
     return image.rsun_meters if said else constants.radius
 
 
-def check_pixels(image, name):
+def check_pixels(image: sunpy.map.GenericMap, name: str) -> None:
     """
     Refuse a Map whose data are no image, or whose mask is none of that image.
 
@@ -183,7 +184,7 @@ def check_pixels(image, name):
     """
     shape, dtype = image.data.shape, image.data.dtype
     naxis = image.meta.get("naxis", 2)
-    if isinstance(naxis, numbers.Real) and naxis > 2:
+    if isinstance(naxis, numbers.Real) and float(naxis) > 2:
         raise ValueError(
             f"{name} must be one image with two dimensions; this Map was made from {naxis:g}. Choose one image, and "
             "make a Map of that"
@@ -205,12 +206,12 @@ def check_pixels(image, name):
         )
 
 
-def _kind(dtype):
+def _kind(dtype: np.dtype) -> str:
     """What an array holds, in a word."""
     return {"O": "objects", "S": "bytes", "U": "text", "V": "records"}.get(dtype.kind, f"{dtype.name} numbers")
 
 
-def known_pixels(image):
+def known_pixels(image: sunpy.map.GenericMap) -> npt.NDArray:
     """
     Which pixels of a Map are known.
 

@@ -4,11 +4,12 @@ import contextlib
 import sys
 import textwrap
 import warnings
+from collections.abc import Iterator
 
 __all__ = ["collected", "say", "sentence"]
 
 
-def sentence(error):
+def sentence(error: BaseException) -> str:
     """
     Put an exception in one line.
 
@@ -27,7 +28,7 @@ def sentence(error):
 
 
 @contextlib.contextmanager
-def collected():
+def collected() -> Iterator[list[str]]:
     """
     Collect what users are warned of in a block; warnings about other people's headers are not for them.
 
@@ -40,7 +41,7 @@ def collected():
     """
     from sunpy.util.exceptions import SunpyUserWarning
 
-    notes = []
+    notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -50,7 +51,7 @@ def collected():
             notes += dict.fromkeys(said)
 
 
-def say(line):
+def say(line: str) -> None:
     """
     Print to standard error, past a progress bar.
 

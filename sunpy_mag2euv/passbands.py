@@ -1,6 +1,7 @@
 """The nine AIA passbands that the papers and this package work with."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import astropy.units as u
 
@@ -31,11 +32,11 @@ class Passband:
     log_temperature: tuple[float, ...]
 
     @property
-    def wavelength(self):
+    def wavelength(self) -> u.Quantity:
         """Central wavelength as a `~astropy.units.Quantity`."""
         return self.angstrom * u.angstrom
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.angstrom} Å"
 
 
@@ -56,7 +57,7 @@ PASSBANDS = {
 }
 
 
-def get_passband(passband):
+def get_passband(passband: Any) -> Passband:
     """
     Look a passband up by its channel number or wavelength.
 

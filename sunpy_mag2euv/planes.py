@@ -8,8 +8,17 @@ disk a pixel is.
 import functools
 import math
 import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.scaling import LinearScaling
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "GEOMETRY",
@@ -51,7 +60,7 @@ _BLOCK = re.compile(r"([0-9]{1,4})x\1 ")
 _NARROWEST, _WIDEST = 0.01, 10_000
 
 #: Of every image that a network may be given: the image, 0 where it is not known, and where it is known.
-_IMAGE = {
+_IMAGE: dict[str, Callable[[Any], Any]] = {
     "image": lambda scaled: np.nan_to_num(scaled, nan=0.0),
     "known": np.isfinite,
 }
@@ -65,7 +74,9 @@ _REACH = 5.5
 _STRIP = 128
 
 
-def field_planes(names, field, scaling, grid, *, saturation=np.inf):
+def field_planes(
+    names: Sequence[str], field: "torch.Tensor", scaling: LinearScaling, grid: Grid, *, saturation: float = np.inf
+) -> "torch.Tensor":
     """
     Planes of a field.
 
@@ -113,7 +124,9 @@ def field_planes(names, field, scaling, grid, *, saturation=np.inf):
     return planes
 
 
-def _field_plane(kind, width, field, scaling, grid):
+def _field_plane(
+    kind: str, width: float | None, field: "torch.Tensor", scaling: LinearScaling, grid: Grid
+) -> "torch.Tensor":
     """One plane; ``width`` is that of the average in Mm, or None."""
     if width is not None:
         sigma = width / _SOLAR_RADIUS_MM * grid.solar_radius
@@ -124,14 +137,14 @@ def _field_plane(kind, width, field, scaling, grid):
 
 
 @functools.lru_cache(maxsize=16)
-def _geometry(kind, grid, device):
+def _geometry(kind: str, grid: Grid, device: "torch.device") -> "torch.Tensor":
     """A plane that is the same for all fields."""
     import torch
 
     return torch.from_numpy(GEOMETRY[kind](grid).astype(np.float32)).to(device)
 
 
-def block_means(values, block):
+def block_means(values: Any, block: int) -> Any:
     """
     The mean over each block of pixels.
 
@@ -151,34 +164,36 @@ def block_means(values, block):
     return _in_blocks(values, (rows // block, columns // block)).mean(axis=(1, 3))
 
 
-def _in_blocks(array, shape):
+def _in_blocks(array: npt.NDArray, shape: tuple[int, int]) -> npt.NDArray:
     """View of an array as (rows, rows of a block, columns, columns of a block)."""
     (rows, columns), (height, width) = shape, array.shape
     return array.reshape(rows, height // rows, columns, width // columns)
 
 
-def check_field_planes(names):
+def check_field_planes(names: Sequence[str]) -> None:
     """ValueError if there is no plane of the field of one of these names."""
     for name in names:
         _parse_field_plane(name)
 
 
-def block_of(name):
+def block_of(name: str) -> int:
     """Pixels in each direction of the blocks that a plane of the field is of; 1 for those of single pixels."""
     return _parse_field_plane(name)[0]
 
 
-def is_odd(name):
+def is_odd(name: str) -> bool:
     """Whether a plane of the field changes its sign with the field."""
     return _parse_field_plane(name)[1] == "signed"
 
 
-def reach(names):
+def reach(names: Sequence[str]) -> float:
     """How far planes of the field look around a pixel: the widest average's standard deviation in Mm, 0 without any."""
     return max((width for _, _, width in map(_parse_field_plane, names) if width is not None), default=0.0)
 
 
-def image_planes(names, images, scalings, grid):
+def image_planes(
+    names: Sequence[str], images: Mapping[int, npt.NDArray], scalings: Mapping[int, LinearScaling], grid: Grid
+) -> npt.NDArray:
     """
     Planes of AIA images.
 
@@ -214,18 +229,18 @@ def image_planes(names, images, scalings, grid):
     return np.stack(planes).astype(np.float32)
 
 
-def check_image_planes(names):
+def check_image_planes(names: Sequence[str]) -> None:
     """ValueError if there is no plane of AIA images of one of these names."""
     for name in names:
         if name not in (*_IMAGE, *GEOMETRY):
             raise ValueError(f"unknown input plane {name!r}; expected one of {', '.join((*_IMAGE, *GEOMETRY))}")
 
 
-def _parse_field_plane(name):
+def _parse_field_plane(name: str) -> tuple[int, str, float | None]:
     """Name of a plane → size of its blocks, kind, and width of the average in Mm or None; ValueError if it is none."""
-    block = _BLOCK.match(name)
-    kind, *scale = (name[block.end() :] if block else name).split() or [""]
-    block = int(block[1]) if block else 1
+    blocks = _BLOCK.match(name)
+    kind, *scale = (name[blocks.end() :] if blocks else name).split() or [""]
+    block = int(blocks[1]) if blocks else 1
     if block and not scale and kind in (*_FIELD, *GEOMETRY):
         return block, kind, None
     try:
@@ -240,7 +255,7 @@ def _parse_field_plane(name):
     )
 
 
-def _averaged(values, sigma):
+def _averaged(values: "torch.Tensor", sigma: float) -> "torch.Tensor":
     """
     Average with a Gaussian along both axes; beyond the edges there is nothing.
 
@@ -263,7 +278,7 @@ def _averaged(values, sigma):
 
 
 @functools.lru_cache(maxsize=32)
-def _gaussian(size, sigma, device):
+def _gaussian(size: int, sigma: float, device: "torch.device") -> "tuple[torch.Tensor, int]":
     """Matrix that averages along one axis, and how far from its diagonal there is anything in single precision."""
     import torch
 

@@ -6,6 +6,8 @@ not harm it; here are the bits after which its numbers, or where they are, may b
 """
 
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 __all__ = ["quality_objection", "quality_word"]
 
@@ -20,7 +22,7 @@ __all__ = ["quality_objection", "quality_word"]
 #: Left out are bits 16 and 11 (fewer filtergrams were used than planned; the others are good), 10 (some lists of cosmic
 #: rays were missing; single pixels), 7 (it concerns the correction of velocities, and magnetograms in near real time
 #: have it as a rule) and 6 (a sequence that adds noise).
-_HMI = {
+_HMI: dict[str, Iterable[int]] = {
     "no image could be made of the filtergrams": range(17, 32),
     "keywords such as CROTA2 and DSUN_OBS are not of its time": (15,),
     "the image stabilisation was off for some filtergrams": (14,),
@@ -40,7 +42,7 @@ _HMI = {
 #: 5 on ordinary days), 8 (pixels are missing, but without bit 9 at most one per cent), 21 (a register of the instrument
 #: is not 0, which does not say what that does to the image) and 30 (made in near real time, from data that are as
 #: good).
-_AIA = {
+_AIA: dict[str, Iterable[int]] = {
     "there is no such image": (31,),
     "the focus was out of range": (20,),
     "it is a calibration image": (18,),
@@ -63,13 +65,13 @@ _AIA = {
 #: The lists by a word of ``INSTRUME`` or ``TELESCOP``. MDI's is not there
 #: (http://soi.stanford.edu/production/QUALITY/DATASWtable.html): it has a bit for a spacecraft that is rolled, which
 #: SOHO was for half of each year since 2003, and leaves open what half of the bits are in magnetograms.
-_LISTS = {"HMI": _HMI, "AIA": _AIA}
+_LISTS: dict[str, dict[str, Iterable[int]]] = {"HMI": _HMI, "AIA": _AIA}
 
 #: How many per cent of an AIA image's pixels there are, at least, for the others not to matter, as by bit 9.
 _COMPLETE = 99
 
 
-def quality_word(value):
+def quality_word(value: Any) -> int | None:
     """
     The 32 bits of a ``QUALITY`` keyword, whichever way it is written.
 
@@ -98,7 +100,7 @@ def quality_word(value):
     return int(number) & 0xFFFFFFFF
 
 
-def quality_objection(header):
+def quality_objection(header: Mapping[str, Any]) -> str | None:
     """
     What a header says against its image.
 
@@ -136,7 +138,7 @@ def quality_objection(header):
     return ", and ".join(objections) or None
 
 
-def _per_cent(value):
+def _per_cent(value: Any) -> float:
     """How many there are; all, where a header does not say it."""
     try:
         return 100.0 if isinstance(value, bool) or not math.isfinite(value) else float(value)
@@ -144,7 +146,7 @@ def _per_cent(value):
         return 100.0
 
 
-def _set(word, meaning, bits):
+def _set(word: int, meaning: str, bits: Iterable[int]) -> str | None:
     """A meaning with those of its bits that are set in a word; None if none is."""
     found = [str(bit) for bit in bits if word >> bit & 1]
     return f"{meaning} (bit{'s' if len(found) > 1 else ''} {', '.join(found)})" if found else None

@@ -7,10 +7,13 @@ nothing.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
+from sunpy.map import GenericMap
 
 from sunpy_mag2euv.grid import apparent_radius
 from sunpy_mag2euv.metrics.scores import bin_image
@@ -30,7 +33,7 @@ _DECIMALS = 6
 _CHUNK = 2**15
 
 
-def solar_coordinates(image):
+def solar_coordinates(image: GenericMap) -> tuple[npt.NDArray, npt.NDArray]:
     """
     Coordinates of a Map's pixels on the plane of the sky.
 
@@ -45,17 +48,18 @@ def solar_coordinates(image):
         To the west and to the north of the disk's centre in apparent solar radii; shape of the data.
     """
     rows, columns = image.data.shape
-    return _on_all(lambda *pixel: _to_sun(image, *pixel), np.arange(rows), np.arange(columns))
+    x, y = _on_all(lambda *pixel: _to_sun(image, *pixel), np.arange(rows), np.arange(columns))
+    return x, y
 
 
-def solar_radius(image):
+def solar_radius(image: GenericMap) -> float:
     """Apparent solar radius of a Map in pixels (geometric mean of the axes)."""
     row, column = (np.array(image.data.shape) - 1) / 2
     x, y = _to_sun(image, column + np.array([0, 1, 0]), row + np.array([0, 0, 1]))
     return float(abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])) ** -0.5)
 
 
-def regrid(values, image, target):
+def regrid(values: npt.NDArray, image: GenericMap, target: GenericMap) -> npt.NDArray:
     """
     Bring an image to the pixels of another.
 
@@ -84,16 +88,16 @@ def regrid(values, image, target):
     if block > 1:
         values = bin_image(values, block)
 
-    def positions(column, row):
+    def positions(column: npt.NDArray, row: npt.NDArray) -> tuple[npt.NDArray, ...]:
         pixels = _to_pixel(image, *_to_sun(target, column, row))
-        return ((pixel + 0.5) / block - 0.5 for pixel in pixels)
+        return tuple((pixel + 0.5) / block - 0.5 for pixel in pixels)
 
     rows, columns = ((np.arange(number * samples) + 0.5) / samples - 0.5 for number in target.data.shape)
     columns, rows = _on_all(positions, rows, columns)
     return bin_image(_interpolate(values, rows.round(_DECIMALS), columns.round(_DECIMALS)), samples)
 
 
-def _to_sun(image, column, row):
+def _to_sun(image: GenericMap, column: npt.NDArray, row: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
     """Pixels → apparent solar radii to the west and to the north."""
     radius = apparent_radius(image.coordinate_frame).to_value(u.arcsec)
     world = image.wcs.pixel_to_world_values(column, row)
@@ -101,14 +105,16 @@ def _to_sun(image, column, row):
     return ((x + 648000) % 1296000 - 648000) / radius, y / radius
 
 
-def _to_pixel(image, x, y):
+def _to_pixel(image: GenericMap, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
     """Apparent solar radii to the west and to the north → pixels."""
     radius = apparent_radius(image.coordinate_frame)
     world = ((axis * radius).to_value(unit) for axis, unit in zip((x, y), image.wcs.world_axis_units, strict=True))
     return image.wcs.world_to_pixel_values(*world)
 
 
-def _on_all(function, rows, columns):
+def _on_all(
+    function: Callable[..., tuple[npt.NDArray, ...]], rows: npt.NDArray, columns: npt.NDArray
+) -> list[npt.NDArray]:
     """
     Evaluate a smooth function of pixels on all of them.
 
@@ -133,7 +139,7 @@ def _on_all(function, rows, columns):
     return [weights[0] @ plane @ weights[1].T for plane in function(column, row)]
 
 
-def _interpolate(values, rows, columns):
+def _interpolate(values: npt.NDArray, rows: npt.NDArray, columns: npt.NDArray) -> npt.NDArray:
     """Cubic convolution of an image at points; NaN where any pixel with a weight is."""
     margin = 3
     padded = np.pad(values, margin, constant_values=np.nan)
@@ -157,7 +163,7 @@ def _interpolate(values, rows, columns):
     return result
 
 
-def _taps(position, number):
+def _taps(position: npt.NDArray, number: int) -> tuple[npt.NDArray, tuple[npt.NDArray, ...]]:
     """Pixel below each position, and the weights of the pixel before it, of itself and of the two after it."""
     position = np.clip(position, -2, number)
     pixel = np.floor(position).astype(int)

@@ -7,8 +7,13 @@ Every scaling maps ``low`` to −1 and ``high`` to 1, clips what lies outside, a
 import sys
 from dataclasses import asdict, dataclass
 from numbers import Real
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["AsinhScaling", "LinearScaling", "LogScaling", "SqrtScaling", "scaling_from_dict"]
 
@@ -16,7 +21,7 @@ __all__ = ["AsinhScaling", "LinearScaling", "LogScaling", "SqrtScaling", "scalin
 _LARGEST = 1e18
 
 
-def _functions(value):
+def _functions(value: object) -> ModuleType:
     """NumPy, or torch for its tensors; what is needed of them has the same names."""
     torch = sys.modules.get("torch")
     return np if torch is None or not isinstance(value, torch.Tensor) else torch
@@ -47,10 +52,10 @@ class LinearScaling:
     low: float
     high: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             # NaN is found below, by what it is not greater than.
-            if not isinstance(value, Real) or isinstance(value, bool) or abs(value) > _LARGEST:
+            if not isinstance(value, Real) or isinstance(value, bool) or abs(float(value)) > _LARGEST:
                 raise ValueError(f"{name} of a scaling must be a number up to {_LARGEST:g}; got {value!r:.50}")
         if not self.low < self.high:
             raise ValueError(f"a scaling needs low < high; got low={self.low:g}, high={self.high:g}")
@@ -62,29 +67,29 @@ class LinearScaling:
         if not all(0 < span < np.inf for span in spans):
             raise ValueError(f"a scaling must tell low from high in single precision; {self} does not")
 
-    def _check(self):
+    def _check(self) -> None:
         """ValueError if parameters are not such as the stretch needs."""
 
-    def _stretch(self, value):
+    def _stretch(self, value: Any) -> Any:
         """The function in which the scaling is linear."""
         return value
 
-    def _unstretch(self, value):
+    def _unstretch(self, value: Any) -> Any:
         """Inverse of `_stretch`."""
         return value
 
-    def forward(self, value):
+    def forward(self, value: Any) -> Any:
         """Physical value → −1…1."""
         low, high = self._stretch(self.low), self._stretch(self.high)
         clipped = _functions(value).clip(value, self.low, self.high)
         return 2 * (self._stretch(clipped) - low) / (high - low) - 1
 
-    def inverse(self, scaled):
+    def inverse(self, scaled: Any) -> Any:
         """−1…1 → physical value."""
         low, high = self._stretch(self.low), self._stretch(self.high)
         return self._unstretch(low + (np.clip(scaled, -1, 1) + 1) / 2 * (high - low))
 
-    def moments(self, mean, deviation):
+    def moments(self, mean: "torch.Tensor", deviation: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
         """
         Mean and standard deviation of the physical value whose scaled value is normally distributed.
 
@@ -103,11 +108,13 @@ class LinearScaling:
             float(low) + (mean.clamp(-1, 1) + 1) / 2 * float(high - low), deviation / 2 * float(high - low)
         )
 
-    def _unstretched_moments(self, mean, deviation):
+    def _unstretched_moments(
+        self, mean: "torch.Tensor", deviation: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         """Moments of `_unstretch` of a normally distributed tensor."""
         return mean, deviation
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """A plain dictionary from which `scaling_from_dict` makes the same scaling."""
         return {"kind": type(self).__name__.removesuffix("Scaling").lower(), **asdict(self)}
 
@@ -116,17 +123,19 @@ class LinearScaling:
 class SqrtScaling(LinearScaling):
     """Linear in the square root: even noise for photon counts. ``low`` may not be negative."""
 
-    def _check(self):
+    def _check(self) -> None:
         if self.low < 0:
             raise ValueError(f"a square-root scaling needs low >= 0; got {self.low:g}")
 
-    def _stretch(self, value):
+    def _stretch(self, value: Any) -> Any:
         return _functions(value).sqrt(value)
 
-    def _unstretch(self, value):
+    def _unstretch(self, value: Any) -> Any:
         return np.square(value)
 
-    def _unstretched_moments(self, mean, deviation):
+    def _unstretched_moments(
+        self, mean: "torch.Tensor", deviation: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         variance = deviation.square()
         return mean.square() + variance, deviation * (4 * mean.square() + 2 * variance).sqrt()
 
@@ -148,17 +157,19 @@ class LogScaling(LinearScaling):
 
     offset: float = 0.0
 
-    def _check(self):
+    def _check(self) -> None:
         if not self.low + self.offset > 0:
             raise ValueError(f"a logarithmic scaling needs low + offset > 0; got {self.low + self.offset:g}")
 
-    def _stretch(self, value):
+    def _stretch(self, value: Any) -> Any:
         return _functions(value).log(value + self.offset)
 
-    def _unstretch(self, value):
+    def _unstretch(self, value: Any) -> Any:
         return np.exp(value) - self.offset
 
-    def _unstretched_moments(self, mean, deviation):
+    def _unstretched_moments(
+        self, mean: "torch.Tensor", deviation: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         variance = deviation.square()
         mean = (mean + variance / 2).exp()
         return mean - self.offset, mean * variance.expm1().sqrt()
@@ -179,17 +190,19 @@ class AsinhScaling(LinearScaling):
 
     knee: float = 1.0
 
-    def _check(self):
+    def _check(self) -> None:
         if not self.knee > 0:
             raise ValueError(f"an asinh scaling needs knee > 0; got {self.knee:g}")
 
-    def _stretch(self, value):
+    def _stretch(self, value: Any) -> Any:
         return _functions(value).arcsinh(value / self.knee)
 
-    def _unstretch(self, value):
+    def _unstretch(self, value: Any) -> Any:
         return self.knee * np.sinh(value)
 
-    def _unstretched_moments(self, mean, deviation):
+    def _unstretched_moments(
+        self, mean: "torch.Tensor", deviation: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         variance = deviation.square()
         spread = variance.expm1() * (variance.exp() * (2 * mean).cosh() + 1) / 2
         return self.knee * (variance / 2).exp() * mean.sinh(), self.knee * spread.sqrt()
@@ -198,7 +211,7 @@ class AsinhScaling(LinearScaling):
 _KINDS = {"linear": LinearScaling, "sqrt": SqrtScaling, "log": LogScaling, "asinh": AsinhScaling}
 
 
-def scaling_from_dict(record):
+def scaling_from_dict(record: dict[str, Any]) -> LinearScaling:
     """
     Make a scaling from a record such as ``{"kind": "log", "low": 1, "high": 100}``.
 

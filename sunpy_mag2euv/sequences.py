@@ -4,9 +4,10 @@ import inspect
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,12 +20,12 @@ __all__ = ["Answers", "are_several", "in_step"]
 _ONE = (sunpy.map.GenericMap, str, bytes, os.PathLike, np.ndarray, Mapping)
 
 
-def are_several(maps):
+def are_several(maps: object) -> bool:
     """Whether this is meant to be several Maps: a list, tuple or other collection, a MapSequence or an iterator."""
     return isinstance(maps, sunpy.map.MapSequence) or (isinstance(maps, Iterable) and not isinstance(maps, _ONE))
 
 
-def in_step(**columns):
+def in_step(**columns: Any) -> Iterator[tuple]:
     """
     Go through several iterables together.
 
@@ -53,10 +54,10 @@ def in_step(**columns):
 class _Rows(Iterator):
     """Of several columns. If something is wrong with one item, all go on to the next, as a generator would not."""
 
-    def __init__(self, columns):
+    def __init__(self, columns: dict[str, Iterator]) -> None:
         self._columns = columns
 
-    def __next__(self):
+    def __next__(self) -> tuple:
         row, ended, errors = [], [], []
         for name, values in self._columns.items():
             try:
@@ -75,7 +76,7 @@ class _Rows(Iterator):
         return tuple(row)
 
 
-def _listed(columns):
+def _listed(columns: Iterable[str]) -> str:
     return " and ".join(columns)
 
 
@@ -118,14 +119,24 @@ class Answers(Iterator):
         the next answer is that to the next item. What a generator raises, which ends it, is always raised.
     """
 
-    def __init__(self, items, prepare, answer, at_once, allow_errors):
+    def __init__(
+        self,
+        items: Iterable[tuple],
+        prepare: Callable[..., Any],
+        answer: Callable[[list], list],
+        at_once: int,
+        allow_errors: bool,
+    ) -> None:
         self._items, self._prepare, self._answer = iter(items), prepare, answer
         self._at_once, self._allow_errors = at_once, allow_errors
         # What threads are at, in the order of the items; what is ready to be answered; and the answers.
-        self._ahead, self._ready, self._answers = deque(), [], deque()
-        self._number, self._lock, self._process = 0, threading.RLock(), None
+        self._ahead: deque[Future] = deque()
+        self._ready: list[Any] = []
+        self._answers: deque[Any] = deque()
+        self._number, self._lock = 0, threading.RLock()
+        self._process: int | None = None
 
-    def __next__(self):
+    def __next__(self) -> Any:
         with self._lock:
             while True:
                 if not self._answers:
@@ -143,10 +154,10 @@ class Answers(Iterator):
                     raise answer.error
                 warn_user(f"number {self._number} of those given is left out: {answer.error}")
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TypeError("an iterator of answers can neither be copied nor sent to another process; make another one")
 
-    def _compute(self):
+    def _compute(self) -> None:
         """Find the answers to the next items; none if there are no more."""
         self._take()
         sound = [item for item in self._ready if not isinstance(item, _Failed)]
@@ -155,18 +166,18 @@ class Answers(Iterator):
         except Exception as error:
             # Which of them it was is found out by asking for each alone.
             answers = [_Failed(error)] if len(sound) == 1 else [self._alone(item) for item in sound]
-        answers = iter(answers)
-        self._answers += [item if isinstance(item, _Failed) else next(answers) for item in self._ready]
+        rest = iter(answers)
+        self._answers += [item if isinstance(item, _Failed) else next(rest) for item in self._ready]
         # If this was interrupted, they are still to be answered.
         self._ready = []
 
-    def _alone(self, item):
+    def _alone(self, item: Any) -> Any:
         try:
             return self._answer([item])[0]
         except Exception as error:
             return _Failed(error)
 
-    def _take(self):
+    def _take(self) -> None:
         """Wait for items to be ready, while the next are begun with."""
         if self._ahead and self._process != os.getpid():
             raise RuntimeError(
@@ -181,16 +192,17 @@ class Answers(Iterator):
                 break
             self._ready.append(self._ahead.popleft().result())
 
-    def _begin(self):
+    def _begin(self) -> None:
         """Have a thread make the next item ready, after those that are being made ready."""
-        item, before = Future(), list(self._ahead)[-1:]
+        item: Future = Future()
+        before = list(self._ahead)[-1:]
         # Not one of an executor: Python would wait for these in the end, and they may wait for what never comes.
         work = (item, before, self._items, self._prepare)
         threading.Thread(target=_fetch, args=work, name="mag2euv", daemon=True).start()
         self._ahead.append(item)
 
 
-def _fetch(item, before, items, prepare):
+def _fetch(item: Future, before: list[Future], items: Iterator[tuple], prepare: Callable[..., Any]) -> None:
     """Make an item ready."""
     wait(before)
     try:
@@ -199,7 +211,7 @@ def _fetch(item, before, items, prepare):
         item.set_exception(error)
 
 
-def _next(items, prepare):
+def _next(items: Iterator[tuple], prepare: Callable[..., Any]) -> Any:
     """The next item made ready, `_END` if there is none; what goes wrong is for those who wait for it."""
     try:
         return prepare(*next(items))
