@@ -9,7 +9,7 @@ Solar magnetograms to the ultraviolet images that SDO/AIA would have taken.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sunpy_mag2euv.charts import read_chart
@@ -59,7 +59,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """The version, a verb, or a module of the package."""
     if name in __all__:
         if name == "__version__":
@@ -76,5 +76,5 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

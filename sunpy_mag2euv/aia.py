@@ -8,8 +8,10 @@ nothing of a magnetogram's own (BLANK, BUNIT, EXPTIME, dates in TAI) can leak in
 import math
 import re
 import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.colors import Normalize
 
@@ -22,7 +24,14 @@ from sunpy.map import GenericMap
 from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.brightness import brightness, scale_of, sparse
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.maps import brief
+from sunpy_mag2euv.passbands import Passband
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import Model
+    from sunpy_mag2euv.sensitivity import Correction
+    from sunpy_mag2euv.validity import Validity
 
 __all__ = [
     "EPOCH_KEYWORD",
@@ -51,7 +60,7 @@ EPOCH_KEYWORD = "degepoch"
 _MADE_BY = re.compile(r"^model: (?P<name>.+?)\s+weights sha256:\s+(?P<sha256>[0-9a-f]{64})$", re.DOTALL | re.MULTILINE)
 
 
-def is_aia(header):
+def is_aia(header: Mapping[str, Any]) -> bool:
     """
     Tell images in AIA's own numbers, observed or synthetic, from those of other instruments.
 
@@ -67,7 +76,7 @@ def is_aia(header):
     return str(header.get("INSTRUME") or "").startswith("AIA")
 
 
-def is_observation(header):
+def is_observation(header: Mapping[str, Any]) -> bool:
     """
     Tell observations by AIA from all other images, such as those of models that are named after it.
 
@@ -83,7 +92,7 @@ def is_observation(header):
     return is_aia(header) and _OBSERVATIONS.fullmatch(str(header["INSTRUME"]).strip()) is not None
 
 
-def level_of(header):
+def level_of(header: Mapping[str, Any]) -> float | None:
     """
     Level of an AIA image.
 
@@ -97,7 +106,7 @@ def level_of(header):
     float or None
         None if the header does not say it, or no number.
     """
-    said = header.get("LVL_NUM")
+    said: Any = header.get("LVL_NUM")
     try:
         level = float(said)
     except (TypeError, ValueError):
@@ -132,7 +141,7 @@ class View:
     telescope: str = "SDO/AIA"
 
     @classmethod
-    def of(cls, maps, corrections=None):
+    def of(cls, maps: Sequence[GenericMap], corrections: "Mapping[int, Correction] | None" = None) -> "View":
         """
         The view of the first of some Maps.
 
@@ -148,7 +157,15 @@ class View:
         return cls(maps[0].coordinate_frame, maps[0].date, maps[0].reference_date, _origin(maps), sources)
 
 
-def make_map(image, deviation, grid, passband, view, model, validity):
+def make_map(
+    image: u.Quantity,
+    deviation: u.Quantity | None,
+    grid: Grid,
+    passband: Passband,
+    view: View,
+    model: "Model",
+    validity: "Validity",
+) -> AIAMap:
     """
     Make an AIA-like Map.
 
@@ -242,7 +259,7 @@ def made_by(history: str) -> tuple[str, str] | None:
     return None if said is None else (said["name"].replace("\n", " "), said["sha256"])
 
 
-def _history(passband, view, model):
+def _history(passband: Passband, view: View, model: "Model") -> Iterator[str]:
     """Provenance in lines that fit FITS cards."""
     entries = [
         f"SYNTHETIC image by sunpy_mag2euv {version('sunpy_mag2euv')}, computed from {view.origin}: not an observation",
@@ -261,7 +278,7 @@ def _history(passband, view, model):
         yield from textwrap.wrap(text, 72, break_long_words=True, break_on_hyphens=False)
 
 
-def _origin(sources):
+def _origin(sources: Sequence[GenericMap]) -> str:
     """What an image was made of, in a few words."""
     if not isinstance(sources[0], AIAMap):
         return "a magnetogram"
@@ -271,7 +288,7 @@ def _origin(sources):
     return f"AIA images of {', '.join(others)} and {last} angstrom"
 
 
-def _source(image, corrections):
+def _source(image: GenericMap, corrections: "Mapping[int, Correction]") -> str:
     """One of the Maps that an image was made of, in a line."""
     taken_by, date = f"{brief(image.observatory)} {brief(image.instrument)}", f"{image.date.utc.isot} UTC"
     if isinstance(image, AIAMap):
@@ -282,12 +299,12 @@ def _source(image, corrections):
     return f"magnetogram: {taken_by} {series} {date}"
 
 
-def _done(correction):
+def _done(correction: "Correction") -> str:
     """What was done to the DN/s of an image."""
     if correction.divisor is None:
         return "DN/s as taken"
     return f"DN/s divided by {correction.divisor:.4g}" + ("" if correction.known else " for the level of training")
 
 
-def _angstrom(image):
+def _angstrom(image: GenericMap) -> int:
     return round(image.wavelength.to_value(u.angstrom))

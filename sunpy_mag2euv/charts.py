@@ -11,10 +11,13 @@ import math
 import numbers
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import uniform_filter
 
 import astropy.units as u
@@ -22,6 +25,7 @@ import sunpy.map
 from astropy.io import fits
 from astropy.time import Time
 from sunpy.coordinates import get_earth, sun
+from sunpy.map import GenericMap
 from sunpy.map.sources import GONGSynopticMap, MDISynopticMap
 from sunpy.sun import constants
 from sunpy.time import is_time, parse_time
@@ -175,27 +179,27 @@ class Chart:
     realization: int | None = None
 
     @property
-    def step(self):
+    def step(self) -> float:
         """Width of the columns in degrees."""
         return 360 / self.values.shape[1]
 
     @property
-    def longitudes(self):
+    def longitudes(self) -> npt.NDArray:
         """Carrington longitudes of the middles of the columns in degrees, ascending."""
         return self.first_longitude + self.step * np.arange(self.values.shape[1])
 
     @property
-    def latitudes(self):
+    def latitudes(self) -> npt.NDArray:
         """Latitudes of the middles of the rows in degrees, ascending."""
         return _latitudes(self.values.shape[0], self.equal_area)
 
     @property
-    def filled_share(self):
+    def filled_share(self) -> float:
         """Part of the Sun's surface that nobody has seen."""
         return _share(self.filled, self.equal_area)
 
     @functools.cached_property
-    def fluctuation(self):
+    def fluctuation(self) -> npt.NDArray:
         """The field less its mean nearby, in which elements count by their ``cosine`` squared, as by their noise."""
         weights = self.known * np.maximum(self.cosine, _LEAST_COSINE) ** 2
         rows, columns = self.values.shape
@@ -205,7 +209,7 @@ class Chart:
         return self.values - uniform_filter(self.values * weights, **around) / total
 
 
-def read_chart(path, *, realization=0):
+def read_chart(path: str | os.PathLike, *, realization: int | None = 0) -> GenericMap:
     """
     Read a chart of the whole Sun's radial field, and put right what is known to be wrong with its archive's headers.
 
@@ -279,7 +283,7 @@ def read_chart(path, *, realization=0):
     return chart
 
 
-def _read(path, realization):
+def _read(path: str | os.PathLike, realization: int | None) -> tuple[npt.NDArray, Any]:
     """Data of two dimensions and the header that belongs to them, from a file."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a directory. Give the path of one chart in it")
@@ -318,7 +322,7 @@ def _read(path, realization):
     return data.astype(data.dtype.newbyteorder("=")), header
 
 
-def _readable(unit):
+def _readable(unit: Any) -> Any:
     """Header of a part of a file, by keywords in lower case, with what cannot be read as text."""
     unit.verify("silentfix")
     # Data are read as what they stand for.
@@ -329,7 +333,7 @@ def _readable(unit):
     return meta
 
 
-def _map(data, meta):
+def _map(data: npt.NDArray, meta: Mapping[str, Any]) -> GenericMap:
     """A Map whose coordinates are those of a header in degrees, whatever its source makes of units."""
     try:
         chart = sunpy.map.Map(data, meta)
@@ -345,7 +349,7 @@ def _map(data, meta):
     return chart
 
 
-def _repaired(header, shape, name=""):
+def _repaired(header: Mapping[str, Any], shape: tuple[int, ...], name: str = "") -> tuple[dict[str, Any], list[str]]:
     """
     Put right what is known to be wrong with archives' headers.
 
@@ -385,7 +389,7 @@ def _repaired(header, shape, name=""):
     return meta, repairs
 
 
-def _archive(meta):
+def _archive(meta: Mapping[str, Any]) -> str:
     """Whose chart it is: a key of `MAGNETOGRAPHS`, "ADAPT", or "" where that is not known."""
     if str(meta.get("model") or "").strip().upper() == "ADAPT":
         return "ADAPT"
@@ -393,7 +397,7 @@ def _archive(meta):
     return next((name for name in MAGNETOGRAPHS if name in names), "")
 
 
-def _repair_axes(meta, repairs, archive):
+def _repair_axes(meta: dict[str, Any], repairs: list[str], archive: str) -> None:
     """Names and units."""
     # ADAPT's, whose pixels are of equal angles: nso.edu/data/nisp-data/adapt-maps.
     if archive == "ADAPT" and (meta.get("ctype1"), meta.get("ctype2")) == ("Long", "Lat"):
@@ -433,7 +437,7 @@ def _repair_axes(meta, repairs, archive):
             raise ValueError(f"the chart must have axes in degrees; CUNIT{axis} of its header says {said!r}")
 
 
-def _repair_rows(meta, repairs, count):
+def _repair_rows(meta: dict[str, Any], repairs: list[str], count: int) -> None:
     """Latitudes: charts of the whole Sun go from pole to pole."""
     step, middle = _number(meta, "cdelt2"), _number(meta, "crpix2")
     equal_area = meta["ctype2"].upper().endswith("CEA")
@@ -473,7 +477,7 @@ def _repair_rows(meta, repairs, count):
     meta |= {"crpix2": (count + 1) / 2, "crval2": 0.0}
 
 
-def _repair_columns(meta, repairs, count):
+def _repair_columns(meta: dict[str, Any], repairs: list[str], count: int) -> None:
     """Longitudes: a whole turn, and none of them a Carrington time."""
     step, value, pixel = (_number(meta, key) for key in ("cdelt1", "crval1", "crpix1"))
     meta["cunit1"] = "deg"
@@ -501,7 +505,7 @@ def _repair_columns(meta, repairs, count):
                 repairs.append(f"CRVAL1 was {shift:+.4g} degrees from what LON_LAST says")
 
 
-def _repair_time(meta, repairs):
+def _repair_time(meta: dict[str, Any], repairs: list[str]) -> None:
     """Time of observation, where sunpy would take now, and its scale."""
     scale = str(meta.get("timesys") or "").strip().lower()
     scale = "utc" if scale in _UTC else scale
@@ -532,7 +536,7 @@ def _repair_time(meta, repairs):
     repairs.append(f"DATE-OBS is from {keyword}")
 
 
-def _said_time(meta, keyword):
+def _said_time(meta: Mapping[str, Any], keyword: str) -> Time | None:
     """The time that a keyword says, None if it says none."""
     # 60 seconds are how JSOC rounds them.
     words = re.sub(r":60_TAI$", ":59_TAI", str(meta.get(keyword.lower()) or "").strip())
@@ -541,13 +545,13 @@ def _said_time(meta, keyword):
     return parse_time(words, scale="tai" if words.endswith("_TAI") else meta["timesys"].lower())
 
 
-def _set_time(meta, time):
+def _set_time(meta: dict[str, Any], time: Time) -> None:
     """Write a time down wherever sunpy looks for it."""
     time = time.utc.isot
     meta |= {"date-obs": time, "timesys": "UTC"} | ({"t_obs": time} if meta.get("t_obs") else {})
 
 
-def _repair_quantity(meta, repairs, archive, name):
+def _repair_quantity(meta: dict[str, Any], repairs: list[str], archive: str, name: str) -> None:
     """Unit, and of what the chart is, where only the file's name says it."""
     if not str(meta.get("bunit") or "").strip() and archive:
         meta["bunit"] = _UNITS[archive]
@@ -563,7 +567,7 @@ def _repair_quantity(meta, repairs, archive, name):
         repairs.append("CONTENT did not say that it is of a rotation, which the file's name does")
 
 
-def _component(said):
+def _component(said: str) -> str | None:
     """Of which component of the field words speak: "radial", the word for another one, None if of none."""
     said = str(said or "")
     if (other := _ANOTHER_QUANTITY.search(said)) is not None:
@@ -573,7 +577,7 @@ def _component(said):
     return None if (line_of_sight := _LINE_OF_SIGHT.search(said)) is None else line_of_sight[0]
 
 
-def _rotation(meta):
+def _rotation(meta: Mapping[str, Any]) -> int | None:
     """The number of the rotation that a header says, None if it says none."""
     said = meta.get("car_rot")
     if said is None or said == "":
@@ -587,7 +591,7 @@ def _rotation(meta):
     return int(said)
 
 
-def _is_of_rotation(meta):
+def _is_of_rotation(meta: Mapping[str, Any]) -> bool:
     """Whether a chart is of one rotation, which begins at longitude 360; None if its header does not say."""
     content, first = str(meta.get("content") or ""), meta.get("lon_frst")
     if _archive(meta) in ("GONG", "ADAPT") or _UP_TO_DATE.search(content):
@@ -597,7 +601,7 @@ def _is_of_rotation(meta):
     return True if _OF_ROTATION.search(content) or _said_time(meta, "T_ROT") is not None else None
 
 
-def _repair_rotation(meta, repairs):
+def _repair_rotation(meta: dict[str, Any], repairs: list[str]) -> None:
     """Time and rotation: headers say them more than once, and all have to be of the same chart."""
     of_rotation, rotation = _is_of_rotation(meta), _rotation(meta)
     times = {"DATE-OBS": _time(meta)}
@@ -615,7 +619,7 @@ def _repair_rotation(meta, repairs):
         if isinstance(value, numbers.Real) and value > _CARRINGTON_TIME:
             said[keyword] = value / 360 + ahead
 
-    def agree(one, other):
+    def agree(one: str, other: str) -> bool:
         limit = _HALF if of_rotation else _DAY if one in times and other in times else _WHOLE
         return abs(said[one] - said[other]) <= limit
 
@@ -654,7 +658,7 @@ def _repair_rotation(meta, repairs):
         _set_time(meta, time)
 
 
-def _repair_observer(meta, repairs):
+def _repair_observer(meta: dict[str, Any], repairs: list[str]) -> None:
     """Somebody whose view longitudes refer to, and the Sun's size that sunpy takes anyway, but not without a word."""
     if meta.get("rsun_ref") is None:
         meta["rsun_ref"] = float(constants.radius.to_value(u.m))
@@ -676,7 +680,7 @@ def _repair_observer(meta, repairs):
     repairs.append("the observer is Earth")
 
 
-def _time(meta):
+def _time(meta: Mapping[str, Any]) -> Time:
     """The time of a header in which it was put right."""
     said = meta.get("date-obs") or meta.get("date_obs")
     if "T" not in said and meta.get("time-obs"):
@@ -684,7 +688,7 @@ def _time(meta):
     return parse_time(said, scale=str(meta.get("timesys") or "UTC").strip().lower())
 
 
-def _number(meta, key):
+def _number(meta: Mapping[str, Any], key: str) -> float:
     """What a header says, which has to be a finite number."""
     value = meta.get(key)
     if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
@@ -694,7 +698,7 @@ def _number(meta, key):
     )
 
 
-def is_chart(image):
+def is_chart(image: GenericMap) -> bool:
     """
     Tell charts of the whole Sun from images that somebody saw, and from maps of parts of it.
 
@@ -713,7 +717,7 @@ def is_chart(image):
     return whole and str(image.meta.get("ctype1") or "").upper().startswith(("CRLN", "LONG"))
 
 
-def chart_of(image):
+def chart_of(image: GenericMap) -> Chart:
     """
     Take the whole Sun's radial field from a Map.
 
@@ -757,7 +761,7 @@ def chart_of(image):
     return chart
 
 
-def _chart_of(image):
+def _chart_of(image: GenericMap) -> Chart:
     """As `chart_of`, without a warning."""
     name = "the chart"
     check_map(image, name)
@@ -840,12 +844,12 @@ def _chart_of(image):
     )
 
 
-def _this(image):
+def _this(image: GenericMap) -> str:
     """A chart in a few words, for messages."""
     return f"this {describe(image)}" if str(image.meta.get("instrume") or "").strip() else "this one"
 
 
-def _check_quantity(image, meta):
+def _check_quantity(image: GenericMap, meta: Mapping[str, Any]) -> None:
     """Refuse, with a sentence each, charts of what is not the radial field."""
     for keyword in _QUANTITY:
         said = meta.get(keyword)
@@ -858,7 +862,7 @@ def _check_quantity(image, meta):
         )
 
 
-def _check_grid(sound):
+def _check_grid(sound: Any) -> tuple[npt.NDArray, bool]:
     """Longitudes of the columns by the Map's own coordinates, ascending, and whether they were descending in it."""
     rows, columns = sound.data.shape
     # From the reference point; half a turn from there, projections end.
@@ -881,19 +885,19 @@ def _check_grid(sound):
     return longitudes[::direction], direction < 0
 
 
-def _latitudes(rows, equal_area):
+def _latitudes(rows: int, equal_area: bool) -> npt.NDArray:
     """Latitudes of the middles of so many rows from pole to pole, in degrees."""
     middles = (np.arange(rows) + 0.5) / rows * 2 - 1
     return np.degrees(np.arcsin(middles)) if equal_area else 90 * middles
 
 
-def _share(chosen, equal_area):
+def _share(chosen: npt.NDArray, equal_area: bool) -> float:
     """Part of the Sun's surface."""
     weights = np.ones(len(chosen)) if equal_area else np.cos(np.radians(_latitudes(len(chosen), False)))
     return float((chosen.mean(axis=1) * weights).sum() / weights.sum())
 
 
-def _fill_poles(values, known, equal_area):
+def _fill_poles(values: npt.NDArray, known: npt.NDArray, equal_area: bool) -> npt.NDArray:
     """
     Fill what the tilt of the Sun's axis hides with the rows beside it, mirrored at the edge, in place.
 
@@ -932,7 +936,7 @@ def _fill_poles(values, known, equal_area):
     return filled, source
 
 
-def _scale(meta):
+def _scale(meta: Mapping[str, Any]) -> tuple[str, float | None]:
     """The instrument, and what brings its field to HMI's scale; None if that is not known."""
     archive = _archive(meta)
     if archive != "ADAPT":
@@ -946,7 +950,7 @@ def _scale(meta):
     return f"ADAPT {name}", MAGNETOGRAPHS[name].hmi_factor / scaled
 
 
-def _observed(meta, time, longitudes):
+def _observed(meta: Mapping[str, Any], time: Time, longitudes: npt.NDArray) -> tuple[Time, int | None]:
     """When each column was observed, and the rotation that a chart is of, if it is of one."""
     rotation = _rotation(meta) if _is_of_rotation(meta) else None
     # Days on which all of this can have happened, and how far the Sun had turned then.

@@ -68,7 +68,7 @@ class PassbandCube(NDCube):
 
     def __getitem__(self, item: Any) -> Any:
         # ndcube refuses places that are counted from the end, and leaves no headers behind where it refuses something.
-        meta = self.meta  # type: ignore[has-type]  (of an untyped class)
+        meta: Any = self.meta  # type: ignore[has-type]
         try:
             return super().__getitem__(tuple(simplify_basic_index(item, shape=self.data.shape)))
         finally:

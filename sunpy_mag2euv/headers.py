@@ -10,6 +10,8 @@ and would let other threads' Maps pass.
 import math
 import numbers
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +40,7 @@ _COMPLETE = ("HMI", "AIA")
 
 #: Where the observer is, by keywords of which one set is needed: those that sunpy looks for in its order, in the files
 #: of one source and in all.
-_OBSERVER = {
+_OBSERVER: dict[type, list[tuple[str, ...]]] = {
     AIAMap: [("HAEX_OBS", "HAEY_OBS", "HAEZ_OBS")],
     EITMap: [("HEC_X", "HEC_Y", "HEC_Z")],
     EITL1Map: [("HAEX_OBS", "HAEY_OBS", "HAEZ_OBS")],
@@ -107,7 +109,7 @@ _LACKS = (
 _CORRECT = "Correct it in map.meta, or use the file as its archive has it"
 
 
-def describe(image):
+def describe(image: GenericMap) -> str:
     """A Map in a few words, for messages, whatever its header holds."""
     measurement, unit = _read(image, "measurement"), readable_unit(image)
     words = [
@@ -123,13 +125,13 @@ def describe(image):
     return " ".join(filter(None, words))
 
 
-def readable_unit(image):
+def readable_unit(image: GenericMap) -> u.UnitBase | None:
     """Unit of a Map's numbers; None if the header has none, or none that can be a physical quantity's."""
     unit = _read(image, "unit")
     return unit if isinstance(unit, u.UnitBase) and not isinstance(unit, u.UnrecognizedUnit) else None
 
 
-def _read(image, attribute):
+def _read(image: GenericMap, attribute: str) -> Any:
     """What sunpy makes of a header; None if it cannot, for which it raises whatever it comes across."""
     try:
         return getattr(image, attribute)
@@ -137,7 +139,7 @@ def _read(image, attribute):
         return None
 
 
-def check_geometry(image, name, better):
+def check_geometry(image: GenericMap, name: str, better: str) -> None:
     """
     Refuse a Map that does not say where and when it saw the Sun, or says what cannot be.
 
@@ -163,12 +165,12 @@ def check_geometry(image, name, better):
     _check_disk(image, name)
 
 
-def has_own_scale(image):
+def has_own_scale(image: GenericMap) -> bool:
     """Whether its source has the scale in keywords of its own, which sunpy's resample leaves as they are."""
     return _has_own(image, "scale")
 
 
-def missing_placement(image):
+def missing_placement(image: GenericMap) -> dict[str, str]:
     """
     Find out what a header does not say of an image's place on the sky, for which sunpy takes the simplest.
 
@@ -193,27 +195,27 @@ def missing_placement(image):
     return missing
 
 
-def _has(image, *keywords):
+def _has(image: GenericMap, *keywords: str) -> bool:
     """Whether the header has all of these."""
     return all(image.meta.get(keyword) is not None for keyword in keywords)
 
 
-def _has_own(image, attribute):
+def _has_own(image: GenericMap, attribute: str) -> bool:
     """Whether a source of sunpy's reads something in its own way."""
     return getattr(type(image), attribute) is not getattr(GenericMap, attribute)
 
 
-def _scales_by_matrix(image):
+def _scales_by_matrix(image: GenericMap) -> bool:
     """Whether the scale follows from a CD matrix, as it does for sunpy where there is no CDELT at all."""
     return _has(image, "CD1_1", "CD2_2") and not (_has(image, "CDELT1") or _has(image, "CDELT2"))
 
 
-def _orientation(image):
+def _orientation(image: GenericMap) -> tuple[str, ...]:
     """The keywords that say an image's orientation, of which sunpy reads the first kind that is there."""
     return (*_PC, *_CD, "CROTA" if isinstance(image, _ROLLED_BY_CROTA) else "CROTA2")
 
 
-def _number(image, keyword, name):
+def _number(image: GenericMap, keyword: str, name: str) -> float:
     """What a header says, which has to be a number."""
     value = image.meta.get(keyword)
     if _is_number(value):
@@ -221,7 +223,7 @@ def _number(image, keyword, name):
     raise ValueError(f"{name} must have a number in {keyword}; its header says {shown(value)}. {_CORRECT}")
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
     """Whether it is one, and a finite one."""
     try:
         return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
@@ -230,7 +232,7 @@ def _is_number(value):
         return False
 
 
-def _check_projection(image, name, better):
+def _check_projection(image: GenericMap, name: str, better: str) -> None:
     """Only what its observer sees can be put on a grid."""
     for keyword in (*_CTYPE, *_CUNIT):
         if (said := image.meta.get(keyword)) is not None and not isinstance(said, str):
@@ -252,7 +254,7 @@ def _check_projection(image, name, better):
         )
 
 
-def _check_time(image, name):
+def _check_time(image: GenericMap, name: str) -> None:
     """Without one that can be read, sunpy takes now."""
     said = {keyword: image.meta[keyword] for keyword in _TIME if image.meta.get(keyword) is not None}
     said = {keyword: value for keyword, value in said.items() if not isinstance(value, str) or value.strip()}
@@ -280,12 +282,12 @@ def _check_time(image, name):
         )
 
 
-def _listed(said):
+def _listed(said: Mapping[str, object]) -> str:
     """Keywords and what a header says in them."""
     return ", ".join(f"{keyword} = {shown(value)}" for keyword, value in said.items())
 
 
-def _check_observer(image, name):
+def _check_observer(image: GenericMap, name: str) -> None:
     """Without one, sunpy takes Earth."""
     used = _observer_keywords(image)
     if used is None:
@@ -316,7 +318,7 @@ def _check_observer(image, name):
         )
 
 
-def _observer_keywords(image):
+def _observer_keywords(image: GenericMap) -> tuple[str, ...] | None:
     """Those that say where the observer is: none for sources that know it otherwise, None if they are missing."""
     if _has_own(image, "observer_coordinate"):
         return ()
@@ -324,7 +326,7 @@ def _observer_keywords(image):
     return next((keywords for keywords in sets if all(keyword in image.meta for keyword in keywords)), None)
 
 
-def _check_placement(image, name):
+def _check_placement(image: GenericMap, name: str) -> None:
     """Scale, orientation and pointing: each there, and a number."""
     names = f"{image.instrument} {image.observatory} {image.detector}".upper()
     complete = any(word in names for word in _COMPLETE)
@@ -343,7 +345,7 @@ def _check_placement(image, name):
 
 
 @np.errstate(all="ignore")
-def _check_matrix(image, name):
+def _check_matrix(image: GenericMap, name: str) -> None:
     """Keywords that were lost may make another matrix of a rotation, and of two orientations sunpy reads one."""
     scale = np.array([image.meta.get(f"CDELT{axis}", 1) for axis in (1, 2)], dtype=float)
     rolls = {}
@@ -380,12 +382,12 @@ def _check_matrix(image, name):
         )
 
 
-def _projection_parameters(image):
+def _projection_parameters(image: GenericMap) -> list[str]:
     """Their keywords; most projections have none."""
     return [keyword.upper() for keyword in image.meta if re.fullmatch(r"pv\d+_\d+", keyword)]
 
 
-def _check_disk(image, name):
+def _check_disk(image: GenericMap, name: str) -> None:
     """What follows from the keywords together has to be an image of the Sun, and to be said once."""
     try:
         units, radius = image.spatial_units, image.rsun_meters / image.observer_coordinate.radius
@@ -396,7 +398,7 @@ def _check_disk(image, name):
         ]
         near = np.hypot(*pointing) <= _REFERENCE * radius
         # Far off, there may be no projection.
-        disk = Disk.of(image) if near else None
+        disk: Any = Disk.of(image) if near else None
         readable = not near or bool(np.isfinite([disk.center, *disk.axes]).all())
     except Exception:
         # What astropy says of it is for those who know its code.
@@ -453,5 +455,5 @@ def _check_disk(image, name):
             )
 
 
-def _agree(said, found):
+def _agree(said: float, found: float) -> bool:
     return abs(said - found) <= _AGREEMENT * found

@@ -1,9 +1,13 @@
 """Inference: what the verbs that ask a model have in common, from their arguments to their Maps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+import astropy.units as u
+from sunpy.map.sources import AIAMap
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.aia import make_map
@@ -12,6 +16,13 @@ from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models import DEFAULT_MODEL, DEFAULT_TRANSLATOR, FieldModel, ImageModel, Model, load_model
 from sunpy_mag2euv.passbands import Passband, get_passband
 from sunpy_mag2euv.validity import Validity
+
+if TYPE_CHECKING:
+    import torch
+
+    from sunpy_mag2euv.aia import View
+    from sunpy_mag2euv.preparation import PreparedField
+    from sunpy_mag2euv.translation import PreparedImages
 
 __all__ = [
     "answers",
@@ -30,12 +41,12 @@ _KINDS = {
 }
 
 
-def is_single(passband):
+def is_single(passband: object) -> bool:
     """Whether this is meant to be one passband rather than a sequence of them."""
     return isinstance(passband, str) or not np.iterable(passband)
 
 
-def resolve_model(model, kind, sha256=None):
+def resolve_model(model: Any, kind: type, sha256: str | None = None) -> Any:
     """
     Find the model that is meant.
 
@@ -68,7 +79,7 @@ def resolve_model(model, kind, sha256=None):
     return model
 
 
-def resolve_passbands(passbands, model):
+def resolve_passbands(passbands: Iterable[Any], model: Model) -> list[Passband]:
     """
     Find the passbands that are meant.
 
@@ -102,7 +113,7 @@ def resolve_passbands(passbands, model):
 
 
 @isolated()
-def resolve_device(device=None):
+def resolve_device(device: "str | torch.device | None" = None) -> "torch.device":
     """
     Find a device that is there.
 
@@ -161,7 +172,9 @@ def say(model: Model, reports: Mapping[Passband, Validity], said: set[str]) -> N
 
 
 @isolated()
-def answers(model, prepared, device):
+def answers(
+    model: Any, prepared: "Sequence[Any]", device: "torch.device"
+) -> list[tuple[u.Quantity, u.Quantity | None]]:
     """
     Ask a model.
 
@@ -196,7 +209,14 @@ def answers(model, prepared, device):
     return answers
 
 
-def make_maps(model, answer, prepared, reports, view, widening=None):
+def make_maps(
+    model: Model,
+    answer: tuple[u.Quantity, u.Quantity | None],
+    prepared: "PreparedField | PreparedImages",
+    reports: Mapping[Passband, Validity],
+    view: "View",
+    widening: Mapping[Passband, npt.NDArray] | None = None,
+) -> list[AIAMap]:
     """
     Make a model's answer Maps.
 

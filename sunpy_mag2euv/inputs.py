@@ -7,11 +7,16 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from sunpy_mag2euv.files import scratch
 from sunpy_mag2euv.notes import sentence
+
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
 
 __all__ = ["expand", "is_address", "is_image_name", "read", "stem"]
 
@@ -30,7 +35,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _READERS = {"asdf": "sunpy[asdf]", "glymur": "sunpy_mag2euv[jp2]", "lxml": "sunpy_mag2euv[jp2]"}
 
 
-def expand(words):
+def expand(words: Iterable[str]) -> list[str]:
     """
     Find the files that are meant.
 
@@ -55,14 +60,14 @@ def expand(words):
     OSError
         If a directory or a list cannot be read.
     """
-    found = {}
+    found: dict[str, str] = {}
     for word in words:
         for source in _listed(word[1:]) if word.startswith("@") else _found(word):
             found.setdefault(source if is_address(source) else os.path.abspath(source), source)
     return list(found.values())
 
 
-def _listed(name):
+def _listed(name: str) -> Iterator[str]:
     """What the lines of a list mean."""
     shown = "standard input" if name == "-" else f"the list {name}"
     try:
@@ -81,7 +86,7 @@ def _listed(name):
         yield from _found(line)
 
 
-def _found(word):
+def _found(word: str) -> list[str]:
     """What anything but a list means."""
     if is_address(word):
         _check_address(word)
@@ -107,7 +112,7 @@ def _found(word):
     return [os.path.normpath(path) for path in others]
 
 
-def _is_list(path):
+def _is_list(path: str) -> bool:
     """Whether what is named as an input is a text whose first line names another."""
     if is_image_name(path) or not os.path.isfile(path):
         return False
@@ -121,7 +126,7 @@ def _is_list(path):
     return b"\0" not in start and (is_image_name(first) or is_address(first) or os.path.exists(first))
 
 
-def _images(directory):
+def _images(directory: str) -> list[str]:
     """Paths of the images in a directory; of links that lead nowhere, too, since what is missing is to be noticed."""
     try:
         with os.scandir(directory) as entries:
@@ -134,7 +139,7 @@ def _images(directory):
         raise OSError(f"the directory {directory} cannot be read ({error.strerror or error})") from error
 
 
-def is_address(source):
+def is_address(source: str) -> bool:
     """
     Tell addresses from files.
 
@@ -149,7 +154,7 @@ def is_address(source):
     return _SCHEME.match(source) is not None and not os.path.exists(source)
 
 
-def is_image_name(name):
+def is_image_name(name: str) -> bool:
     """
     Tell names of images.
 
@@ -164,7 +169,7 @@ def is_image_name(name):
     return _IMAGE.search(name) is not None
 
 
-def stem(source):
+def stem(source: str) -> str:
     """
     Name what is made of an input.
 
@@ -181,13 +186,13 @@ def stem(source):
     return _ENDINGS.sub("", _name(source) if is_address(source) else Path(source).name)
 
 
-def _name(address):
+def _name(address: str) -> str:
     """The file's name in an address; in an archive file, that of its member."""
     inner = address.partition("://")[2].partition("::")[0]
     return unquote(re.split("[?#]", inner)[0]).rpartition("/")[2]
 
 
-def read(source, reader=None):
+def read(source: Any, reader: Callable[[Any], Any] | None = None) -> "GenericMap":
     """
     Read the one Map in a file.
 
@@ -217,7 +222,7 @@ def read(source, reader=None):
     return (reader or _read)(Path(source))
 
 
-def _read(path):
+def _read(path: Any) -> "GenericMap":
     """A file as sunpy reads it."""
     import sunpy.map
 
@@ -232,7 +237,7 @@ def _read(path):
     except Exception as error:
         reason = error.__cause__ or error
         if isinstance(reason, ImportError):
-            needed = _READERS.get(reason.name, "sunpy[all]")
+            needed = _READERS.get(reason.name or "", "sunpy[all]")
             raise ValueError(f"to read a file of this kind, install {needed} ({reason})") from error
         raise ValueError(f"cannot be read as an image with solar coordinates ({sentence(reason)})") from error
     if isinstance(image, list):
@@ -240,7 +245,7 @@ def _read(path):
     return image
 
 
-def _check_address(address):
+def _check_address(address: str) -> None:
     """ValueError unless it is the address of a file, and something is installed that opens such addresses."""
     import fsspec
 
@@ -256,7 +261,7 @@ def _check_address(address):
 
 
 @contextlib.contextmanager
-def _fetched(address):
+def _fetched(address: str) -> Iterator[Path]:
     """A copy of what is at an address."""
     import fsspec
 

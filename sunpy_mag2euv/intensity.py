@@ -7,12 +7,16 @@ Scores and translations need the same of an image, so both ask here.
 import math
 import numbers
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
+from sunpy.map import GenericMap
 
 from sunpy_mag2euv.aia import is_aia, is_observation, level_of
 from sunpy_mag2euv.charts import is_chart
@@ -102,7 +106,7 @@ class Reading:
     impossible: np.ndarray
 
 
-def read_intensity(image):
+def read_intensity(image: GenericMap) -> Reading:
     """
     Read an image in DN/s.
 
@@ -140,7 +144,7 @@ def read_intensity(image):
     return Reading(np.where(known & ~saturated & ~impossible, values, np.nan), saturated, impossible)
 
 
-def intensity(image):
+def intensity(image: GenericMap) -> npt.NDArray:
     """
     Intensity per second: the ``values`` of `read_intensity`.
 
@@ -157,7 +161,7 @@ def intensity(image):
     return read_intensity(image).values
 
 
-def _plateau(values, lowest):
+def _plateau(values: npt.NDArray, lowest: float) -> npt.NDArray:
     """Pixels at the maximum, if they are a plateau that is at least ``lowest``."""
     highest = values.max()
     if not highest >= lowest:
@@ -172,7 +176,7 @@ def _plateau(values, lowest):
     return top if np.count_nonzero(beside) >= _PLATEAU else np.zeros(values.shape, dtype=bool)
 
 
-def _exposure(header):
+def _exposure(header: Mapping[str, Any]) -> u.Quantity | None:
     """Exposure time; None if the header does not have it, or has nonsense."""
     value = header.get(_exposure_keyword(header))
     if not _is_number(value) or not 0 < value < math.inf:
@@ -184,13 +188,13 @@ def _exposure(header):
         return None
 
 
-def _exposure_keyword(header):
+def _exposure_keyword(header: Mapping[str, Any]) -> str:
     """The keyword that says the exposure time; sunpy looks for them in this order."""
     said = header.get("XPOSURE")
     return "EXPTIME" if said is None or (np.isscalar(said) and not said) else "XPOSURE"
 
 
-def _shutter_time(header):
+def _shutter_time(header: Mapping[str, Any]) -> u.Quantity | None:
     """How long AIA's shutter was open; None if the header does not say it."""
     times = [[header.get(keyword) for keyword in pair] for pair in _SHUTTER]
     if not all(_is_number(time) for pair in times for time in pair):
@@ -199,11 +203,11 @@ def _shutter_time(header):
     return open_for * u.ms if 0 < open_for < math.inf else None
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def unit_of(image):
+def unit_of(image: GenericMap) -> u.UnitBase | None:
     """
     Unit of a Map's numbers.
 
@@ -219,7 +223,7 @@ def unit_of(image):
     return unit_in_header(image.meta) if is_aia(image.meta) else image.unit
 
 
-def unit_in_header(header):
+def unit_in_header(header: Mapping[str, Any]) -> u.UnitBase | None:
     """
     Unit of an image's numbers, by its header.
 
@@ -253,24 +257,24 @@ def unit_in_header(header):
     return unit * (u.DN / u.ct) ** _powers(unit).get(u.ct, 0) if ours else unit
 
 
-def _powers(unit):
+def _powers(unit: u.UnitBase) -> dict[Any, Any]:
     return dict(zip(unit.bases, unit.powers, strict=True))
 
 
-def unit_written(header):
+def unit_written(header: Mapping[str, Any]) -> str | None:
     """What a header says of the unit, in ``BUNIT`` or else ``PIXLUNIT``; None if nothing."""
     said = (header.get(keyword) for keyword in ("BUNIT", "PIXLUNIT"))
     return next((text.strip() for text in said if isinstance(text, str) and text.strip()), None)
 
 
-def _is_positive(value):
+def _is_positive(value: Any) -> bool:
     try:
         return 0 < float(value) < np.inf
     except (TypeError, ValueError):
         return False
 
 
-def check_image(image, name):
+def check_image(image: object, name: str) -> None:
     """
     Refuse a Map that is no AIA-like image with coordinates.
 
@@ -317,7 +321,7 @@ def check_image(image, name):
     epoch_of(image, name)
 
 
-def _check_instrument(image, name):
+def _check_instrument(image: GenericMap, name: str) -> None:
     """Refuse what is not AIA's, or not calibrated: the numbers of other telescopes are none of its."""
     if not is_aia(image.meta):
         unit = unit_in_header(image.meta)
@@ -332,7 +336,7 @@ def _check_instrument(image, name):
         raise ValueError(f"{name} must be of level 1 or 1.5; this one is of level {level:g}. Use the level 1 file")
 
 
-def _check_passband(image, name):
+def _check_passband(image: GenericMap, name: str) -> None:
     """Refuse an image that does not say its passband, or one that AIA does not have."""
     said = {keyword: image.meta.get(keyword) for keyword in ("WAVELNTH", "WAVEUNIT")}
     try:
@@ -349,7 +353,7 @@ def _check_passband(image, name):
     get_passband(wavelength)
 
 
-def _unusable_unit(image, unit):
+def _unusable_unit(image: GenericMap, unit: u.UnitBase | None) -> str:
     """What a Map has instead of a unit that can be used, and what would be one."""
     written = unit_written(image.meta)
     found = "without a unit" if written is None else f"in {shown(written)}"
@@ -362,7 +366,7 @@ def _unusable_unit(image, unit):
     return f"{found}. Say what its numbers are with map.meta['bunit'] = {advice}"
 
 
-def check_light(reading, name, constant=False):
+def check_light(reading: Reading, name: str, constant: bool = False) -> None:
     """
     Refuse an image in which there is nothing to see.
 
@@ -399,7 +403,7 @@ def check_light(reading, name, constant=False):
         )
 
 
-def filled_share(values, disk):
+def filled_share(values: npt.NDArray, disk: Disk) -> float:
     """
     Find out how much of the disk holds a number that stands for none.
 
@@ -433,7 +437,7 @@ def filled_share(values, disk):
     return float(max(filled if filled > _SOME_BLOCKS else 0, first if frequent else 0))
 
 
-def check_together(images, max_time_difference):
+def check_together(images: Sequence[GenericMap], max_time_difference: u.Quantity) -> None:
     """
     Refuse images that do not show the Sun at one time and from one direction.
 

@@ -184,7 +184,7 @@ def check_pixels(image: sunpy.map.GenericMap, name: str) -> None:
     """
     shape, dtype = image.data.shape, image.data.dtype
     naxis = image.meta.get("naxis", 2)
-    if isinstance(naxis, numbers.Real) and float(naxis) > 2:
+    if isinstance(naxis, numbers.Real) and naxis > 2:  # type: ignore[operator]
         raise ValueError(
             f"{name} must be one image with two dimensions; this Map was made from {naxis:g}. Choose one image, and "
             "make a Map of that"

@@ -7,8 +7,10 @@ large, and one for detail. `AnyToAny` is for AIA images instead of a magnetogram
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,30 +32,32 @@ __all__ = [
 class _BatchNorm(nn.BatchNorm2d):
     """Batch normalisation with the constants of the Keras layer that Park et al. used."""
 
-    def __init__(self, channels, running):
+    def __init__(self, channels: int, running: bool) -> None:
         super().__init__(channels, eps=1.01e-5, momentum=0.1, track_running_stats=running)
 
 
 class _Dropout(nn.Dropout):
     """Dropout that can stay on at inference, which makes the output stochastic."""
 
-    def __init__(self, probability, always):
+    def __init__(self, probability: float, always: bool) -> None:
         super().__init__(probability)
         self.always = always
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.dropout(x, self.p, self.training or self.always)
 
 
-class _Exact:
+class _Exact(nn.Module):
     """
     A last convolution, in single precision whatever the others are computed in.
 
     Its output is the image: with eight binary digits, it would be seen in steps.
     """
 
-    def forward(self, x):
-        return super().forward(x.to(self.weight.dtype))
+    weight: torch.Tensor
+
+    def forward(self, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        return super().forward(x.to(self.weight.dtype), *args)
 
 
 class _ExactConv(_Exact, nn.Conv2d):
@@ -64,7 +68,7 @@ class _ExactConvTranspose(_Exact, nn.ConvTranspose2d):
     pass
 
 
-def initialize(network, spread=0.02):
+def initialize(network: nn.Module, spread: float = 0.02) -> None:
     """
     Draw initial weights as Park et al. 2019 do.
 
@@ -73,7 +77,8 @@ def initialize(network, spread=0.02):
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, spread)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, spread)
 
@@ -113,7 +118,16 @@ class Generator(nn.Module):
     54.4
     """
 
-    def __init__(self, in_channels=1, out_channels=1, *, levels=8, width=64, dropout=0.5, normalization="running"):
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        *,
+        levels: int = 8,
+        width: int = 64,
+        dropout: float = 0.5,
+        normalization: str = "running",
+    ) -> None:
         super().__init__()
         if levels < 5:
             raise ValueError(f"levels must be at least 5; got {levels}")
@@ -128,7 +142,7 @@ class Generator(nn.Module):
 
         self.encoder = nn.ModuleList()
         for level, width in enumerate(widths):
-            layers = [nn.Conv2d(in_channels if level == 0 else widths[level - 1], width, 4, 2, 1)]
+            layers: list[nn.Module] = [nn.Conv2d(in_channels if level == 0 else widths[level - 1], width, 4, 2, 1)]
             bottom = level == levels - 1
             if level > 0 and (not bottom or normalize_bottom):
                 layers.append(_BatchNorm(width, running))
@@ -150,14 +164,14 @@ class Generator(nn.Module):
 
         initialize(self)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Tensor (batch, in_channels, H, W) in −1…1 → (batch, out_channels, H, W) in −1…1."""
         if x.shape[-1] % self.step or x.shape[-2] % self.step:
             raise ValueError(
                 f"a generator of {self.levels} levels needs sides that are multiples of {self.step}; "
                 f"got {tuple(x.shape[-2:])}"
             )
-        x = x.to(self.encoder[0][0].weight.dtype)
+        x = x.to(next(self.encoder.parameters()).dtype)
         skips = []
         for stage in self.encoder:
             x = stage(x)
@@ -177,18 +191,18 @@ class _ChannelNorm(nn.Module):
     Nothing outside the pixel enters, so neither the rest of the batch nor the rest of the image can change the scale.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6) * self.weight
 
 
 class _Block(nn.Module):
     """Residual pair of 3×3 convolutions; dropout takes away whole channels of what it adds."""
 
-    def __init__(self, channels, dropout):
+    def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
         self.body = nn.Sequential(
             _ChannelNorm(channels),
@@ -198,7 +212,7 @@ class _Block(nn.Module):
             nn.Dropout2d(dropout),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.body(x)
 
 
@@ -230,8 +244,15 @@ class SharedUNet(nn.Module):
     usual_deviation = -1.5
 
     def __init__(
-        self, in_channels=4, out_channels=9, *, widths=(40, 80, 120, 160, 200), head=16, dropout=0.0, deviations=False
-    ):
+        self,
+        in_channels: int = 4,
+        out_channels: int = 9,
+        *,
+        widths: Sequence[int] = (40, 80, 120, 160, 200),
+        head: int = 16,
+        dropout: float = 0.0,
+        deviations: bool = False,
+    ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels * (1 + deviations)
         self.step = 2 ** len(widths)
@@ -245,7 +266,7 @@ class SharedUNet(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(head + in_channels, head, 3, padding=1), nn.GELU())
         self.read = _ExactConv(head + in_channels, self.out_channels, 3, padding=1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """
         Tensor (batch, in_channels, H, W) → (batch, out_channels, H, W), in which −1…1 is the range trained on.
 
@@ -257,7 +278,7 @@ class SharedUNet(nn.Module):
         images, deviations = x.chunk(2, dim=1)
         return torch.cat([images, _bounded(deviations + self.usual_deviation)], dim=1)
 
-    def features(self, x):
+    def features(self, x: torch.Tensor) -> torch.Tensor:
         """What the images are read from, by one last convolution: tensor (batch, head + in_channels, H, W)."""
         if x.shape[-1] % self.step or x.shape[-2] % self.step:
             raise ValueError(f"this network needs sides that are multiples of {self.step}; got {tuple(x.shape[-2:])}")
@@ -308,8 +329,17 @@ class TwoScaleUNet(nn.Module):
     unpolarized = True
 
     def __init__(
-        self, in_channels, out_channels=9, *, coarse, block=4, odd=(), widths=(48, 80, 112), head=16, dropout=0.0
-    ):
+        self,
+        in_channels: int,
+        out_channels: int = 9,
+        *,
+        coarse: dict[str, Any],
+        block: int = 4,
+        odd: Sequence[int] = (),
+        widths: Sequence[int] = (48, 80, 112),
+        head: int = 16,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         if coarse["in_channels"] > in_channels:
             raise ValueError(f"the coarse part cannot see {coarse['in_channels']} planes out of {in_channels}")
@@ -325,9 +355,9 @@ class TwoScaleUNet(nn.Module):
         self.step = math.lcm(block * self.coarse.step, self.detail.step)
         # To begin with, there is nothing to add.
         nn.init.zeros_(self.detail.read.weight)
-        nn.init.zeros_(self.detail.read.bias)
+        nn.init.zeros_(self.detail.read.bias)  # type: ignore[arg-type]
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """
         As that of `SharedUNet` with deviations, and a third set of planes: the logarithms of the coarse deviations.
 
@@ -337,12 +367,12 @@ class TwoScaleUNet(nn.Module):
         return self.together(*self.scales(x))
 
     @staticmethod
-    def together(coarse, detail):
+    def together(coarse: torch.Tensor, detail: torch.Tensor) -> torch.Tensor:
         """Both parts of the answer as one, see `forward`."""
         images, deviations = (coarse + detail).chunk(2, dim=1)
         return torch.cat([images, _bounded(deviations), coarse.chunk(2, dim=1)[1]], dim=1)
 
-    def scales(self, x):
+    def scales(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """
         Both parts of the answer: what the coarse network says, on the fine grid, and what is added to it.
 
@@ -354,13 +384,13 @@ class TwoScaleUNet(nn.Module):
         coarse = enlarged(self.in_the_large(x), self.block)
         return coarse, self.refine(x[:, self.coarse_channels :], coarse)
 
-    def in_the_large(self, x):
+    def in_the_large(self, x: torch.Tensor) -> torch.Tensor:
         """What the coarse network says of all planes; shape (batch, 2 · out_channels, H / block, W / block)."""
         planes = functional.avg_pool2d(x[:, : self.coarse_channels], self.block)
         signs = planes.new_tensor(self.signs)[:, None, None]
         return (self.coarse(planes) + self.coarse(planes * signs)) / 2
 
-    def refine(self, planes, coarse):
+    def refine(self, planes: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """What is to be added to the enlarged coarse answer, given the other planes."""
         images, _ = coarse.chunk(2, dim=1)
         return self.detail(torch.cat([planes, images], dim=1))
@@ -390,7 +420,7 @@ class AnyToAny(SharedUNet):
         If there are not two planes for every image.
     """
 
-    def __init__(self, in_channels=21, out_channels=9, *, images=9, **parameters):
+    def __init__(self, in_channels: int = 21, out_channels: int = 9, *, images: int = 9, **parameters: Any) -> None:
         super().__init__(in_channels, out_channels, **parameters)
         if 2 * images > in_channels:
             raise ValueError(f"{images} images need two planes each; there are {in_channels}")
@@ -400,7 +430,7 @@ class AnyToAny(SharedUNet):
         self.offset = nn.Parameter(torch.zeros(out_channels, images))
         self.logit = nn.Parameter(torch.zeros(out_channels, images))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """As that of `SharedUNet`."""
         planes = super().forward(x)
         images, known = x[:, : self.images], x[:, self.images : 2 * self.images]
@@ -411,12 +441,12 @@ class AnyToAny(SharedUNet):
         return torch.cat([planes[:, :count] + mean, planes[:, count:]], dim=1)
 
 
-def _mixed(planes, weights):
+def _mixed(planes: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Sums of planes, pixel by pixel: shape (batch, planes, H, W), weights of shape (sums, planes)."""
     return functional.conv2d(planes, weights[..., None, None])
 
 
-def quickened(network, dtype):
+def quickened(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """
     Make a network answer sooner, and unfit to be trained.
 
@@ -441,7 +471,7 @@ def quickened(network, dtype):
                 if isinstance(parent[place], nn.BatchNorm2d) and parent[place].track_running_stats:
                     before = parent[place - 1]
                     transposed = isinstance(before, nn.ConvTranspose2d)
-                    parent[place - 1] = fuse_conv_bn_eval(before, parent[place], transpose=transposed)
+                    parent[place - 1] = fuse_conv_bn_eval(before, parent[place], transpose=transposed)  # type: ignore
                     del parent[place]
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | _ChannelNorm) and not isinstance(module, _Exact):
@@ -449,7 +479,7 @@ def quickened(network, dtype):
     return network
 
 
-def enlarged(images, block):
+def enlarged(images: torch.Tensor, block: int) -> torch.Tensor:
     """
     Coarse images on the fine grid of which every coarse pixel is a block, linear in between.
 
@@ -468,12 +498,12 @@ def enlarged(images, block):
     return functional.interpolate(images, scale_factor=block, mode="bilinear", align_corners=False)
 
 
-def _bounded(logarithms):
+def _bounded(logarithms: torch.Tensor) -> torch.Tensor:
     """Logarithms of deviations, kept where no pixel can be all that matters in a likelihood."""
     return logarithms.clamp(-5.5, -0.5)
 
 
-def _doubled(x):
+def _doubled(x: torch.Tensor) -> torch.Tensor:
     return enlarged(x, 2)
 
 
@@ -485,11 +515,11 @@ _NETWORKS = {
 }
 
 
-def _is_whole(value, least, most):
-    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= value <= most  # type: ignore[operator]
 
 
-def _are_whole(values, least, most):
+def _are_whole(values: object, least: int, most: int) -> bool:
     return isinstance(values, list | tuple) and all(_is_whole(value, least, most) for value in values)
 
 
@@ -504,7 +534,7 @@ _PARAMETERS = {
         "one to twelve whole numbers from 1 to 10000",
         lambda values: _are_whole(values, 1, 10_000) and 1 <= len(values) <= 12,
     ),
-    "dropout": ("a number from 0 to 1", lambda value: isinstance(value, Real) and 0 <= value <= 1),
+    "dropout": ("a number from 0 to 1", lambda value: isinstance(value, Real) and 0 <= value <= 1),  # type: ignore[operator]
     "deviations": ("true or false", lambda value: isinstance(value, bool)),
     "block": ("a whole number from 1 to 64", lambda value: _is_whole(value, 1, 64)),
     "odd": ("whole numbers that count planes from 0", lambda values: _are_whole(values, 0, 10_000)),
@@ -512,7 +542,7 @@ _PARAMETERS = {
 }
 
 
-def _check_parameters(parameters):
+def _check_parameters(parameters: dict[str, Any]) -> None:
     """ValueError unless all parameters are such as networks can be made from."""
     for name, value in parameters.items():
         if name in _PARAMETERS:
@@ -523,7 +553,7 @@ def _check_parameters(parameters):
         _check_parameters(parameters["coarse"])
 
 
-def build_network(kind, **parameters):
+def build_network(kind: str, **parameters: Any) -> nn.Module:
     """
     Make a network from a model's record.
 

@@ -7,16 +7,20 @@ weigh nothing instead of being filled in. The geometry is that of any image of t
 
 import functools
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
+from sunpy.map import GenericMap
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.disk import Disk, constant_share, visible_limb
 from sunpy_mag2euv.field_kinds import LINE_OF_SIGHT, SDOML_BZ, field_kind, is_of_sdoml
-from sunpy_mag2euv.grid import apparent_radius
+from sunpy_mag2euv.grid import Grid, apparent_radius
 from sunpy_mag2euv.headers import RESAMPLED, check_geometry, describe, has_own_scale, missing_placement, readable_unit
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import check_map, check_pixels, shown
@@ -163,7 +167,7 @@ class PreparedField:
 
 
 @isolated()
-def prepare(magnetogram, grid):
+def prepare(magnetogram: GenericMap, grid: Grid) -> PreparedField:
     """
     Bring a line-of-sight magnetogram to a model's grid.
 
@@ -216,7 +220,7 @@ def prepare(magnetogram, grid):
     measured = np.isfinite(mean)
     radius = grid.radius
     mean = np.where((radius < 1) & measured, mean * np.float32(magnetograph.hmi_factor * gauss), 0)
-    objections |= _look_at(magnetogram, mean, measured & seen & (radius < 1), np.count_nonzero(radius < 1))
+    objections |= _look_at(magnetogram, mean, measured & seen & (radius < 1), int(np.count_nonzero(radius < 1)))
     known = measured | (radius > _LIMB)
     coarseness = _coarseness(disk, magnetograph, grid, apparent_radius(magnetogram.coordinate_frame))
     return PreparedField(
@@ -231,7 +235,7 @@ def prepare(magnetogram, grid):
     )
 
 
-def _believable(values, limit):
+def _believable(values: npt.NDArray, limit: np.float32) -> npt.NDArray:
     """Which numbers can be a field; NaN is none."""
     # Twice as fast as by way of the absolute value.
     believable = values <= limit
@@ -239,12 +243,12 @@ def _believable(values, limit):
     return believable
 
 
-def _count_impossible(magnetogram, values, on_disk, known):
+def _count_impossible(magnetogram: GenericMap, values: npt.NDArray, on_disk: npt.NDArray, known: npt.NDArray) -> int:
     """How many numbers on the disk can be no field; ValueError if they are many."""
     number = np.count_nonzero(on_disk)
     if np.count_nonzero(known) == number:
         return 0
-    impossible = np.count_nonzero(on_disk & ~known & ~np.isnan(values))
+    impossible = int(np.count_nonzero(on_disk & ~known & ~np.isnan(values)))
     if impossible > _MANY * number:
         raise ValueError(
             f"the magnetogram must be in gauss or another unit of the field; {impossible / number:.0%} of the disk in "
@@ -253,7 +257,7 @@ def _count_impossible(magnetogram, values, on_disk, known):
     return impossible
 
 
-def _look_at(magnetogram, mean, known, disk):
+def _look_at(magnetogram: GenericMap, mean: npt.NDArray, known: npt.NDArray, disk: int) -> dict[str, str]:
     """What there is to say against the numbers on the grid, as `_objections`; ValueError if that is too much."""
     count = np.count_nonzero(known)
     if not count:
@@ -276,7 +280,14 @@ def _look_at(magnetogram, mean, known, disk):
     }
 
 
-def _objections(magnetogram, magnetograph, values, disk, impossible, believable):
+def _objections(
+    magnetogram: GenericMap,
+    magnetograph: Magnetograph,
+    values: npt.NDArray,
+    disk: Disk,
+    impossible: int,
+    believable: Callable[[npt.NDArray], npt.NDArray],
+) -> dict[str, str]:
     """What there is to say against a magnetogram that can be used, see `PreparedField`."""
     objections = {}
     missing = missing_placement(magnetogram)
@@ -320,7 +331,7 @@ def _objections(magnetogram, magnetograph, values, disk, impossible, believable)
     return objections
 
 
-def _check(magnetogram):
+def _check(magnetogram: GenericMap) -> None:
     """Refuse, with a sentence each, what is not a helioprojective magnetogram that says where and when it was taken."""
     check_map(magnetogram, "the magnetogram")
     check_pixels(magnetogram, "the magnetogram")
@@ -355,7 +366,7 @@ def _check(magnetogram):
     check_geometry(magnetogram, "the magnetogram", better)
 
 
-def _magnetograph(magnetogram):
+def _magnetograph(magnetogram: GenericMap) -> tuple[Magnetograph, bool]:
     """The instrument's record, or, with a warning, that of one like HMI; and whether it is the instrument's own."""
     names = f"{magnetogram.instrument} {magnetogram.observatory} {magnetogram.detector}".upper()
     for name, magnetograph in MAGNETOGRAPHS.items():
@@ -368,14 +379,14 @@ def _magnetograph(magnetogram):
     return MAGNETOGRAPHS["HMI"], False
 
 
-def _coarseness(disk, magnetograph, grid, radius):
+def _coarseness(disk: Disk, magnetograph: Magnetograph, grid: Grid, radius: Any) -> float:
     """How many times less than a grid an image of the disk resolves, of which ``radius`` is the angular radius."""
     resolution = max(2 / disk.pixels, magnetograph.resolution / radius.to_value(u.arcsec))
     return float(resolution / (2 / grid.solar_radius))
 
 
 @isolated()
-def resample(values, known, disk, grid):
+def resample(values: npt.NDArray, known: npt.NDArray, disk: Disk, grid: Grid) -> npt.NDArray:
     """
     Average an image over the pixels of a grid: one linear interpolation turns, shifts and scales it.
 
@@ -405,7 +416,7 @@ def resample(values, known, disk, grid):
     for start in range(0, rows, _STRIP):
         part = grid.crop(slice(start, min(start + _STRIP, rows)), slice(0, columns))
         theta = torch.from_numpy(_affine(planes.shape[:1:-1], factor, disk, part)).float()[None]
-        size = (1, 2, part.shape[0] * _SAMPLES, columns * _SAMPLES)
+        size = [1, 2, part.shape[0] * _SAMPLES, columns * _SAMPLES]
         points = functional.affine_grid(theta, size, align_corners=False)
         samples = functional.grid_sample(planes, points, mode="bilinear", padding_mode="zeros", align_corners=False)
         total, share = functional.avg_pool2d(samples, _SAMPLES)[0].numpy()
@@ -414,7 +425,7 @@ def resample(values, known, disk, grid):
     return mean
 
 
-def _blocks(plane, factor):
+def _blocks(plane: Any, factor: int) -> Any:
     """Means over blocks of pixels, shape (1, 1, rows, columns); beyond the edges there is nothing."""
     from torch.nn import functional
 
@@ -425,7 +436,7 @@ def _blocks(plane, factor):
     return functional.avg_pool2d(plane, factor) if factor > 1 else plane
 
 
-def _affine(size, factor, disk, grid):
+def _affine(size: Sequence[int], factor: int, disk: Disk, grid: Grid) -> npt.NDArray:
     """
     Where an image in blocks of ``factor`` pixels has the points of a grid, as torch counts.
 
@@ -453,7 +464,7 @@ def _affine(size, factor, disk, grid):
     return np.column_stack([linear, offset])
 
 
-def field_of_view(image, disk, grid, name):
+def field_of_view(image: GenericMap, disk: Disk, grid: Grid, name: str) -> npt.NDArray:
     """
     Find out which pixels of a grid an image shows.
 
@@ -493,12 +504,13 @@ def field_of_view(image, disk, grid, name):
     return seen
 
 
-def window(seen):
+def window(seen: npt.NDArray) -> tuple[slice, slice]:
     """Rows and columns that the true elements of an image take up, as slices."""
-    return tuple(_extent(seen.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (_extent(np.any(seen, axis=axis)) for axis in (1, 0))
+    return rows, columns
 
 
-def _extent(seen):
+def _extent(seen: npt.NDArray) -> slice:
     """Slice from the first to the last true element."""
     (indices,) = np.nonzero(seen)
     return slice(int(indices[0]), int(indices[-1]) + 1)

@@ -12,7 +12,7 @@ import sys
 import threading
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sunpy import log
 
@@ -42,7 +42,7 @@ _DEADLINE = 3600
 _LARGEST = 512 * 2**20
 
 
-def normalized(sha256):
+def normalized(sha256: object) -> str:
     """
     Spell a hash in one way.
 
@@ -66,7 +66,7 @@ def normalized(sha256):
     return sha256.lower()
 
 
-def cache_dir():
+def cache_dir() -> Path:
     """
     Folder in which downloaded weights are kept.
 
@@ -81,7 +81,7 @@ def cache_dir():
     return Path(os.environ.get(_CACHE) or pooch.os_cache("sunpy_mag2euv")).expanduser()
 
 
-def check(path, sha256):
+def check(path: Any, sha256: str) -> Path:
     """
     Make sure that a local file is the expected one.
 
@@ -116,7 +116,7 @@ def check(path, sha256):
     return path
 
 
-def download(url, sha256):
+def download(url: str, sha256: str | None) -> Path:
     """
     Fetch a file into the cache, unless it is there already.
 
@@ -206,10 +206,10 @@ class _NoFileError(Exception):
 class _Watched:
     """A file to write to, until it is too large or nobody waits for it any more."""
 
-    def __init__(self, file, abandoned):
+    def __init__(self, file: Any, abandoned: threading.Event) -> None:
         self._file, self._abandoned = file, abandoned
 
-    def write(self, piece):
+    def write(self, piece: bytes) -> int:
         """Write a piece, or say why not."""
         if self._abandoned.is_set():
             raise _TooSlowError
@@ -217,12 +217,12 @@ class _Watched:
             raise ValueError(f"the file is larger than {_LARGEST >> 20} MB, which no weights are")
         return self._file.write(piece)
 
-    def flush(self):
+    def flush(self) -> None:
         """As of a file."""
         self._file.flush()
 
 
-def _fetch(url, folder, name, sha256):
+def _fetch(url: str, folder: Path, name: str, sha256: str) -> None:
     """
     Fetch a file into a folder and check it, with all that takes time in a thread that need not be waited for.
 
@@ -231,7 +231,8 @@ def _fetch(url, folder, name, sha256):
     """
     import pooch
 
-    abandoned, outcome, responses = threading.Event(), queue.SimpleQueue(), []
+    abandoned, responses = threading.Event(), []
+    outcome: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
     is_doi = url.startswith("doi:")
     downloader = (pooch.DOIDownloader if is_doi else pooch.HTTPDownloader)(
         progressbar=sys.stderr is not None and sys.stderr.isatty(),
@@ -240,7 +241,7 @@ def _fetch(url, folder, name, sha256):
         hooks={"response": lambda response, **_: responses.append(response)},
     )
 
-    def write(url, output_file, pooch):
+    def write(url: str, output_file: Any, pooch: Any) -> None:
         with open(output_file, "wb") as file:
             try:
                 downloader(url, _Watched(file, abandoned), pooch)
@@ -249,7 +250,7 @@ def _fetch(url, folder, name, sha256):
                     _refuse(error, responses)
                 raise
 
-    def work():
+    def work() -> None:
         try:
             found = pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=write)
         except BaseException as error:
@@ -299,14 +300,14 @@ def _is_page(response: "requests.Response") -> bool:
     return response.headers.get("Content-Type", "").lower().startswith("text/html")
 
 
-def _share(folder, name):
+def _share(folder: Path, name: str) -> None:
     """Give a file the permissions that new files have; those of pooch are for one user only."""
     new = folder / "new"
     new.touch()
     (folder / name).chmod(new.stat().st_mode & 0o777)
 
 
-def _holds(path, sha256):
+def _holds(path: Path, sha256: str) -> bool:
     """Whether a file is there and the expected one."""
     try:
         return check(path, sha256) == path
@@ -314,12 +315,12 @@ def _holds(path, sha256):
         return False
 
 
-def packaged(filename):
+def packaged(filename: str) -> bool:
     """Whether a weights file comes with the package."""
     return (_PACKAGED / filename).is_file()
 
 
-def locate(filename, sha256, url=None):
+def locate(filename: str, sha256: str, url: str | None = None) -> Path:
     """
     Find a published weights file: the packaged copy if there is one, else the cache, else the network.
 

@@ -4,15 +4,19 @@ import copy
 import re
 import textwrap
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.nddata import StdDevUncertainty
 from sunpy.coordinates import Helioprojective
+from sunpy.map import GenericMap
 from sunpy.map.header_helper import make_fitswcs_header
+from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.headers import check_geometry
 from sunpy_mag2euv.intensity import check_image, check_together, intensity
@@ -32,7 +36,7 @@ _LEFT_BEHIND = re.compile(
 
 
 @u.quantity_input
-def reproject(synthetic, *, like, max_time_difference: u.min = 12 * u.min):
+def reproject(synthetic: GenericMap, *, like: GenericMap, max_time_difference: u.min = 12 * u.min) -> AIAMap:
     """
     Put a synthetic image on the pixels of another one.
 
@@ -128,7 +132,7 @@ def reproject(synthetic, *, like, max_time_difference: u.min = 12 * u.min):
     return reprojected
 
 
-def _deviation(image):
+def _deviation(image: GenericMap) -> npt.NDArray | None:
     """Standard deviation of a Map in DN/s, NaN where unknown; None if the Map does not have it."""
     if image.uncertainty is None:
         return None
@@ -145,7 +149,7 @@ def _deviation(image):
     return intensity(sunpy.map.Map(uncertainty.array * factor, image.meta))
 
 
-def _header(image, like):
+def _header(image: GenericMap, like: GenericMap) -> Any:
     """The coordinates of one Map, and what the header of the other says of anything else."""
     seen_from, reference = image.observer_coordinate, like.reference_coordinate
     observer = SkyCoord(seen_from.lon, seen_from.lat, like.observer_coordinate.radius, frame=seen_from.frame)
@@ -168,13 +172,13 @@ def _header(image, like):
     return header
 
 
-def _projection(image):
+def _projection(image: GenericMap) -> str:
     """Its three letters, without what follows. Over the Sun, coordinates without one are tangential ones to 0.01"."""
     code = re.match(r".{4}-+([A-Z]{3})\b", image.coordinate_system.axis1)
     return code[1] if code else "TAN"
 
 
-def _history(image, like):
+def _history(image: GenericMap, like: GenericMap) -> list[str]:
     """What was done, in lines that fit FITS cards."""
     before, after = (f"{source.scale[0].to_value(u.arcsec / u.pix):.4g} arcsec" for source in (image, like))
     rows, columns = like.data.shape

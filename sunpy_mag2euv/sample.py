@@ -8,13 +8,18 @@ limb and the loss of network flux in coarse pixels come out by themselves.
 """
 
 import operator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import KDTree
 
 import sunpy.map
+from sunpy.map import GenericMap
+from sunpy.map.sources import AIAMap, HMIMap
 
 __all__ = ["sample_aia_maps", "sample_chart", "sample_magnetogram"]
 
@@ -35,7 +40,7 @@ _WEAK = 3  # gauss, standard deviation of what is smoothed to a chart's half deg
 _GOLDEN = np.pi * (1 + 5**0.5)  # steps by this angle are spread evenly
 
 
-def sample_magnetogram(seed=0, *, size=1024):
+def sample_magnetogram(seed: int = 0, *, size: int = 1024) -> HMIMap:
     """
     Make up a line-of-sight magnetogram of an active Sun, as HMI would see it.
 
@@ -90,7 +95,7 @@ def sample_magnetogram(seed=0, *, size=1024):
     return sunpy.map.Map(field.astype(np.float32), _header(seed, size, scale))
 
 
-def sample_aia_maps(passbands, seed=0):
+def sample_aia_maps(passbands: Iterable[Any], seed: int = 0) -> list[AIAMap]:
     """
     Make up AIA images of the Sun that `sample_magnetogram` shows, in the form of level 1.5 observations.
 
@@ -139,7 +144,7 @@ def sample_aia_maps(passbands, seed=0):
     return maps
 
 
-def sample_chart(seed=0):
+def sample_chart(seed: int = 0) -> GenericMap:
     """
     Make up a chart of the radial field of an active Sun, as HMI's small charts of a rotation are.
 
@@ -208,12 +213,12 @@ class _Region:
     young: bool
 
     @property
-    def leading_sign(self):
+    def leading_sign(self) -> float:
         """Hale's law: in cycle 24, −1 in the north and 1 in the south (Hale et al. 1919, doi:10.1086/142452)."""
         return -np.sign(self.latitude)
 
     @property
-    def tilt(self):
+    def tilt(self) -> float:
         """
         Joy's law, radians: the leading polarity lies nearer to the equator, further south where this is positive.
 
@@ -221,7 +226,7 @@ class _Region:
         """
         return np.arcsin(0.5 * np.sin(self.latitude))
 
-    def locate(self, along, across):
+    def locate(self, along: Any, across: Any) -> npt.NDArray:
         """Unit vectors at some solar radii from the centre, along the axis to the leading polarity and across."""
         west = along * np.cos(self.tilt) + across * np.sin(self.tilt)
         north = across * np.cos(self.tilt) - along * np.sin(self.tilt)
@@ -230,7 +235,7 @@ class _Region:
         return _unit(center + np.multiply.outer(west, to_west) + np.multiply.outer(north, to_north))
 
 
-def _regions(rng):
+def _regions(rng: np.random.Generator) -> list[_Region]:
     """Draw active regions in both activity belts, from limb to limb, and decayed ones around and poleward of them."""
     regions = []
     for young, number, latitudes, fluxes, degrees in (
@@ -248,7 +253,7 @@ def _regions(rng):
 class _Supergranules:
     """Cells of about 30 Mm, whose edges attract flux."""
 
-    def __init__(self, rng):
+    def __init__(self, rng: np.random.Generator) -> None:
         # A Fibonacci lattice, jittered; the ripples bend the otherwise straight edges.
         index = np.arange(round(16 / _CELL**2))
         lattice = _sphere(_GOLDEN * index, np.arcsin(1 - (2 * index + 1) / len(index)))
@@ -256,7 +261,7 @@ class _Supergranules:
         self.waves = _unit(rng.normal(size=(16, 3))) * 2 * np.pi / (rng.uniform(5, 30, (16, 1)) * _MM)
         self.ripples = 0.8 * _MM * rng.normal(size=(16, 3))
 
-    def attract(self, points, strength):
+    def attract(self, points: npt.NDArray, strength: float) -> npt.NDArray:
         """Move points towards the nearest edge, by a part ``strength`` of the way."""
         _, nearest = self.centers.query(points, k=2)
         first, second = self.centers.data[nearest[:, 0]], self.centers.data[nearest[:, 1]]
@@ -265,7 +270,9 @@ class _Supergranules:
         return _unit(points - strength * distance * normal + np.sin(points @ self.waves.T) @ self.ripples)
 
 
-def _break_up(rng, positions, fluxes, cells, strength):
+def _break_up(
+    rng: np.random.Generator, positions: npt.NDArray, fluxes: npt.NDArray, cells: _Supergranules, strength: float
+) -> tuple[npt.NDArray, npt.NDArray]:
     """Turn flux clusters into points near the edges of supergranules."""
     number = np.ceil(np.abs(fluxes) / _ELEMENT).astype(int)
     points = np.repeat(positions, number, axis=0)
@@ -274,7 +281,7 @@ def _break_up(rng, positions, fluxes, cells, strength):
     return _unit(points + 0.5 * _MM * rng.normal(size=points.shape)), np.repeat(fluxes / number, number)
 
 
-def _bipole(rng, region, cells):
+def _bipole(rng: np.random.Generator, region: _Region, cells: _Supergranules) -> list[tuple]:
     """Points of one region, cloud by cloud; its two polarities cancel exactly."""
     # For each polarity: its side, the part of its flux in every spot, and its width.
     if region.young:
@@ -303,7 +310,7 @@ def _bipole(rng, region, cells):
     return clouds
 
 
-def _spot(rng, region, place, flux):
+def _spot(rng: np.random.Generator, region: _Region, place: Any, flux: float) -> tuple:
     """Radius (solar radii) and points of a spot that has 2 kG in its middle and a third of that at its rim."""
     index = np.arange(round(flux / _ELEMENT))
     share = (index + 0.5) / len(index)
@@ -316,7 +323,7 @@ def _spot(rng, region, place, flux):
     return radius, points, flux * weight / weight.sum()
 
 
-def _quiet_sun(rng, cells):
+def _quiet_sun(rng: np.random.Generator, cells: _Supergranules) -> tuple:
     """Points of the internetwork, inside the cells, and of the network, near their edges."""
     # Number of clusters by flux: Parnell et al. 2009, doi:10.1088/0004-637X/698/1/75; a bit more than the near side.
     index, smallest, largest, edge = 0.85, 1e17, 3e19, -0.1
@@ -339,17 +346,17 @@ def _quiet_sun(rng, cells):
     return internetwork, _break_up(rng, positions, np.where(signs < excess, fluxes, -fluxes), cells, 1)
 
 
-def _sphere(longitude, latitude):
+def _sphere(longitude: Any, latitude: Any) -> npt.NDArray:
     """Unit vectors in Stonyhurst's frame: x to the central meridian, y to the west, z to the north."""
     x, y, z = np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)
     return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
 
-def _unit(vectors):
+def _unit(vectors: npt.NDArray) -> npt.NDArray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def _paint(points, fluxes, size, scale, *, blur, fading):
+def _paint(points: npt.NDArray, fluxes: npt.NDArray, size: int, scale: float, *, blur: Any, fading: Any) -> npt.NDArray:
     """Gauss on HMI's pixels of flux points whose strength goes as µ to the power ``fading``; NaN off the limb."""
     x, west, z = points.T
     sin_b0, cos_b0 = np.sin(np.radians(_B0)), np.cos(np.radians(_B0))
@@ -377,7 +384,7 @@ def _paint(points, fluxes, size, scale, *, blur, fading):
     return field
 
 
-def _marks(seed):
+def _marks(seed: int) -> dict[str, Any]:
     """What says that this is no observation."""
     return {
         "origin": "made up by sunpy_mag2euv.sample",
@@ -385,7 +392,7 @@ def _marks(seed):
     }
 
 
-def _header(seed, size, scale):
+def _header(seed: int, size: int, scale: float) -> dict[str, Any]:
     """HMI's keywords, and what says that this is no observation."""
     return {
         "telescop": "SDO/HMI",
@@ -421,7 +428,7 @@ def _header(seed, size, scale):
     }
 
 
-def _chart_header(seed, rows, columns):
+def _chart_header(seed: int, rows: int, columns: int) -> dict[str, Any]:
     """Keywords of HMI's charts, but for what is wrong in them, and what says that this is no observation."""
     return {
         "telescop": "SDO/HMI",

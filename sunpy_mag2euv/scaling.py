@@ -55,7 +55,7 @@ class LinearScaling:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             # NaN is found below, by what it is not greater than.
-            if not isinstance(value, Real) or isinstance(value, bool) or abs(float(value)) > _LARGEST:
+            if not isinstance(value, Real) or isinstance(value, bool) or abs(value) > _LARGEST:  # type: ignore[operator]
                 raise ValueError(f"{name} of a scaling must be a number up to {_LARGEST:g}; got {value!r:.50}")
         if not self.low < self.high:
             raise ValueError(f"a scaling needs low < high; got low={self.low:g}, high={self.high:g}")

@@ -15,12 +15,15 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 import astropy.units as u
 from astropy.table import QTable, Table
 from astropy.time import Time
+from sunpy.map import GenericMap
 
 from sunpy_mag2euv.aia import EPOCH_KEYWORD, is_observation
 from sunpy_mag2euv.maps import brief, shown
@@ -94,7 +97,7 @@ class Sensitivity:
     table: QTable = field(repr=False)
 
     @classmethod
-    def read(cls, source=None):
+    def read(cls, source: Any = None) -> "Sensitivity":
         """
         Read a table.
 
@@ -167,7 +170,7 @@ class Sensitivity:
                 f"{source} is not a correction table as aiapy reads it ({type(error).__name__}: {error})"
             ) from error
 
-    def since_launch(self, passband, time):
+    def since_launch(self, passband: int, time: Time) -> float:
         """
         What is left of the sensitivity at launch.
 
@@ -208,7 +211,7 @@ class Sensitivity:
             )
         return left
 
-    def _version_of(self, passband):
+    def _version_of(self, passband: int) -> int:
         """Newest of a passband, which may be older than that of others."""
         channels = [str(channel).split("_")[0] for channel in self.table["WAVE_STR"]]
         found = [
@@ -217,16 +220,16 @@ class Sensitivity:
         return max(found, default=self.version)
 
     @property
-    def version(self):
+    def version(self) -> int:
         """Of the table."""
         return int(max(self.table["VER_NUM"]))
 
     @property
-    def last(self):
+    def last(self) -> Time:
         """Time of the table: up to then it rests on measurements, and goes on from there as before."""
         return Time(max(str(date) for date in self.table["DATE"]), scale="utc")
 
-    def extrapolates(self, time):
+    def extrapolates(self, time: Time) -> bool:
         """Whether a time is later than all that the table rests on."""
         return bool(Time(time) > self.last)
 
@@ -257,7 +260,7 @@ class Correction:
     known: bool = True
 
 
-def epoch_of(image, name="the image"):
+def epoch_of(image: GenericMap, name: str = "the image") -> str | None:
     """
     Find out which epoch of AIA's sensitivity an image's DN/s refer to.
 
@@ -304,7 +307,7 @@ def epoch_of(image, name="the image"):
     return AS_TAKEN if is_observation(image.meta) else None
 
 
-def find_correction(image, epoch, sensitivity=None):
+def find_correction(image: GenericMap, epoch: str | Time, sensitivity: Sensitivity | None = None) -> Correction:
     """
     Find out what an image's DN/s have to be divided by to refer to another epoch of AIA's sensitivity.
 
@@ -349,7 +352,7 @@ def find_correction(image, epoch, sensitivity=None):
     return Correction(divisor, text, extrapolated=extrapolated)
 
 
-def divided_out(image):
+def divided_out(image: GenericMap) -> float:
     """
     Find out what an observation's DN or DN/s were divided by since it was taken, which its saturated pixels were, too.
 
@@ -375,20 +378,20 @@ def divided_out(image):
         return 1.0
 
 
-def _ratio(sensitivity, passband, *epochs):
+def _ratio(sensitivity: Sensitivity, passband: int, *epochs: Any) -> float:
     """Sensitivity at one epoch in units of that at another."""
     before, after = (1.0 if time == LAUNCH else sensitivity.since_launch(passband, time) for time in epochs)
     return before / after
 
 
-def _newest(table):
+def _newest(table: Table) -> Table:
     """
     The newest version of a table for each channel, in the order of time.
 
     The JSOC has all versions in one table, and some releases of aiapy take launch for what comes first in it.
     """
     table = QTable(table)
-    newest = {}
+    newest: dict[str, int] = {}
     for channel, version in zip(table["WAVE_STR"], table["VER_NUM"], strict=True):
         newest[str(channel)] = max(int(version), newest.get(str(channel), 0))
     rows = [
@@ -403,7 +406,7 @@ def _newest(table):
     return table[np.argsort(table["T_START"].jd, kind="stable")]
 
 
-def aiapy_tables():
+def aiapy_tables() -> ModuleType:
     """
     The module of aiapy that has its tables, which releases spell in two ways.
 
@@ -439,12 +442,12 @@ def _logging_as_it_is() -> Iterator[None]:
         logging.getLogger().removeHandler(placeholder)
 
 
-def describe_epoch(epoch):
+def describe_epoch(epoch: str) -> str:
     """An epoch as it comes after "AIA's sensitivity"."""
     return "at launch" if epoch == LAUNCH else f"of {_day(epoch)}"
 
 
-def _epoch(epoch):
+def _epoch(epoch: Any) -> str:
     """`LAUNCH`, or a time in one spelling, so that equal ones are equal."""
     if isinstance(epoch, str) and epoch.strip().lower() == LAUNCH:
         return LAUNCH
@@ -456,5 +459,5 @@ def _epoch(epoch):
     raise ValueError(f"an epoch of AIA's sensitivity must be 'launch' or a date; got {shown(epoch)}")
 
 
-def _day(time):
+def _day(time: str | Time) -> str:
     return Time(time).utc.strftime("%Y-%m-%d")

@@ -10,6 +10,7 @@ import functools
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -283,7 +284,7 @@ def _units(path: Path) -> dict:
         return {unit.name: (unit.data, unit.header) for unit in units[1:] if unit.name in ("UNCERT", "MASK")}
 
 
-def _fitting(array, data, name):
+def _fitting(array: Any, data: Any, name: str) -> Any:
     """An extension with the rows and columns of the image."""
     if array is None or np.size(array) != data.size:
         found = 0 if array is None else np.size(array)

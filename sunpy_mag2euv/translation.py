@@ -1,15 +1,20 @@
 """Translation: AIA Maps in, AIA-like Maps of other passbands out."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import astropy.units as u
 import sunpy.map
+from sunpy.map import GenericMap
 from sunpy.map.sources import AIAMap
 
 from sunpy_mag2euv.aia import View, is_observation, level_of
 from sunpy_mag2euv.disk import Disk
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.headers import describe
 from sunpy_mag2euv.inference import (
     answers,
@@ -24,11 +29,14 @@ from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_toge
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import check_map, in_known_time, shown
 from sunpy_mag2euv.models import ImageModel
-from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.passbands import Passband, get_passband
 from sunpy_mag2euv.preparation import field_of_view, resample, window
 from sunpy_mag2euv.quality import quality_objection
 from sunpy_mag2euv.sensitivity import Correction, Sensitivity, find_correction
 from sunpy_mag2euv.validity import assess_images, disk_level
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["PreparedImages", "bring_to_epochs", "prepare_images", "translate"]
 
@@ -39,14 +47,14 @@ _PART = 1 / 8
 
 @u.quantity_input
 def translate(
-    aia_maps,
-    passband,
+    aia_maps: GenericMap | Sequence[GenericMap],
+    passband: Any,
     *,
     max_time_difference: u.min = 12 * u.min,
-    correction_table=None,
-    model=None,
-    device=None,
-):
+    correction_table: Any = None,
+    model: str | os.PathLike | ImageModel | None = None,
+    device: "str | torch.device | None" = None,
+) -> AIAMap | list[AIAMap]:
     """
     Translate AIA images of some passbands into those of others.
 
@@ -127,7 +135,14 @@ def translate(
     return images[0] if is_single(passband) else images
 
 
-def _translate(aia_maps, passbands, max_time_difference, correction_table, model, device):
+def _translate(
+    aia_maps: Any,
+    passbands: Any,
+    max_time_difference: u.Quantity,
+    correction_table: Any,
+    model: Any,
+    device: "str | torch.device | None",
+) -> list[AIAMap]:
     """The data flow of `~sunpy_mag2euv.generate`, from other images."""
     model = resolve_model(model, ImageModel)
     passbands = resolve_passbands(passbands, model)
@@ -190,13 +205,13 @@ class PreparedImages:
     filled: dict[int, float] = field(default_factory=dict)
 
     @property
-    def window(self):
+    def window(self) -> tuple[slice, slice]:
         """Rows and columns of the grid that the field of view takes up."""
         return window(self.seen)
 
 
 @isolated()
-def prepare_images(aia_maps, grid, selective=True):
+def prepare_images(aia_maps: Sequence[GenericMap], grid: Grid, selective: bool = True) -> PreparedImages:
     """
     Bring AIA images to a model's grid, as `~sunpy_mag2euv.preparation.prepare` does magnetograms.
 
@@ -261,7 +276,9 @@ def prepare_images(aia_maps, grid, selective=True):
     )
 
 
-def bring_to_epochs(images, aia_maps, model, sensitivity=None):
+def bring_to_epochs(
+    images: PreparedImages, aia_maps: Sequence[GenericMap], model: ImageModel, sensitivity: Sensitivity | None = None
+) -> PreparedImages:
     """
     Bring images to the epochs of AIA's sensitivity that a model learnt from.
 
@@ -298,19 +315,21 @@ def bring_to_epochs(images, aia_maps, model, sensitivity=None):
     return replace(images, values=values, corrections=corrections)
 
 
-def _scale(grid, image):
+def _scale(grid: Grid, image: GenericMap) -> str:
     """Size of a grid's pixels on the sky, for messages."""
     return f"{grid.scale(image.coordinate_frame):.3g}"
 
 
-def _names(aia_maps):
+def _names(aia_maps: Sequence[GenericMap]) -> list[str]:
     """What to call them in messages."""
     if len(aia_maps) == 1:
         return ["the image"]
     return [f"image {number} of {len(aia_maps)}" for number in range(1, len(aia_maps) + 1)]
 
 
-def _checked(aia_maps, passbands, model, max_time_difference):
+def _checked(
+    aia_maps: Sequence[Any], passbands: Sequence[Passband], model: ImageModel, max_time_difference: u.Quantity
+) -> list[GenericMap]:
     """The Maps with times that sunpy can read; what cannot be translated is refused with a sentence."""
     if not aia_maps:
         raise ValueError("aia_maps must be one AIA image or several; got none")
@@ -340,7 +359,7 @@ def _checked(aia_maps, passbands, model, max_time_difference):
     return aia_maps
 
 
-def _check_level(image, name):
+def _check_level(image: GenericMap, name: str) -> None:
     """Refuse what is no observation by AIA, or not calibrated."""
     if not isinstance(image, AIAMap):
         words = describe(image)

@@ -6,14 +6,23 @@ the model's record alone, so the report is there before the network runs. It end
 warnings where it matters.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_mag2euv.field_kinds import KINDS, LINE_OF_SIGHT
-from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.grid import Grid
+from sunpy_mag2euv.passbands import Passband, get_passband
 from sunpy_mag2euv.planes import block_means, reach
 from sunpy_mag2euv.sensitivity import Correction
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import FieldModel, ImageModel, Model
+    from sunpy_mag2euv.preparation import PreparedField
+    from sunpy_mag2euv.translation import PreparedImages
 
 __all__ = ["NO_OBJECTION", "FieldValidity", "ImageValidity", "Validity", "assess", "assess_images", "disk_level"]
 
@@ -97,16 +106,16 @@ class Validity:
     training_images: int | None
     caveat: str | None
 
-    def _findings(self):
+    def _findings(self) -> dict[str, str | None]:
         """Concerns, each with what users should be warned of, or None if they have been."""
         return {} if self.caveat is None else {"scarce passband": self.caveat}
 
     @property
-    def concerns(self):
+    def concerns(self) -> tuple[str, ...]:
         """Why to be cautious, in a word or two each; empty if nothing is known against the image."""
         return tuple(self._findings())
 
-    def warnings(self):
+    def warnings(self) -> list[str]:
         """
         What users should be warned of, a sentence for each concern.
 
@@ -118,7 +127,7 @@ class Validity:
         """
         return [sentence for sentence in self._findings().values() if sentence is not None]
 
-    def header(self):
+    def header(self) -> dict[str, Any]:
         """
         The report in keywords that FITS files can hold.
 
@@ -128,7 +137,9 @@ class Validity:
             ``VALIDITY`` sums up: "no known objection", or "caution" and why. ``NTRAIN`` is `training_images`, and
             missing where the model does not say.
         """
-        entries = {"validity": f"caution: {', '.join(self.concerns)}" if self.concerns else NO_OBJECTION}
+        entries: dict[str, Any] = {
+            "validity": f"caution: {', '.join(self.concerns)}" if self.concerns else NO_OBJECTION
+        }
         if self.training_images is not None:
             entries["ntrain"] = self.training_images
         return entries
@@ -193,8 +204,8 @@ class FieldValidity(Validity):
     kind: str = LINE_OF_SIGHT
     trained_kind: str = LINE_OF_SIGHT
 
-    def _findings(self):
-        findings = dict(self.objections)
+    def _findings(self) -> dict[str, str | None]:
+        findings: dict[str, str | None] = dict(self.objections)
         if self.kind != self.trained_kind:
             findings["another kind of field"] = (
                 f"the model has learnt from {KINDS[self.trained_kind]}, and the {self.source} is of the other kind "
@@ -213,7 +224,7 @@ class FieldValidity(Validity):
                 f"{self.source}'s unit and scale"
             )
         # A cutout of an active region may well be strong.
-        if self.zero_level is not None and self.median_strength > _STRONG_MEDIAN:
+        if self.zero_level is not None and (self.median_strength or 0) > _STRONG_MEDIAN:
             findings["strong field"] = (
                 f"half of the disk has a field of more than {self.median_strength:.2g} G, which the Sun never has, and "
                 f"hardly noise: check the {self.source}'s unit and scale, and that pixels were averaged, not summed, "
@@ -247,12 +258,12 @@ class FieldValidity(Validity):
         return findings | super()._findings()
 
     @property
-    def _is_weak(self):
+    def _is_weak(self) -> bool:
         """Whether there is less field than the Sun has; a small median alone may be that of noise set to nought."""
         mean, median = self.mean_strength, self.median_strength
-        return mean is not None and (mean < _WEAK_MEAN or (mean < 2 * _WEAK_MEAN and median < _WEAK_MEDIAN))
+        return mean is not None and (mean < _WEAK_MEAN or (mean < 2 * _WEAK_MEAN and (median or 0) < _WEAK_MEDIAN))
 
-    def header(self):
+    def header(self) -> dict[str, Any]:
         """
         The report in keywords that FITS files can hold.
 
@@ -330,7 +341,7 @@ class ImageValidity(Validity):
     qualities: dict[int, str] = field(default_factory=dict)
     filled: dict[int, float] = field(default_factory=dict)
 
-    def _findings(self):
+    def _findings(self) -> dict[str, str | None]:
         findings = {}
         if bright := _listed(self.bright, lambda share: share > _BRIGHT, "{:.1%}"):
             findings["bright input"] = (
@@ -386,7 +397,7 @@ class ImageValidity(Validity):
             )
         return findings | super()._findings()
 
-    def header(self):
+    def header(self) -> dict[str, Any]:
         """
         The report in keywords that FITS files can hold.
 
@@ -409,14 +420,14 @@ class ImageValidity(Validity):
         return entries
 
 
-def _listed(values, concerning, form):
+def _listed(values: Mapping[int, Any], concerning: Callable[[Any], object], form: str) -> str:
     """What concerns of the passbands' values, in words."""
     return ", ".join(
         f"{get_passband(band)}: {form.format(value)}" for band, value in values.items() if concerning(value)
     )
 
 
-def assess(field, model, passbands):
+def assess(field: "PreparedField", model: "FieldModel", passbands: Sequence[Passband]) -> dict[Passband, FieldValidity]:
     """
     Find out what there is to say against images before they are made of a magnetogram.
 
@@ -466,7 +477,7 @@ def assess(field, model, passbands):
     return {passband: FieldValidity(**common, **_of_training(model, passband)) for passband in passbands}
 
 
-def _levels(field, grid):
+def _levels(field: "PreparedField", grid: Grid) -> dict[str, Any]:
     """Zero level and strengths of a field, as attributes of `FieldValidity`."""
     # There is no field at the limb that could be told from noise.
     disk = grid.radius < 0.9
@@ -487,7 +498,9 @@ def _levels(field, grid):
     }
 
 
-def assess_images(images, model, passbands):
+def assess_images(
+    images: "PreparedImages", model: "ImageModel", passbands: Sequence[Passband]
+) -> dict[Passband, ImageValidity]:
     """
     Find out what there is to say against images before they are made of others.
 
@@ -508,7 +521,7 @@ def assess_images(images, model, passbands):
     known = {band: np.isfinite(image) for band, image in values.items()}
     nowhere = np.zeros(model.grid.shape, dtype=bool)
     saturated = {band: images.saturated.get(band, nowhere) for band in values}
-    common = {
+    common: dict[str, Any] = {
         "known": {band: _share(known[band], seen) for band in values},
         # Saturated pixels are not known, but bright.
         "bright": {
@@ -533,12 +546,12 @@ def assess_images(images, model, passbands):
     return {passband: ImageValidity(**common, **_of_training(model, passband)) for passband in passbands}
 
 
-def _ascending(values):
+def _ascending(values: Mapping[int, Any]) -> dict[int, Any]:
     """What is known of passbands, in their order."""
     return {band: values[band] for band in sorted(values)}
 
 
-def disk_level(image, grid):
+def disk_level(image: npt.NDArray, grid: Grid) -> float | None:
     """
     Find the level of an image.
 
@@ -557,7 +570,7 @@ def disk_level(image, grid):
     return float(np.median(image[disk & known])) if _share(known, disk) >= _WHOLE else None
 
 
-def _of_training(model, passband):
+def _of_training(model: "Model", passband: Passband) -> dict[str, Any]:
     """What every model's record says of a passband, as attributes of `Validity`."""
     caveat = model.caveats.get(passband.angstrom)
     return {
@@ -566,6 +579,6 @@ def _of_training(model, passband):
     }
 
 
-def _share(part, whole):
+def _share(part: npt.NDArray, whole: npt.NDArray) -> float:
     """How much of ``whole`` is ``part``, both boolean images; 0 of nothing."""
-    return float(np.count_nonzero(part & whole) / max(np.count_nonzero(whole), 1))
+    return float(np.count_nonzero(part & whole) / max(int(np.count_nonzero(whole)), 1))

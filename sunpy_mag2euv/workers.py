@@ -8,7 +8,9 @@ import queue
 import signal
 import threading
 import time
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
 
@@ -48,17 +50,21 @@ class Workers(Executor):
     For each process there is a thread here that waits for it, so that it is known which of them was at what.
     """
 
-    def __init__(self, number, modules=(), retried=None):
+    def __init__(
+        self, number: int, modules: Sequence[str] = (), retried: Callable[[str, Any], object] | None = None
+    ) -> None:
         # Forked processes would have a torch without its threads, see `sunpy_mag2euv.isolation`.
         self._context = multiprocessing.get_context("spawn")
         self._arguments = max(1, cores() // number), tuple(modules)
         self._threads = ThreadPoolExecutor(number)
-        self._lock, self._idle = threading.RLock(), queue.SimpleQueue()
-        self._workers, self._stopped, self._retried = [], False, retried
+        self._lock = threading.RLock()
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._workers: list[Any] = []
+        self._stopped, self._retried = False, retried
         for _ in range(number):
             self._idle.put(self._start())
 
-    def submit(self, function, /, *args, **kwargs):
+    def submit(self, function: Callable, /, *args: Any, **kwargs: Any) -> Future:
         """
         Have something done.
 
@@ -75,7 +81,7 @@ class Workers(Executor):
         """
         return self._threads.submit(self._do, (function, args, kwargs))
 
-    def shutdown(self, wait=True, *, cancel_futures=False):
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """
         Take no more work.
 
@@ -90,7 +96,7 @@ class Workers(Executor):
         if wait:
             self.stop()
 
-    def stop(self):
+    def stop(self) -> None:
         """End all processes, whatever they are at; what they were writing to is tidied up."""
         with self._lock:
             self._stopped = True
@@ -104,12 +110,12 @@ class Workers(Executor):
                 process.kill()
                 process.join()
 
-    def __exit__(self, kind, error, traceback):
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> Any:
         if kind is not None:
             self.stop()
         self.shutdown(cancel_futures=kind is not None)
 
-    def _do(self, work):
+    def _do(self, work: Any) -> Any:
         """Have it done by a process that is idle; by a new one, if that dies."""
         worker = self._idle.get()
         try:
@@ -133,7 +139,7 @@ class Workers(Executor):
             self._idle.put(worker)
         raise WorkerError(f"two processes died at it, the last {_cause(process.exitcode)}")
 
-    def _start(self):
+    def _start(self) -> Any:
         """A process, and the connection to it."""
         with self._lock:
             if self._stopped:
@@ -146,7 +152,7 @@ class Workers(Executor):
             self._workers.append((process, here))
             return self._workers[-1]
 
-    def _replace(self, worker):
+    def _replace(self, worker: Any) -> Any:
         """Another process for one that died."""
         with self._lock:
             successor = self._start()
@@ -155,7 +161,7 @@ class Workers(Executor):
         return successor
 
 
-def cores():
+def cores() -> int:
     """
     Count the cores that this process may use.
 
@@ -167,7 +173,7 @@ def cores():
 
 
 @contextlib.contextmanager
-def _without_interruptions():
+def _without_interruptions() -> Iterator[None]:
     """Have processes that are started not hear of Ctrl-C, which is for all processes of a terminal."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -180,7 +186,7 @@ def _without_interruptions():
 
 
 @contextlib.contextmanager
-def _threads(number):
+def _threads(number: int) -> Iterator[None]:
     """Have processes that are started use so many threads at most, those of NumPy included."""
     before = os.environ.get(_THREADS)
     if before is None or not before.isdecimal() or int(before) > number:
@@ -194,7 +200,7 @@ def _threads(number):
             os.environ[_THREADS] = before
 
 
-def _cause(code):
+def _cause(code: int) -> str:
     """How a process died, in words."""
     if code is None or code >= 0:
         return f"with the exit status {code}"
@@ -202,7 +208,7 @@ def _cause(code):
     return "by SIGKILL, as when memory runs out" if name == "SIGKILL" else f"by {name}"
 
 
-def _work(connection, threads, modules):
+def _work(connection: Any, threads: int, modules: Sequence[str]) -> None:
     """What a process does."""
     # Not every system keeps what was blocked for a process that is started.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -233,7 +239,7 @@ def _work(connection, threads, modules):
                 connection.send((None, TypeError(f"what came of it cannot be passed on ({error})")))
 
 
-def _answer(function, args, kwargs):
+def _answer(function: Callable, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, BaseException | None]:
     """What a function returns, and what it raises."""
     try:
         return function(*args, **kwargs), None
@@ -241,9 +247,10 @@ def _answer(function, args, kwargs):
         return None, error
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     """End this process when the one that started it is gone, even if that was killed."""
-    multiprocessing.parent_process().join()
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE)
     os._exit(1)

@@ -15,6 +15,7 @@ imports it.
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterator, Sequence
 
 from sunpy_mag2euv.cli.usage import PLUGINS, UsageError, described
 from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
@@ -22,7 +23,7 @@ from sunpy_mag2euv.console import Terminated, prompt_end, unfailing_streams
 __all__ = ["PLUGINS", "UsageError", "described", "main"]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """
     Run ``mag2euv``.
 
@@ -51,7 +52,7 @@ def main(argv=None):
         return status
 
 
-def _run(argv, lost):
+def _run(argv: Sequence[str] | None, lost: Callable[[], OSError | None]) -> int:
     """Do what the arguments say, and return the status."""
     with contextlib.ExitStack() as signals:
         if argv is None:
@@ -78,7 +79,7 @@ def _run(argv, lost):
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Keep sunpy from telling how it goes about things."""
     from sunpy import log
 

@@ -3,12 +3,18 @@
 import dataclasses
 import time
 from collections import Counter
-from concurrent.futures import as_completed
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, as_completed
+from typing import TYPE_CHECKING
 
 from sunpy_mag2euv import files
 from sunpy_mag2euv.archive import Outcome, made_with
 from sunpy_mag2euv.console import at_the_end
 from sunpy_mag2euv.notes import say, sentence
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.archive import Job
+    from sunpy_mag2euv.models import FieldModel
 
 __all__ = ["counted", "do_all"]
 
@@ -16,7 +22,15 @@ __all__ = ["counted", "do_all"]
 _INTERVAL = 60
 
 
-def do_all(job, model, sources, outcomes, *, executor=None, resume=False):
+def do_all(
+    job: "Job",
+    model: "FieldModel",
+    sources: Sequence[str],
+    outcomes: dict[str, Outcome],
+    *,
+    executor: Executor | None = None,
+    resume: bool = False,
+) -> None:
     """
     Do a job with many files; say what is to be said about them, and how far it is, as it comes.
 
@@ -44,7 +58,7 @@ def do_all(job, model, sources, outcomes, *, executor=None, resume=False):
         at_the_end(bar.close),
     ):
 
-        def tell(outcome):
+        def tell(outcome: Outcome) -> None:
             outcomes[outcome.source] = outcome
             for note in outcome.notes:
                 if note not in said:
@@ -70,7 +84,7 @@ def do_all(job, model, sources, outcomes, *, executor=None, resume=False):
                 say(_progress(outcomes, len(sources), done / (now - start)))
 
 
-def counted(number, noun):
+def counted(number: int, noun: str) -> str:
     """
     Say how many.
 
@@ -87,7 +101,7 @@ def counted(number, noun):
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _progress(outcomes, total, rate):
+def _progress(outcomes: dict[str, Outcome], total: int, rate: float) -> str:
     """How far it is, in a line; ``rate`` is a second's."""
     from tqdm import tqdm
 
@@ -96,7 +110,7 @@ def _progress(outcomes, total, rate):
     return f"{len(outcomes)} of {total} files, {failed} failed, {rate:.3g} a second, {left} left"
 
 
-def _say_what_is_of_others(outcomes, model, noun):
+def _say_what_is_of_others(outcomes: dict[str, Outcome], model: "FieldModel", noun: str) -> None:
     """Say which images were skipped that are not what would be made now."""
     skipped = (outcome.model for outcome in outcomes.values() if outcome.status == "skipped")
     for name, number in Counter(skipped).items():
@@ -105,7 +119,7 @@ def _say_what_is_of_others(outcomes, model, noun):
             say(f"note: {counted(number, f'skipped {noun}')} {has} images of {name}, not of {model.name}")
 
 
-def _done(job, model, sources, executor):
+def _done(job: "Job", model: "FieldModel", sources: Sequence[str], executor: Executor | None) -> Iterator[Outcome]:
     """What became of each file, in the order in which they are done."""
     if executor is None:
         yield from map(job, sources)
@@ -124,7 +138,7 @@ def _done(job, model, sources, executor):
         yield outcome
 
 
-def _known(job, model, source, resume):
+def _known(job: "Job", model: "FieldModel", source: str, resume: bool) -> Outcome | None:
     """What becomes of a file that needs no work; None if it does."""
     names = job.names(source)
     if resume:

@@ -7,8 +7,10 @@ What only some of them need is imported by them, so that asking for help does no
 import argparse
 import contextlib
 import functools
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from sunpy_mag2euv import __version__, files, inputs
 from sunpy_mag2euv.archive import image_names, image_writers
@@ -19,7 +21,7 @@ from sunpy_mag2euv.notes import collected, say, sentence
 __all__ = ["lacking", "parser"]
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
     """
     Make the parser of the command line.
 
@@ -198,8 +200,8 @@ def parser():
     return parser
 
 
-def _add_unusable(commands, name, error):
-    def fail(arguments):
+def _add_unusable(commands: Any, name: str, error: ImportError) -> None:
+    def fail(arguments: argparse.Namespace) -> int:
         raise UsageError(lacking(error))
 
     command = commands.add_parser(name, help="needs sunpy_mag2euv[train]", add_help=False, prefix_chars="\0")
@@ -207,7 +209,7 @@ def _add_unusable(commands, name, error):
     command.set_defaults(command=fail)
 
 
-def lacking(error):
+def lacking(error: ImportError) -> str:
     """
     Say what to do about something that only some commands need and that is not installed.
 
@@ -222,13 +224,13 @@ def lacking(error):
     return f"this command needs more than is installed ({error}); install sunpy_mag2euv[train]"
 
 
-def _generate(arguments):
+def _generate(arguments: argparse.Namespace) -> int:
     from sunpy_mag2euv.cli.generation import generate_files
 
     return generate_files(arguments)
 
 
-def _translate(arguments):
+def _translate(arguments: argparse.Namespace) -> int:
     """All files together are what one translation is made of."""
     from sunpy_mag2euv.models import ImageModel
     from sunpy_mag2euv.translation import translate
@@ -256,7 +258,7 @@ def _translate(arguments):
     return 0
 
 
-def _compare(arguments):
+def _compare(arguments: argparse.Namespace) -> int:
     """One pair of files."""
     from sunpy_mag2euv import compare
 
@@ -301,14 +303,14 @@ def _compare(arguments):
     return 0
 
 
-def _models(arguments):
+def _models(arguments: argparse.Namespace) -> int:
     from sunpy_mag2euv.models import available_models
 
     print(available_models())
     return 0
 
 
-def _demo(arguments):
+def _demo(arguments: argparse.Namespace) -> int:
     """Everything that the package does, on a magnetogram that is made up; earlier output of its own is replaced."""
     from sunpy_mag2euv.cli.viewer import show
     from sunpy_mag2euv.models import FieldModel
@@ -339,7 +341,7 @@ def _demo(arguments):
     return 0
 
 
-def _others(passbands, images):
+def _others(passbands: Sequence[Any], images: Sequence[Any]) -> list[Any]:
     """Those of some passbands that are not among the images given."""
     from sunpy_mag2euv.passbands import get_passband
 
@@ -353,7 +355,7 @@ def _others(passbands, images):
     return others
 
 
-def _read_named(path):
+def _read_named(path: Any) -> Any:
     """The one Map in a file, whose errors say which file it was."""
     try:
         return inputs.read(path)
@@ -362,7 +364,7 @@ def _read_named(path):
 
 
 @contextlib.contextmanager
-def _noted():
+def _noted() -> Iterator[None]:
     """Say what users are warned of, each sentence once."""
     with collected() as notes:
         try:

@@ -1,7 +1,11 @@
 """The command ``mag2euv generate``: any number of files, here, in other processes, or on other machines."""
 
+import argparse
 import contextlib
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv import inputs
 from sunpy_mag2euv.archive import Job
@@ -12,10 +16,13 @@ from sunpy_mag2euv.cli.usage import UsageError
 from sunpy_mag2euv.console import at_the_end
 from sunpy_mag2euv.notes import say, sentence
 
+if TYPE_CHECKING:
+    from sunpy_mag2euv.archive import Outcome
+
 __all__ = ["generate_files"]
 
 
-def generate_files(arguments):
+def generate_files(arguments: argparse.Namespace) -> int:
     """
     Make the images of all files, each by itself: one that fails does not stop the others.
 
@@ -76,7 +83,7 @@ def generate_files(arguments):
         _check_report(arguments)
         make_directory(arguments.output)
 
-        def report():
+        def report() -> None:
             try:
                 write_report(arguments.report, job, sources, outcomes, settings["model"])
             except OSError as error:
@@ -98,7 +105,7 @@ def generate_files(arguments):
     return 1 if failed or unwritten else 0
 
 
-def _sources(arguments):
+def _sources(arguments: argparse.Namespace) -> list[str]:
     """The files that are meant, which must not be written to the same places."""
     try:
         sources = inputs.expand(arguments.files)
@@ -114,7 +121,7 @@ def _sources(arguments):
     return sources
 
 
-def _check_inputs(job, sources):
+def _check_inputs(job: Job, sources: Sequence[str]) -> None:
     """Refuse to replace an input by an image of another."""
     inputs_ = {os.path.abspath(source) for source in sources if not inputs.is_address(source)}
     directory = os.path.abspath(job.directory)
@@ -123,7 +130,7 @@ def _check_inputs(job, sources):
             raise UsageError(f"an image of {source} would replace the input {taken.pop()}; give another -o")
 
 
-def _check_report(arguments):
+def _check_report(arguments: argparse.Namespace) -> None:
     """Refuse to replace what ``--report`` names, unless it is a report and its work is gone on with."""
     path = arguments.report
     if path is None:
@@ -140,7 +147,7 @@ def _check_report(arguments):
 
 
 @contextlib.contextmanager
-def _executor(number, scheduler):
+def _executor(number: int, scheduler: str | None) -> Iterator[Executor | None]:
     """What does the work: other machines, a number of other processes, or None for this one."""
     if scheduler is not None:
         from sunpy_mag2euv.cluster import connected
@@ -156,14 +163,14 @@ def _executor(number, scheduler):
     else:
         from sunpy_mag2euv.workers import Workers
 
-        def retried(cause, source):
+        def retried(cause: str, source: Any) -> None:
             say(f"note: {source}: a process died at it, {cause}; it is tried once more")
 
         with Workers(number, ["sunpy_mag2euv.synthesis"], retried) as executor, at_the_end(executor.stop):
             yield executor
 
 
-def _say_what_is_left(sources, outcomes):
+def _say_what_is_left(sources: Sequence[str], outcomes: "dict[str, Outcome]") -> None:
     """Say how far the work with many files is if it ends before its end."""
     if len(outcomes) < len(sources) and len(sources) > 1:
         failed = sum(outcome.status == "failed" for outcome in outcomes.values())

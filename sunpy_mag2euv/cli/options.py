@@ -4,6 +4,7 @@ import argparse
 import glob
 import re
 from pathlib import Path
+from typing import Any
 
 from sunpy_mag2euv import files, inputs
 from sunpy_mag2euv.cli.usage import UsageError
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-def passbands(text):
+def passbands(text: str) -> list[str]:
     """
     Read one word after ``--passband``, which may name several.
 
@@ -49,7 +50,7 @@ def passbands(text):
     return text.replace(",", " ").split()
 
 
-def value(text):
+def value(text: str) -> str:
     """
     Read the value of an option.
 
@@ -71,7 +72,7 @@ def value(text):
     return text
 
 
-def observer(text):
+def observer(text: str) -> Any:
     """
     Read who sees a chart.
 
@@ -104,7 +105,7 @@ def observer(text):
         ) from error
 
 
-def output(text):
+def output(text: str) -> Path:
     """
     Read where something is to be written.
 
@@ -126,7 +127,7 @@ def output(text):
     return path if path.is_dir() else Path(value(text))
 
 
-def settings_of(arguments, kind, passbands=None):
+def settings_of(arguments: argparse.Namespace, kind: type, passbands: list[str] | None = None) -> dict[str, Any]:
     """
     Find what `generate` and `translate` take besides the Maps, and every mistake in it, before any file is read.
 
@@ -164,7 +165,7 @@ def settings_of(arguments, kind, passbands=None):
     return {"passband": passbands, "model": model, "device": device}
 
 
-def check_view(arguments):
+def check_view(arguments: argparse.Namespace) -> None:
     """
     Find what is wrong with ``--observer`` and ``--obstime`` before any file is read.
 
@@ -194,7 +195,7 @@ def check_view(arguments):
         raise UsageError(text + place) from error
 
 
-def chosen(arguments):
+def chosen(arguments: argparse.Namespace) -> list[str] | None:
     """
     Join the words after ``--passband``.
 
@@ -211,7 +212,7 @@ def chosen(arguments):
     return None if words == ["all"] else words
 
 
-def time_difference(arguments):
+def time_difference(arguments: argparse.Namespace) -> Any:
     """
     Give ``--max-time-difference`` its unit.
 
@@ -235,7 +236,7 @@ def time_difference(arguments):
     return arguments.max_time_difference * u.min
 
 
-def correction_table(arguments):
+def correction_table(arguments: argparse.Namespace) -> Any:
     """
     Read ``--correction-table``.
 
@@ -264,7 +265,7 @@ def correction_table(arguments):
         raise UsageError(sentence(error)) from error
 
 
-def make_directory(directory):
+def make_directory(directory: Path) -> None:
     """
     Make what ``-o`` names ready to be written to.
 

@@ -3,9 +3,16 @@
 import functools
 import glob
 import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv import files
 from sunpy_mag2euv.archive import Outcome
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.archive import Job
+    from sunpy_mag2euv.models import FieldModel
 
 __all__ = ["is_report", "write_report"]
 
@@ -13,7 +20,9 @@ __all__ = ["is_report", "write_report"]
 _MADE_BY = "mag2euv generate"
 
 
-def write_report(path, job, sources, outcomes, model):
+def write_report(
+    path: Path, job: "Job", sources: Sequence[str], outcomes: Mapping[str, Outcome], model: "FieldModel"
+) -> None:
     """
     Write a table of what became of each file, as ECSV.
 
@@ -56,7 +65,7 @@ def write_report(path, job, sources, outcomes, model):
     files.write(path.parent, {path.name: functools.partial(table.write, format="ascii.ecsv")}, overwrite=True)
 
 
-def is_report(path):
+def is_report(path: Path) -> bool:
     """
     Tell tables that `write_report` wrote.
 
@@ -74,19 +83,19 @@ def is_report(path):
     return start.startswith(b"# %ECSV") and f"made by: {_MADE_BY}".encode() in start
 
 
-def _text(name):
+def _text(name: str) -> str:
     """A name that may not be text."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _pattern(job, outcome):
+def _pattern(job: "Job", outcome: Outcome) -> str:
     """What `sunpy.map.Map` takes for all images of a file."""
     if not outcome.files:
         return ""
     return os.path.join(glob.escape(str(job.directory)), f"{glob.escape(job.stem(outcome.source))}_aia_*.fits")
 
 
-def _validity(outcome):
+def _validity(outcome: Outcome) -> str:
     """What all images of a file say of themselves, the same once, after the passbands that say it unless all do."""
     said = outcome.validity or dict(_said(path) for path in outcome.files if path.endswith(".fits"))
     bands = {}
@@ -97,7 +106,7 @@ def _validity(outcome):
     return "; ".join(f"{' '.join(numbers)}: {text}" for text, numbers in bands.items())
 
 
-def _said(path):
+def _said(path: str) -> tuple[Any, str]:
     """Passband and validity of an image that was made before."""
     from astropy.io import fits
 

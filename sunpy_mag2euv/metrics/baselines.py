@@ -8,8 +8,11 @@ the central meridian, and is a reference rather than a baseline.
 """
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
 import astropy.units as u
@@ -19,6 +22,7 @@ from sunpy.coordinates import Helioprojective, get_earth, propagate_with_solar_s
 from sunpy.coordinates.sun import B0
 from sunpy.sun.models import differential_rotation
 
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics.regions import stonyhurst_longitude
 from sunpy_mag2euv.metrics.scores import PAPER_RADIUS, bin_image, paper_binning
 
@@ -28,27 +32,29 @@ __all__ = ["Climatology", "LastRotation", "LeastSquares", "PowerLaw", "SameAge",
 class _Linear:
     """Least squares of images on features of the field; subclasses say which features."""
 
-    def __init__(self, grid):
+    def __init__(self, grid: Grid) -> None:
         self.disk = grid.radius < 1
         self.radius = grid.radius[self.disk]
         self.mu = grid.mu[self.disk]
         self.coefficients = None
 
-    def _features(self, field):
+    def _features(self, field: npt.NDArray) -> npt.NDArray:
         """Features of a field's pixels on the disk; shape (features, pixels)."""
         raise NotImplementedError
 
-    def _products(self, field, share, values):
+    def _products(self, field: npt.NDArray, share: npt.NDArray, values: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
         """Sums over the pixels of one frame: products of features, and of features and values."""
         features = self._features(field)
         weighted = features * share
         return weighted @ features.T, weighted @ values
 
-    def _values(self, field):
+    def _values(self, field: npt.NDArray) -> npt.NDArray:
         """What is predicted for the pixels on the disk."""
         return self.coefficients @ self._features(field)
 
-    def fit(self, fields, images, weight=None):
+    def fit(
+        self, fields: Iterable[npt.NDArray], images: Iterable[npt.NDArray], weight: npt.NDArray | None = None
+    ) -> Self:
         """
         Fit the coefficients.
 
@@ -75,7 +81,7 @@ class _Linear:
         self.coefficients = np.linalg.lstsq(normal, moment, rcond=None)[0]
         return self
 
-    def predict(self, field):
+    def predict(self, field: npt.NDArray) -> npt.NDArray:
         """
         Predict a scaled image.
 
@@ -107,17 +113,17 @@ class Climatology(_Linear):
     #: Rings of equal width.
     rings = 50
 
-    def __init__(self, grid):
+    def __init__(self, grid: Grid) -> None:
         super().__init__(grid)
         self._ring = np.floor(self.radius * self.rings).astype(int)
 
     # The features say which ring a pixel is in. Written out, they would be 50 numbers for each.
 
-    def _products(self, field, share, values):
+    def _products(self, field: npt.NDArray, share: npt.NDArray, values: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
         pixels, total = (np.bincount(self._ring, sums, minlength=self.rings) for sums in (share, share * values))
         return np.diag(pixels), total
 
-    def _values(self, field):
+    def _values(self, field: npt.NDArray) -> npt.NDArray:
         return self.coefficients[self._ring]
 
 
@@ -129,7 +135,7 @@ class PowerLaw(_Linear):
     A&A 483, 609, doi:10.1051/0004-6361:20078183); for the others it is that in their stretch.
     """
 
-    def _features(self, field):
+    def _features(self, field: npt.NDArray) -> npt.NDArray:
         strength = np.log1p(np.abs(field[self.disk]))
         return np.stack([np.ones_like(self.mu), self.mu, self.mu**2, strength])
 
@@ -149,19 +155,19 @@ class LeastSquares(_Linear):
     #: How many blocks wide the smoothing has to be for the field to be averaged over blocks first.
     _blocks = 16
 
-    def __init__(self, grid):
+    def __init__(self, grid: Grid) -> None:
         super().__init__(grid)
         self.widths = (0, *(2**power for power in range(math.floor(math.log2(grid.solar_radius / 3)) + 1)))
         # On grids up to about the paper's, smoothing takes no time that would have to be saved.
         self._block = paper_binning(grid.solar_radius)
 
-    def _features(self, field):
+    def _features(self, field: npt.NDArray) -> npt.NDArray:
         strength = np.abs(field.astype(np.float32))
         binned = _bin_mirrored(strength, self._block)
         smoothed = [np.log1p(self._smooth(strength, binned, width)[self.disk]) for width in self.widths]
         return np.stack([np.ones_like(self.mu), self.mu, self.mu**2, *smoothed])
 
-    def _smooth(self, strength, binned, width):
+    def _smooth(self, strength: npt.NDArray, binned: Any, width: float) -> npt.NDArray:
         """The strength smoothed; of wide smoothing, which takes long, the blocks between which it is interpolated."""
         if not width:
             return strength
@@ -173,7 +179,7 @@ class LeastSquares(_Linear):
         return enlarged[: strength.shape[0], : strength.shape[1]]
 
 
-def _bin_mirrored(image, block):
+def _bin_mirrored(image: npt.NDArray, block: int) -> npt.NDArray:
     """Means over blocks, of which those that stick out are filled as `scipy.ndimage.gaussian_filter` fills."""
     image = np.pad(image, [(0, -size % block) for size in image.shape], mode="symmetric")
     return bin_image(image, block).astype(image.dtype)
@@ -183,7 +189,7 @@ class _OfOtherTimes:
     """Images of other times that an image is predicted from; subclasses say how."""
 
     @u.quantity_input
-    def __init__(self, grid, times, images, tolerance: u.day = 1 * u.day):
+    def __init__(self, grid: Grid, times: Time, images: Sequence[npt.NDArray], tolerance: u.day = 1 * u.day) -> None:
         if not len(images):
             raise ValueError("there must be at least one image to predict others from; there is none")
         self.times = Time(times)
@@ -228,7 +234,7 @@ class LastRotation(_OfOtherTimes):
     #: Mean synodic rotation (Carrington).
     period = 27.2753 * u.day
 
-    def source(self, time):
+    def source(self, time: Any) -> int | None:
         """
         Choose the image that the prediction is made from.
 
@@ -251,7 +257,7 @@ class LastRotation(_OfOtherTimes):
                 return nearest
         return None
 
-    def predict(self, time):
+    def predict(self, time: Any) -> npt.NDArray | None:
         """
         Turn the chosen image to a time.
 
@@ -273,7 +279,7 @@ class LastRotation(_OfOtherTimes):
             turned = image.reproject_to(self._header(Time(time))).data
         return np.where(self.grid.radius < 1, turned, np.nan)
 
-    def _header(self, time):
+    def _header(self, time: Any) -> Any:
         return self.grid.header(Helioprojective(observer=get_earth(time), obstime=time, rsun=696 * u.Mm))
 
 
@@ -322,7 +328,9 @@ class SameAge(_OfOtherTimes):
     #: 0, 0.01, 0.02 and 0.03 the best in 304 Å, and within 0.01 in CC of the best in 94 to 193 Å, on frames not scored.
     height = 0.02
 
-    def __init__(self, grid, times, images, tolerance=1 * u.day):
+    def __init__(
+        self, grid: Grid, times: Time, images: Sequence[npt.NDArray], tolerance: u.Quantity = 1 * u.day
+    ) -> None:
         super().__init__(grid, times, images, tolerance)
         self._radius = grid.solar_radius * (1 + self.height)
         rows, columns = np.nonzero(grid.radius < 1)
@@ -332,7 +340,7 @@ class SameAge(_OfOtherTimes):
         self._days = self._since_first(self.times[self._order])
         self._b0 = B0(self.times[self._order])
 
-    def predict(self, time):
+    def predict(self, time: Any) -> npt.NDArray:
         """
         Put together what was seen at the central meridian.
 
@@ -364,11 +372,11 @@ class SameAge(_OfOtherTimes):
         image[self.grid.radius < 1] = values
         return self._smooth(image)
 
-    def _since_first(self, time):
+    def _since_first(self, time: Any) -> u.Quantity:
         """Time since the first of the images as they were given."""
         return (time - self.times[0]).to(u.day)
 
-    def _seen(self, number, longitude, latitude):
+    def _seen(self, number: int, longitude: npt.NDArray, latitude: npt.NDArray) -> npt.NDArray:
         """What an image, counted in the order of time, shows at places on the Sun; NaN if they are behind the limb."""
         b0 = self._b0[number]
         north, outward = np.sin(latitude), np.cos(latitude) * np.cos(longitude)
@@ -382,7 +390,7 @@ class SameAge(_OfOtherTimes):
         seen = map_coordinates(image, pixels, order=1, cval=np.nan)
         return np.where(outward * np.cos(b0) + north * np.sin(b0) > 0, seen, np.nan)
 
-    def _smooth(self, image):
+    def _smooth(self, image: npt.NDArray) -> npt.NDArray:
         """The mean of what is known around each pixel that is known."""
         known = np.isfinite(image)
         planes = np.where(known, image, 0), known.astype(float)
@@ -391,7 +399,7 @@ class SameAge(_OfOtherTimes):
         return np.divide(total, weight, out=np.full(image.shape, np.nan), where=known)
 
 
-def skill_score(score, reference, perfect=1.0):
+def skill_score(score: npt.ArrayLike, reference: npt.ArrayLike, perfect: float = 1.0) -> Any:
     """
     How much of the way from a baseline to perfection a score has come.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["MeanInterval", "mean_interval"]
 
@@ -29,7 +30,9 @@ class MeanInterval:
     blocks: int
 
 
-def mean_interval(scores, rotation, *, block=1.0, level=0.95, seed=0):
+def mean_interval(
+    scores: npt.ArrayLike, rotation: npt.ArrayLike, *, block: float = 1.0, level: float = 0.95, seed: int = 0
+) -> MeanInterval:
     """
     Mean over images with a block-bootstrap interval.
 

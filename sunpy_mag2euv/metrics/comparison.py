@@ -4,11 +4,14 @@ import math
 import operator
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 from astropy.table import QTable
+from sunpy.map import GenericMap
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.aia import is_observation
@@ -55,7 +58,14 @@ _COARSE = 2
 
 @isolated()
 @u.quantity_input
-def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12 * u.min, correction_table=None):
+def compare(
+    synthetic: GenericMap,
+    aia_map: GenericMap,
+    *,
+    binning: int | None = None,
+    max_time_difference: u.min = 12 * u.min,
+    correction_table: Any = None,
+) -> QTable:
     """
     Score a synthetic image against an observed one, region by region.
 
@@ -216,7 +226,7 @@ def compare(synthetic, aia_map, *, binning=None, max_time_difference: u.min = 12
     return table
 
 
-def _score(synthetic, observed, similarity):
+def _score(synthetic: npt.NDArray, observed: npt.NDArray, similarity: npt.NDArray) -> tuple:
     """Number of pixels and scores of one region."""
     number = len(observed)
     if not number:
@@ -234,7 +244,7 @@ def _score(synthetic, observed, similarity):
     )
 
 
-def _checked_pair(synthetic, aia_map, max_time_difference):
+def _checked_pair(synthetic: GenericMap, aia_map: GenericMap, max_time_difference: u.Quantity) -> list[GenericMap]:
     """The Maps with times that sunpy can read; what cannot be compared is refused with a sentence."""
     names = "the first image", "the second image"
     for image, name in zip((synthetic, aia_map), names, strict=True):
@@ -254,7 +264,7 @@ def _checked_pair(synthetic, aia_map, max_time_difference):
     return pair
 
 
-def _check_size(radius, binning):
+def _check_size(radius: float, binning: int) -> None:
     """Refuse, before memory is taken, a Sun of so many pixels that there is nothing to score, or too much."""
     low, high = _RADIUS
     # Of 10**400, there is no float.
@@ -268,14 +278,14 @@ def _check_size(radius, binning):
     )
 
 
-def _compared(synthetic, aia_map):
+def _compared(synthetic: GenericMap, aia_map: GenericMap) -> str:
     """What was compared with what."""
     return " with ".join(
         f"{'an observed' if is_observation(image.meta) else 'a synthetic'} image" for image in (synthetic, aia_map)
     )
 
 
-def _correction(synthetic, aia_map, sensitivity):
+def _correction(synthetic: GenericMap, aia_map: GenericMap, sensitivity: Any) -> Correction:
     """What brings the second image to the first one's epoch, with a warning unless that is well known."""
     epoch = epoch_of(synthetic)
     if epoch == epoch_of(aia_map):
@@ -297,7 +307,7 @@ def _correction(synthetic, aia_map, sensitivity):
     return replace(correction, text=f"the second image is brought {correction.text}")
 
 
-def _provenance(synthetic):
+def _provenance(synthetic: GenericMap) -> dict[str, str]:
     """Name and hash of the model, as far as ``HISTORY`` tells."""
     history = str(synthetic.meta.get("history", ""))
     patterns = {"model": r"^model: (.+)$", "sha256": r"^weights sha256:\s+([0-9a-f]{64})\b"}

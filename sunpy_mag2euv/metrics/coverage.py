@@ -5,7 +5,10 @@ A statement of uncertainty is to be as narrow as it can be while it holds (Gneit
 Stat. Soc. B 69, 243, doi:10.1111/j.1467-9868.2007.00587.x). This is the second half: whether it holds.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
 from sunpy_mag2euv.metrics.scores import check_shapes
@@ -13,7 +16,9 @@ from sunpy_mag2euv.metrics.scores import check_shapes
 __all__ = ["coverage", "standard_errors"]
 
 
-def standard_errors(synthetic, deviation, observed, ceiling=np.inf):
+def standard_errors(
+    synthetic: npt.ArrayLike, deviation: npt.ArrayLike, observed: npt.ArrayLike, ceiling: float = np.inf
+) -> npt.NDArray:
     """
     Errors of an image in units of its standard deviation.
 
@@ -58,7 +63,7 @@ def standard_errors(synthetic, deviation, observed, ceiling=np.inf):
         return difference / deviation
 
 
-def coverage(errors, share):
+def coverage(errors: npt.ArrayLike, share: npt.ArrayLike) -> Any:
     """
     Share of the errors within the interval that should hold a given share of them.
 

@@ -5,7 +5,10 @@ What is an active region, a coronal hole or quiet Sun is read from the observed 
 held to, and the only thing that is there whatever the other was made from.
 """
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 import astropy.units as u
@@ -51,7 +54,7 @@ _SOLAR_RADIUS = 696  # Mm
 
 
 @u.quantity_input
-def stonyhurst_longitude(x, y, b0: u.deg):
+def stonyhurst_longitude(x: npt.ArrayLike, y: npt.ArrayLike, b0: u.deg) -> npt.NDArray:
     """
     Heliographic longitude from the observer's central meridian, which is Stonyhurst's for an observer at Earth.
 
@@ -82,7 +85,9 @@ def stonyhurst_longitude(x, y, b0: u.deg):
     return np.degrees(np.arctan2(x, toward * np.cos(b0) - y * np.sin(b0)))
 
 
-def find_regions(observed, passband, radius, longitude, solar_radius):
+def find_regions(
+    observed: npt.ArrayLike, passband: Any, radius: npt.NDArray, longitude: npt.NDArray, solar_radius: float
+) -> dict[str, npt.NDArray]:
     """
     Find the regions of `REGIONS` in an image.
 
@@ -141,7 +146,9 @@ def find_regions(observed, passband, radius, longitude, solar_radius):
     return {name: masks[name] & known for name in REGIONS}
 
 
-def _contrast(observed, inner, radius, solar_radius, angstrom):
+def _contrast(
+    observed: npt.NDArray, inner: npt.NDArray, radius: npt.NDArray, solar_radius: float, angstrom: int
+) -> npt.NDArray:
     """The smoothed image in units of its median; NaN where not ``inner``."""
     contrast = np.full(observed.shape, np.nan)
     if not inner.any():

@@ -7,8 +7,10 @@ must not count, such as saturated pixels, has to be NaN in one of them. As in th
 """
 
 import operator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = [
     "PAPER_RADIUS",
@@ -32,12 +34,12 @@ _CEILING = 2**14
 _WINDOW = 7
 
 
-def clip(image):
+def clip(image: Any) -> npt.NDArray:
     """Replace DN/s by the values that are scored."""
     return np.clip(image + 1, 1, _CEILING)
 
 
-def check_shapes(synthetic, observed):
+def check_shapes(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> tuple[npt.NDArray, npt.NDArray]:
     """Turn a pair of images into arrays of floats, or raise a ValueError if their shapes differ."""
     synthetic, observed = np.asarray(synthetic, dtype=float), np.asarray(observed, dtype=float)
     if synthetic.shape != observed.shape:
@@ -45,7 +47,7 @@ def check_shapes(synthetic, observed):
     return synthetic, observed
 
 
-def _pair(synthetic, observed):
+def _pair(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> tuple[npt.NDArray, npt.NDArray]:
     synthetic, observed = check_shapes(synthetic, observed)
     both = np.isfinite(synthetic) & np.isfinite(observed)
     if not both.any():
@@ -53,7 +55,7 @@ def _pair(synthetic, observed):
     return clip(synthetic[both]), clip(observed[both])
 
 
-def check_binning(factor):
+def check_binning(factor: Any) -> None:
     """Raise a ValueError if that is no number of pixels."""
     try:
         valid = operator.index(factor) >= 1
@@ -63,12 +65,12 @@ def check_binning(factor):
         raise ValueError(f"the binning must be an integer of at least 1, such as 4; got {factor!r}")
 
 
-def paper_binning(solar_radius):
+def paper_binning(solar_radius: float) -> int:
     """Pixels a side of the blocks that bring a solar radius, in pixels, next to `PAPER_RADIUS`; at least 1."""
     return max(1, round(solar_radius / PAPER_RADIUS))
 
 
-def bin_image(image, factor):
+def bin_image(image: npt.ArrayLike, factor: int) -> npt.NDArray:
     """
     Average blocks of pixels.
 
@@ -114,7 +116,7 @@ def bin_image(image, factor):
     return binned
 
 
-def correlation(synthetic, observed, *, log=False):
+def correlation(synthetic: npt.ArrayLike, observed: npt.ArrayLike, *, log: bool = False) -> float:
     """
     Pearson correlation of the pixels' values (CC).
 
@@ -153,7 +155,7 @@ def correlation(synthetic, observed, *, log=False):
     return float(np.clip((synthetic * observed).sum() / power, -1, 1))
 
 
-def relative_error(synthetic, observed):
+def relative_error(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> float:
     """
     Relative error of the total, ``(sum synthetic - sum observed) / sum observed`` (RE), signed.
 
@@ -173,7 +175,7 @@ def relative_error(synthetic, observed):
     return float((synthetic.sum() - observed.sum()) / observed.sum())
 
 
-def pixel_error_share(synthetic, observed, tolerance=0.1):
+def pixel_error_share(synthetic: npt.ArrayLike, observed: npt.ArrayLike, tolerance: float = 0.1) -> float:
     """
     Share of the pixels whose relative error is at most ``tolerance`` (PPE10 for 0.1, PPE50 for 0.5).
 
@@ -194,7 +196,7 @@ def pixel_error_share(synthetic, observed, tolerance=0.1):
     return float(np.mean(np.abs(synthetic - observed) <= tolerance * observed))
 
 
-def root_mean_square_error(synthetic, observed):
+def root_mean_square_error(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> float:
     """
     Root of the mean square difference, in DN/s (RMSE).
 
@@ -214,7 +216,7 @@ def root_mean_square_error(synthetic, observed):
     return float(np.sqrt(np.mean((synthetic - observed) ** 2)))
 
 
-def structural_similarity_map(synthetic, observed):
+def structural_similarity_map(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> npt.NDArray:
     """
     Structural similarity of the surroundings of every pixel.
 
@@ -253,7 +255,7 @@ def structural_similarity_map(synthetic, observed):
     return np.where(np.pad(windows, _WINDOW // 2), similarity, np.nan)
 
 
-def structural_similarity(synthetic, observed):
+def structural_similarity(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> float:
     """
     Mean of `structural_similarity_map` (SSIM), whose parameters and errors it shares.
 

@@ -1,6 +1,7 @@
 """How much structure an image has at each spatial scale, in comparison with another."""
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 
@@ -28,12 +29,12 @@ _EDGE = 0.9
 _SOLAR_RADIUS = 696 * u.Mm
 
 
-def spectrum_window(radius):
+def spectrum_window(radius: npt.NDArray) -> npt.NDArray:
     """Factor of each pixel before the transform, from 1 at the disk's centre to 0; ``radius`` in solar radii."""
     return np.cos(np.pi / 2 * np.minimum(radius / _EDGE, 1)) ** 2
 
 
-def fine_scales(shape, solar_radius, scales=FINE_SCALES):
+def fine_scales(shape: tuple[int, ...], solar_radius: float, scales: u.Quantity = FINE_SCALES) -> npt.NDArray:
     """
     Which elements of an image's Fourier transform are at some scales.
 
@@ -57,7 +58,7 @@ def fine_scales(shape, solar_radius, scales=FINE_SCALES):
     return (waves >= low) & (waves <= high) & resolved
 
 
-def _powers(synthetic, observed, radius):
+def _powers(synthetic: npt.ArrayLike, observed: npt.ArrayLike, radius: npt.NDArray) -> npt.NDArray:
     """Power of both images under one window; shape (2, rows, columns)."""
     synthetic, observed = check_shapes(synthetic, observed)
     both = np.isfinite(synthetic) & np.isfinite(observed)
@@ -70,7 +71,7 @@ def _powers(synthetic, observed, radius):
     return np.stack(powers)
 
 
-def wave_numbers(shape, solar_radius):
+def wave_numbers(shape: tuple[int, ...], solar_radius: float) -> npt.NDArray:
     """
     Wave number of every element of an image's Fourier transform.
 
@@ -90,7 +91,9 @@ def wave_numbers(shape, solar_radius):
     return np.hypot(rows[:, None], columns) * solar_radius / _SOLAR_RADIUS.to_value(u.Mm)
 
 
-def spectrum_ratio(synthetic, observed, radius, solar_radius):
+def spectrum_ratio(
+    synthetic: npt.ArrayLike, observed: npt.ArrayLike, radius: npt.NDArray, solar_radius: float
+) -> tuple[u.Quantity, npt.NDArray]:
     """
     Ratio of the radially averaged power spectra, synthetic to observed.
 
@@ -133,7 +136,13 @@ def spectrum_ratio(synthetic, observed, radius, solar_radius):
     return u.Mm / (step * np.arange(1, sums.shape[1] + 1)), ratio
 
 
-def structure_ratio(synthetic, observed, radius, solar_radius, scales=FINE_SCALES):
+def structure_ratio(
+    synthetic: npt.ArrayLike,
+    observed: npt.ArrayLike,
+    radius: npt.NDArray,
+    solar_radius: float,
+    scales: u.Quantity = FINE_SCALES,
+) -> float:
     """
     Ratio of the power at fine scales, synthetic to observed: one number for how sharp an image is.
 

@@ -1,8 +1,10 @@
 """Models that answer to a magnetogram."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_mag2euv.field_kinds import KINDS, LINE_OF_SIGHT
 from sunpy_mag2euv.isolation import isolated
@@ -10,6 +12,9 @@ from sunpy_mag2euv.models.model import Model
 from sunpy_mag2euv.models.record import check, entry, is_number, is_scaling
 from sunpy_mag2euv.planes import block_of, check_field_planes, field_planes, is_odd
 from sunpy_mag2euv.scaling import LinearScaling, scaling_from_dict
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["FieldModel"]
 
@@ -54,7 +59,7 @@ class FieldModel(Model):
     strongest_field: float = float("inf")
     field_kind: str = LINE_OF_SIGHT
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check(self, _TABLE)
         check_field_planes(self.planes)
@@ -73,17 +78,17 @@ class FieldModel(Model):
         return "a magnetogram"
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """How many planes the network's input has."""
         return len(self.planes)
 
     @property
-    def block(self):
+    def block(self) -> int:
         """Pixels in each direction of the blocks that a network of two scales sees in the large; 1 for others."""
         return self.architecture.get("block", 1)
 
     @isolated()
-    def inputs(self, field, device="cpu"):
+    def inputs(self, field: npt.NDArray, device: "torch.device | str" = "cpu") -> "torch.Tensor":
         """
         Field → network input.
 
@@ -105,7 +110,7 @@ class FieldModel(Model):
         return field_planes(self.planes, field, self.field_scaling, self.grid, saturation=self.saturation)
 
     @isolated()
-    def run(self, field, device):
+    def run(self, field: npt.NDArray, device: "torch.device") -> "torch.Tensor":
         """
         Field → network output, by way of `inputs`.
 
@@ -126,7 +131,7 @@ class FieldModel(Model):
             return self._ask(torch.stack([self.inputs(each, device) for each in field]), device)
         return self._ask(self.inputs(field, device)[None], device)[0]
 
-    def _ask(self, inputs, device):
+    def _ask(self, inputs: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
         """What the network says, averaged over both polarities unless it does so itself."""
         import torch
 
@@ -137,7 +142,7 @@ class FieldModel(Model):
         answers = self._answer(torch.cat([inputs, inputs * signs[:, None, None]]), device)
         return answers.unflatten(0, (2, -1)).mean(dim=0)
 
-    def _check_shapes(self, network):
+    def _check_shapes(self, network: Any) -> None:
         """A network of two scales, also, must be given blocks for its coarse part, and know which are odd."""
         super()._check_shapes(network)
         if self.architecture["kind"] != "two-scale":
@@ -158,7 +163,7 @@ class FieldModel(Model):
                 f"which are the planes that change their sign with the field; it is {self.architecture.get('odd')}"
             )
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """Everything but the weights, as plain data for JSON."""
         return super().record() | {
             "field_scaling": self.field_scaling.to_dict(),
@@ -169,7 +174,7 @@ class FieldModel(Model):
         }
 
     @classmethod
-    def _from_record(cls, record, **kwargs):
+    def _from_record(cls, record: dict[str, Any], **kwargs: Any) -> Self:
         # Older weights do not say it.
         record = {"saturation": float("inf"), "field_kind": LINE_OF_SIGHT} | record
         return super()._from_record(

@@ -4,13 +4,19 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv.files import scratch
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.fields import FieldModel
 from sunpy_mag2euv.models.images import ImageModel
+from sunpy_mag2euv.models.model import Model
 from sunpy_mag2euv.models.record import parse
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["digest", "model_from_record", "read", "save_model"]
 
@@ -21,7 +27,7 @@ _RECORD_KEY = "sunpy_mag2euv"
 _DIGEST_KEY = "digest"
 
 
-def model_from_record(record, **kwargs):
+def model_from_record(record: dict[str, Any], **kwargs: Any) -> FieldModel | ImageModel:
     """
     Inverse of ``record()`` of either class.
 
@@ -44,13 +50,13 @@ def model_from_record(record, **kwargs):
     return kind._from_record(record, **kwargs)
 
 
-def digest(path):
+def digest(path: str | os.PathLike) -> str:
     """The sha256 of a file."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _digest(record, state):
+def _digest(record: Mapping[str, Any], state: "Mapping[str, torch.Tensor]") -> str:
     """The sha256 of a record as JSON, and of tensors in the order of their names: type, shape and numbers."""
     import torch
 
@@ -58,13 +64,13 @@ def _digest(record, state):
     for name in sorted(state):
         tensor = state[name]
         found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
 @functools.lru_cache(maxsize=8)
 @isolated()
-def read(path, sha256):
+def read(path: str | os.PathLike, sha256: str) -> tuple[FieldModel | ImageModel, bool]:
     """
     Parse a weights file whose hash has been checked.
 
@@ -110,7 +116,7 @@ def read(path, sha256):
 
 
 @isolated()
-def save_model(model, path):
+def save_model(model: Model, path: str | os.PathLike) -> str:
     """
     Write a model's record and weights, in half precision, as one safetensors file.
 

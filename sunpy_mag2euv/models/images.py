@@ -1,9 +1,12 @@
 """Models that answer to AIA images of other passbands."""
 
 import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.models.model import Model
@@ -17,9 +20,12 @@ from sunpy_mag2euv.models.record import (
     scalings_from_record,
     scalings_record,
 )
-from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.passbands import Passband, get_passband
 from sunpy_mag2euv.planes import GEOMETRY, check_image_planes, image_planes
 from sunpy_mag2euv.scaling import LinearScaling
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["ImageModel"]
 
@@ -54,7 +60,7 @@ class ImageModel(Model):
     input_scalings: dict[int, LinearScaling]
     levels: dict[int, float] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check(self, _TABLE)
         check_image_planes(self.planes)
@@ -74,22 +80,22 @@ class ImageModel(Model):
         return f"AIA images, {'any' if self.selective else 'all'} of {bands} Å"
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """How many planes the network's input has; some of those in ``planes`` stand for one of each passband."""
         return sum(1 if plane in GEOMETRY else len(self.input_scalings) for plane in self.planes)
 
     @property
-    def input_passbands(self):
+    def input_passbands(self) -> tuple[Passband, ...]:
         """The passbands that it can be given, as `~sunpy_mag2euv.passbands.Passband`."""
         return tuple(get_passband(angstrom) for angstrom in self.input_scalings)
 
     @property
-    def selective(self):
+    def selective(self) -> bool:
         """Whether any of `input_passbands` will do; otherwise all are needed."""
         return "known" in self.planes
 
     @isolated()
-    def inputs(self, images):
+    def inputs(self, images: Mapping[int, npt.NDArray]) -> "torch.Tensor":
         """
         Images → network input.
 
@@ -109,7 +115,12 @@ class ImageModel(Model):
         return torch.from_numpy(image_planes(self.planes, images, self.input_scalings, self.grid))
 
     @isolated()
-    def run(self, images, device, answers=None):
+    def run(
+        self,
+        images: Mapping[int, npt.NDArray],
+        device: "torch.device",
+        answers: "dict[tuple[int, ...], torch.Tensor] | None" = None,
+    ) -> "torch.Tensor":
         """
         Images → network output, by way of `inputs`.
 
@@ -146,7 +157,7 @@ class ImageModel(Model):
             seen = [torch.stack([known[band] for band in part]).any(dim=0) for part in parts]
             return torch.stack([answers[part].where(there, np.nan) for part, there in zip(parts, seen, strict=True)])
 
-    def estimate(self, scaled):
+    def estimate(self, scaled: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
         """
         What the network's answers say of the images, in DN/s.
 
@@ -182,14 +193,14 @@ class ImageModel(Model):
         variances = deviation.nan_to_num().square() + (each - mean).square()
         return mean, (weights * variances).sum(dim=0).sqrt()
 
-    def _parts(self, images):
+    def _parts(self, images: Iterable[int]) -> list[tuple[int, ...]]:
         """What the network is asked about: passbands out of those of ``images``."""
         bands = sorted(images)
         if not self.selective or len(bands) < 2:
             return [tuple(bands)]
         return [part for size in (1, 2) for part in itertools.combinations(bands, size)]
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """Everything but the weights, as plain data for JSON."""
         return super().record() | {
             "input_scalings": scalings_record(self.input_scalings),
@@ -197,7 +208,7 @@ class ImageModel(Model):
         }
 
     @classmethod
-    def _from_record(cls, record, **kwargs):
+    def _from_record(cls, record: dict[str, Any], **kwargs: Any) -> Self:
         return super()._from_record(
             record,
             input_scalings=scalings_from_record(record, "input_scalings"),

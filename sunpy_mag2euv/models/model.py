@@ -2,9 +2,12 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 
@@ -32,8 +35,11 @@ from sunpy_mag2euv.models.record import (
     scalings_record,
     texts,
 )
-from sunpy_mag2euv.passbands import get_passband
+from sunpy_mag2euv.passbands import Passband, get_passband
 from sunpy_mag2euv.scaling import LinearScaling
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Model"]
 
@@ -143,7 +149,7 @@ class Model:
     sha256: str = ""
     state: dict = field(default_factory=dict, repr=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, _TABLE)
         if missing := [band for band in self.image_scalings if band not in self.calibration]:
             raise ValueError(f"calibration of a model must be of all its passbands; {missing[0]} is missing")
@@ -170,22 +176,27 @@ class Model:
         raise NotImplementedError
 
     @property
-    def passbands(self):
+    def passbands(self) -> tuple[Passband, ...]:
         """The passbands that it makes images of, as `~sunpy_mag2euv.passbands.Passband`."""
         return tuple(get_passband(angstrom) for angstrom in self.image_scalings)
 
     @property
-    def gives_deviations(self):
+    def channels(self) -> int:
+        """How many planes the network's input has."""
+        raise NotImplementedError
+
+    @property
+    def gives_deviations(self) -> bool:
         """Whether the network says how far off it may be."""
         # One of two scales says so of its coarse part.
         return bool(self.architecture.get("coarse", self.architecture).get("deviations"))
 
     @property
-    def valid(self):
+    def valid(self) -> npt.NDArray:
         """Where on the grid the model has learnt anything; boolean, shape ``grid.shape``."""
         return self.grid.radius <= self.valid_radius
 
-    def moments(self, scaled):
+    def moments(self, scaled: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
         """
         What the network's output says of the images: mean and standard deviation, as tensors.
 
@@ -225,20 +236,23 @@ class Model:
             mean, _ = self._scaled_moments(images, logarithms[1].exp())
         return mean, deviation
 
-    def _scaled_moments(self, images, deviations):
+    def _scaled_moments(
+        self, images: "torch.Tensor", deviations: "torch.Tensor"
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         """Mean and standard deviation in DN/s of scaled images that are normally distributed."""
         import torch
 
         planes = zip(self.image_scalings.values(), images.unbind(-3), deviations.unbind(-3), strict=True)
         pairs = [scaling.moments(image, deviation) for scaling, image, deviation in planes]
-        return tuple(torch.stack(planes, dim=-3) for planes in zip(*pairs, strict=True))
+        means, spreads = (torch.stack(planes, dim=-3) for planes in zip(*pairs, strict=True))
+        return means, spreads
 
-    def estimate(self, scaled):
+    def estimate(self, scaled: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor | None]":
         """What ``run`` returns → mean and standard deviation as of `moments`: those of the one answer that there is."""
         return self.moments(scaled)
 
     @isolated()
-    def outputs(self, scaled):
+    def outputs(self, scaled: "torch.Tensor") -> tuple[u.Quantity, u.Quantity | None]:
         """
         Network output → images.
 
@@ -262,7 +276,7 @@ class Model:
 
     @functools.lru_cache(maxsize=8)  # noqa: B019  (as many models as `files.read` keeps; a study makes hundreds)
     @isolated()
-    def network(self, device):
+    def network(self, device: "torch.device") -> "torch.nn.Module":
         """
         The network with its weights, as it was trained.
 
@@ -285,7 +299,7 @@ class Model:
         """
         return self._build().to(device)
 
-    def quick_network(self, device):
+    def quick_network(self, device: "torch.device") -> "torch.nn.Module":
         """
         The network as ``run`` asks it, see `~sunpy_mag2euv.network.quickened`.
 
@@ -306,15 +320,15 @@ class Model:
 
     @functools.lru_cache(maxsize=8)  # noqa: B019
     @isolated()
-    def _quickened(self, device, dtype):
+    def _quickened(self, device: "torch.device", dtype: "torch.dtype") -> "torch.nn.Module":
         import torch
 
         from sunpy_mag2euv.network import quickened
 
         # Channels of a pixel next to each other: on a CPU, large images take little more than half of the time.
-        return quickened(self._build(), dtype).to(device, memory_format=torch.channels_last)
+        return quickened(self._build(), dtype).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _build(self):
+    def _build(self) -> "torch.nn.Module":
         """The network with copies of the weights, on the CPU."""
         import torch
 
@@ -333,14 +347,14 @@ class Model:
         network.load_state_dict(weights, assign=True)
         return network
 
-    def _answer(self, inputs, device):
+    def _answer(self, inputs: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
         """What the network says of planes of shape (batch, planes, rows, columns), in single precision."""
         import torch
 
         with torch.inference_mode():
             return self.quick_network(device)(inputs.to(device, memory_format=torch.channels_last)).float()
 
-    def _check_shapes(self, network):
+    def _check_shapes(self, network: Any) -> None:
         """ValueError unless a network can be asked what this model asks, and answers what it needs."""
         count, shape = len(self.image_scalings), self.grid.shape
         if network.in_channels != self.channels:
@@ -359,7 +373,7 @@ class Model:
                 f"its grid is {shape[0]} × {shape[1]}"
             )
 
-    def _check_weights(self, expected):
+    def _check_weights(self, expected: "Mapping[str, torch.Tensor]") -> None:
         """ValueError unless the weights are finite and those of tensors ``expected`` by name."""
         if odd := sorted(expected.keys() ^ self.state.keys()):
             has = "lack" if odd[0] in expected else "have"
@@ -373,7 +387,7 @@ class Model:
             if tensor.is_floating_point() and not tensor.float().isfinite().all():
                 raise ValueError(f"the weights of {self.name} must be finite numbers; {name} holds others")
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """Everything but the weights, as plain data for JSON."""
         return {
             "name": self.name,
@@ -394,7 +408,7 @@ class Model:
         }
 
     @classmethod
-    def _from_record(cls, record, **kwargs):
+    def _from_record(cls, record: dict[str, Any], **kwargs: Any) -> Self:
         """Inverse of `record`; ``kwargs`` are the attributes that this class does not have in a record."""
         # Older weights do not say it, nor what is said of blocks.
         record = {"epochs": {}, "block_factors": {}} | record
@@ -419,7 +433,7 @@ class Model:
 
 
 @isolated()
-def _gives_numbers(scaling):
+def _gives_numbers(scaling: LinearScaling) -> bool:
     """Whether images and deviations are numbers that single precision holds, for all that networks may answer."""
     import torch
 
@@ -429,11 +443,11 @@ def _gives_numbers(scaling):
     return bool((mean.abs() < _HUGE).all() and ((deviation > 1 / _HUGE) & (deviation < _HUGE)).all())
 
 
-def _described(tensor):
+def _described(tensor: "torch.Tensor") -> str:
     """A tensor's kind and shape."""
     return f"{'numbers' if tensor.is_floating_point() else 'whole numbers'} of shape {tuple(tensor.shape)}"
 
 
-def _quantity(values):
+def _quantity(values: npt.NDArray) -> u.Quantity:
     # Not as text, which units that somebody chose with `astropy.units.set_enabled_units` may not know.
     return u.Quantity(values.astype(np.float32), u.DN / u.s, copy=False)

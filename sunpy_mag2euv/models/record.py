@@ -4,7 +4,9 @@ import datetime
 import json
 import math
 import re
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.passbands import PASSBANDS
@@ -43,7 +45,7 @@ _LARGEST = 8192
 # -- From text to Python's numbers, texts, lists and dictionaries ------------------------------------------------------
 
 
-def parse(text):
+def parse(text: str) -> dict[str, Any]:
     """
     Parse a record.
 
@@ -74,7 +76,7 @@ def parse(text):
     return record
 
 
-def _object(pairs):
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A dictionary, if its keys are names and none comes twice: JSON does not say which of the values is meant."""
     entries = dict(pairs)
     if len(entries) < len(pairs):
@@ -84,13 +86,13 @@ def _object(pairs):
     return entries
 
 
-def _is_deep(value, levels):
+def _is_deep(value: Any, levels: int) -> bool:
     """Whether lists and dictionaries are nested in more levels than these."""
     entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return any(levels == 0 or _is_deep(entry, levels - 1) for entry in entries)
 
 
-def entry(record, key, kind=object):
+def entry(record: Mapping[str, Any], key: str, kind: type = object) -> Any:
     """The value of a key; ValueError if there is none, or it is of another type."""
     if key not in record:
         raise ValueError(f"it lacks {key!r}; was it written by another version?")
@@ -99,19 +101,19 @@ def entry(record, key, kind=object):
     return record[key]
 
 
-_JSON = {dict: "object", list: "array"}
+_JSON: dict[type, str] = {dict: "object", list: "array"}
 
 
-def scalings_record(scalings):
+def scalings_record(scalings: Mapping[int, LinearScaling]) -> list[dict[str, Any]]:
     """A list, since the order is that of the planes."""
     return [{"passband": band, **scaling.to_dict()} for band, scaling in scalings.items()]
 
 
-def scalings_from_record(record, key):
+def scalings_from_record(record: Mapping[str, Any], key: str) -> dict[int, LinearScaling]:
     """Inverse of `scalings_record`, of an entry of a record."""
-    scalings = {}
+    scalings: dict[int, LinearScaling] = {}
     for scaling in entry(record, key, list):
-        if not isinstance(scaling, dict) or not _is_passband(band := scaling.get("passband")):
+        if not isinstance(scaling, dict) or not _is_passband(band := scaling.get("passband", 0)):
             raise ValueError(f"{key} must be scalings, each with a passband of AIA; got {_shown(scaling)}")
         if band in scalings:
             raise ValueError(f"{key} must be one for each passband; {band} comes twice")
@@ -119,24 +121,24 @@ def scalings_from_record(record, key):
     return scalings
 
 
-def grid_from_record(record, key):
+def grid_from_record(record: Mapping[str, Any], key: str) -> Grid:
     """Grid of an entry of a record."""
     grid = entry(record, key, dict)
     shape, center = (tuple(entry(grid, name, list)) for name in ("shape", "center"))
     return Grid(shape, entry(grid, "solar_radius"), center)
 
 
-def texts(record, key):
+def texts(record: Mapping[str, Any], key: str) -> tuple:
     """A tuple, of an entry of a record."""
     return tuple(entry(record, key, list))
 
 
-def by_text(entries):
+def by_text(entries: Mapping[int, Any]) -> dict[str, Any]:
     """JSON has no numbers for keys."""
     return {str(band): value for band, value in entries.items()}
 
 
-def by_number(record, key):
+def by_number(record: Mapping[str, Any], key: str) -> dict[int, Any]:
     """Inverse of `by_text`, of an entry of a record."""
     numbers, entries = {str(band): band for band in PASSBANDS}, entry(record, key, dict)
     if unknown := entries.keys() - numbers.keys():
@@ -147,7 +149,7 @@ def by_number(record, key):
 # -- What entries must be ----------------------------------------------------------------------------------------------
 
 
-def check(model, table):
+def check(model: object, table: Mapping[str, tuple[str, Callable[[Any], bool]]]) -> None:
     """
     Make sure that a model's attributes are such as it can be used with.
 
@@ -168,38 +170,38 @@ def check(model, table):
             raise ValueError(f"{name} of a model must be {wanted}; got {_shown(value)}")
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     """A value in one line that is not too long."""
     shown = repr(value)
     return shown if len(shown) <= 100 else f"{shown[:97]}..."
 
 
-def is_text(value):
+def is_text(value: object) -> TypeGuard[str]:
     """Whether this is text that a header can hold: without control characters, but for those that count as space."""
     return isinstance(value, str) and all(char.isprintable() or char.isspace() for char in value)
 
 
-def is_line(value):
+def is_line(value: object) -> bool:
     """Whether this is a line of text."""
     return is_text(value) and value.isprintable() and 0 < len(value) <= 1000
 
 
-def is_number(value, least=-math.inf, most=math.inf):
+def is_number(value: Any, least: float = -math.inf, most: float = math.inf) -> bool:
     """Whether this is a number, and neither too small nor too large; nothing that is not a number is."""
-    return isinstance(value, Real) and not isinstance(value, bool) and least <= value <= most
+    return isinstance(value, Real) and not isinstance(value, bool) and least <= value <= most  # type: ignore[operator]
 
 
-def is_whole(value, least, most):
+def is_whole(value: Any, least: int, most: int) -> bool:
     """Whether this is a whole number, and neither too small nor too large."""
     return isinstance(value, Integral) and is_number(value, least, most)
 
 
-def is_scaling(value):
+def is_scaling(value: object) -> bool:
     """Whether this is a scaling."""
     return isinstance(value, LinearScaling)
 
 
-def is_epoch(value):
+def is_epoch(value: object) -> bool:
     """Whether this is an epoch of AIA's sensitivity: "launch", or a date at which AIA observes."""
     if not isinstance(value, str):
         return False
@@ -214,7 +216,7 @@ def is_epoch(value):
     return True
 
 
-def is_grid(value):
+def is_grid(value: object) -> bool:
     """Whether this is a grid that images can be on, with some of the solar disk in it."""
     if not isinstance(value, Grid):
         return False
@@ -230,12 +232,12 @@ def is_grid(value):
     )
 
 
-def is_architecture(value):
+def is_architecture(value: object) -> bool:
     """Whether this is a dictionary that names a network; its parameters are looked at when one is made."""
     return isinstance(value, dict) and all(isinstance(name, str) for name in value) and "kind" in value
 
 
-def each(holds, *arguments):
+def each(holds: Callable[..., bool], *arguments: Any) -> Callable[[Any], bool]:
     """A function that says whether something is a dictionary by passband whose every value holds."""
     return lambda entries: (
         isinstance(entries, dict)
@@ -243,9 +245,9 @@ def each(holds, *arguments):
     )
 
 
-def _is_passband(value):
+def _is_passband(value: Any) -> bool:
     return is_whole(value, 1, 10_000) and value in PASSBANDS
 
 
-def _is_pair(value):
+def _is_pair(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2

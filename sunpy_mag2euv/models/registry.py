@@ -4,6 +4,7 @@ import os
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from astropy.table import Table
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv import remote
+from sunpy_mag2euv.models.fields import FieldModel
 from sunpy_mag2euv.models.files import digest, read
+from sunpy_mag2euv.models.images import ImageModel
 from sunpy_mag2euv.models.published import registry as _registry
 from sunpy_mag2euv.passbands import PASSBANDS
 
@@ -132,7 +135,7 @@ def available_models() -> Table:
     (94, 131, 171, 193, 211, 304, 335, 1600, 1700)
     """
     registry = _registry()
-    columns = {key: [] for key in _COLUMNS}
+    columns: dict[str, Any] = {key: [] for key in _COLUMNS}
     for name, entry in registry.items():
         columns["name"].append(name)
         columns["inputs"].append(tuple(entry["inputs"]) if "inputs" in entry else "magnetogram")
@@ -154,7 +157,9 @@ def available_models() -> Table:
     return table
 
 
-def load_model(name_or_path_or_url=None, sha256=None):
+def load_model(
+    name_or_path_or_url: str | os.PathLike | None = None, sha256: str | None = None
+) -> FieldModel | ImageModel:
     """
     Load a model, to generate with or to translate with.
 
@@ -235,7 +240,7 @@ def load_model(name_or_path_or_url=None, sha256=None):
     return model
 
 
-def _is_file(path):
+def _is_file(path: str | os.PathLike) -> bool:
     """Whether there is a file; there is none of a name that no file can have."""
     try:
         return Path(path).is_file()
@@ -243,6 +248,6 @@ def _is_file(path):
         return False
 
 
-def _shown(path):
+def _shown(path: str | os.PathLike) -> str:
     """A path for messages, in one line."""
     return str(path) if str(path).isprintable() else repr(str(path))
