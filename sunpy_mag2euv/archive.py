@@ -117,7 +117,8 @@ class Job:
     """
 
     directory: Path
-    passbands: tuple | None = None
+    # None becomes all that the model has.
+    passbands: tuple = None  # type: ignore[assignment]
     _: KW_ONLY
     model: object = None
     sha256: str | None = None

@@ -201,10 +201,10 @@ class Chart:
     @functools.cached_property
     def fluctuation(self) -> npt.NDArray:
         """The field less its mean nearby, in which elements count by their ``cosine`` squared, as by their noise."""
-        weights = self.known * np.maximum(self.cosine, _LEAST_COSINE) ** 2
+        weights = self.known * np.maximum(self.cosine, _LEAST_COSINE) ** 2  # type: ignore[arg-type]
         rows, columns = self.values.shape
         size = max(1, round(rows * _MEAN_ROWS)), max(1, round(columns * _MEAN_COLUMNS))
-        around = {"size": size, "mode": ("reflect", "wrap")}
+        around: dict[str, Any] = {"size": size, "mode": ("reflect", "wrap")}
         total = np.maximum(uniform_filter(weights, **around), _LEAST_COSINE**3)
         return self.values - uniform_filter(self.values * weights, **around) / total
 
@@ -283,7 +283,7 @@ def read_chart(path: str | os.PathLike, *, realization: int | None = 0) -> Gener
     return chart
 
 
-def _read(path: str | os.PathLike, realization: int | None) -> tuple[npt.NDArray, Any]:
+def _read(path: Path, realization: Any) -> tuple[npt.NDArray, Any]:
     """Data of two dimensions and the header that belongs to them, from a file."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a directory. Give the path of one chart in it")
@@ -492,8 +492,8 @@ def _repair_columns(meta: dict[str, Any], repairs: list[str], count: int) -> Non
         meta |= {"cdelt1": abs(step), "crval1": -value % 360}
         repairs.append(f"CRVAL1 was {value:.12g}, a Carrington time, and CDELT1 {step:g}")
         last = meta.get("lon_last")
-        if step < 0 and isinstance(last, numbers.Real) and abs(last) > _CARRINGTON_TIME:
-            shift = (last - (value + step * (1 - pixel)) + 180) % 360 - 180
+        if step < 0 and isinstance(last, numbers.Real) and abs(last) > _CARRINGTON_TIME:  # type: ignore[operator]
+            shift = (last - (value + step * (1 - pixel)) + 180) % 360 - 180  # type: ignore[operator]
             if abs(shift) > abs(step):
                 raise ValueError(
                     f"the chart must have one place on the Sun; by LON_LAST of its header its first column is "
@@ -567,14 +567,14 @@ def _repair_quantity(meta: dict[str, Any], repairs: list[str], archive: str, nam
         repairs.append("CONTENT did not say that it is of a rotation, which the file's name does")
 
 
-def _component(said: str) -> str | None:
+def _component(said: object) -> str | None:
     """Of which component of the field words speak: "radial", the word for another one, None if of none."""
-    said = str(said or "")
-    if (other := _ANOTHER_QUANTITY.search(said)) is not None:
+    words = str(said or "")
+    if (other := _ANOTHER_QUANTITY.search(words)) is not None:
         return other[0]
-    if _RADIAL.search(said):
+    if _RADIAL.search(words):
         return "radial"
-    return None if (line_of_sight := _LINE_OF_SIGHT.search(said)) is None else line_of_sight[0]
+    return None if (line_of_sight := _LINE_OF_SIGHT.search(words)) is None else line_of_sight[0]
 
 
 def _rotation(meta: Mapping[str, Any]) -> int | None:
@@ -582,7 +582,7 @@ def _rotation(meta: Mapping[str, Any]) -> int | None:
     said = meta.get("car_rot")
     if said is None or said == "":
         return None
-    whole = isinstance(said, numbers.Real) and not isinstance(said, bool) and math.isfinite(said) and said == int(said)
+    whole = isinstance(said, numbers.Real) and not isinstance(said, bool) and math.isfinite(said) and said == int(said)  # type: ignore[call-overload]
     if not (whole and int(said) in _ROTATIONS):
         raise ValueError(
             "the chart must have the whole number of a rotation, such as 2160, in CAR_ROT; its header says "
@@ -591,13 +591,13 @@ def _rotation(meta: Mapping[str, Any]) -> int | None:
     return int(said)
 
 
-def _is_of_rotation(meta: Mapping[str, Any]) -> bool:
+def _is_of_rotation(meta: Mapping[str, Any]) -> bool | None:
     """Whether a chart is of one rotation, which begins at longitude 360; None if its header does not say."""
     content, first = str(meta.get("content") or ""), meta.get("lon_frst")
     if _archive(meta) in ("GONG", "ADAPT") or _UP_TO_DATE.search(content):
         return False
-    if isinstance(first, numbers.Real) and first > _CARRINGTON_TIME:
-        return abs((first + 180) % 360 - 180) <= max(1, abs(meta["cdelt1"]))
+    if isinstance(first, numbers.Real) and first > _CARRINGTON_TIME:  # type: ignore[operator]
+        return abs((first + 180) % 360 - 180) <= max(1, abs(meta["cdelt1"]))  # type: ignore[operator]
     return True if _OF_ROTATION.search(content) or _said_time(meta, "T_ROT") is not None else None
 
 
@@ -616,8 +616,8 @@ def _repair_rotation(meta: dict[str, Any], repairs: list[str]) -> None:
         said["CAR_ROT"] = rotation + 0.5
     for keyword, ahead in (("LON_FRST", 1.5), ("CARRTIME", 1)):
         value = meta.get(keyword.lower())
-        if isinstance(value, numbers.Real) and value > _CARRINGTON_TIME:
-            said[keyword] = value / 360 + ahead
+        if isinstance(value, numbers.Real) and value > _CARRINGTON_TIME:  # type: ignore[operator]
+            said[keyword] = value / 360 + ahead  # type: ignore[operator]
 
     def agree(one: str, other: str) -> bool:
         limit = _HALF if of_rotation else _DAY if one in times and other in times else _WHOLE
@@ -682,7 +682,7 @@ def _repair_observer(meta: dict[str, Any], repairs: list[str]) -> None:
 
 def _time(meta: Mapping[str, Any]) -> Time:
     """The time of a header in which it was put right."""
-    said = meta.get("date-obs") or meta.get("date_obs")
+    said = str(meta.get("date-obs") or meta.get("date_obs"))
     if "T" not in said and meta.get("time-obs"):
         said = f"{said} {meta['time-obs']}"
     return parse_time(said, scale=str(meta.get("timesys") or "UTC").strip().lower())
@@ -897,7 +897,7 @@ def _share(chosen: npt.NDArray, equal_area: bool) -> float:
     return float((chosen.mean(axis=1) * weights).sum() / weights.sum())
 
 
-def _fill_poles(values: npt.NDArray, known: npt.NDArray, equal_area: bool) -> npt.NDArray:
+def _fill_poles(values: npt.NDArray, known: npt.NDArray, equal_area: bool) -> tuple[npt.NDArray, npt.NDArray]:
     """
     Fill what the tilt of the Sun's axis hides with the rows beside it, mirrored at the edge, in place.
 
@@ -945,9 +945,9 @@ def _scale(meta: Mapping[str, Any]) -> tuple[str, float | None]:
     # ADAPT multiplies magnetograms by a factor of its own before it takes them in.
     source, scaled = str(meta.get("mapdata") or "").upper(), meta.get("fluxscal")
     name = next((name for name in MAGNETOGRAPHS if name in source), None)
-    if name is None or not (isinstance(scaled, numbers.Real) and scaled > 0):
+    if name is None or not (isinstance(scaled, numbers.Real) and scaled > 0):  # type: ignore[operator]
         return f"ADAPT {source}".strip(), None
-    return f"ADAPT {name}", MAGNETOGRAPHS[name].hmi_factor / scaled
+    return f"ADAPT {name}", MAGNETOGRAPHS[name].hmi_factor / scaled  # type: ignore[return-value]
 
 
 def _observed(meta: Mapping[str, Any], time: Time, longitudes: npt.NDArray) -> tuple[Time, int | None]:

@@ -20,6 +20,7 @@ from sunpy.map import GenericMap
 
 from sunpy_mag2euv.aia import is_aia, is_observation, level_of
 from sunpy_mag2euv.charts import is_chart
+from sunpy_mag2euv.disk import Disk
 from sunpy_mag2euv.headers import check_geometry, describe
 from sunpy_mag2euv.maps import check_pixels, known_pixels, shown
 from sunpy_mag2euv.passbands import get_passband
@@ -124,7 +125,8 @@ def read_intensity(image: GenericMap) -> Reading:
     -------
     Reading
     """
-    exposure, unit = _exposure(image.meta), unit_of(image)
+    exposure: Any = _exposure(image.meta)
+    unit: Any = unit_of(image)
     per_second = unit / exposure.unit if unit.is_equivalent(u.DN) else unit
     factor = per_second.to(u.DN / u.s) / (exposure.value if unit.is_equivalent(u.DN) else 1)
     known = known_pixels(image)
@@ -178,7 +180,7 @@ def _plateau(values: npt.NDArray, lowest: float) -> npt.NDArray:
 
 def _exposure(header: Mapping[str, Any]) -> u.Quantity | None:
     """Exposure time; None if the header does not have it, or has nonsense."""
-    value = header.get(_exposure_keyword(header))
+    value: Any = header.get(_exposure_keyword(header))
     if not _is_number(value) or not 0 < value < math.inf:
         return None
     try:
@@ -196,7 +198,7 @@ def _exposure_keyword(header: Mapping[str, Any]) -> str:
 
 def _shutter_time(header: Mapping[str, Any]) -> u.Quantity | None:
     """How long AIA's shutter was open; None if the header does not say it."""
-    times = [[header.get(keyword) for keyword in pair] for pair in _SHUTTER]
+    times: list[list[Any]] = [[header.get(keyword) for keyword in pair] for pair in _SHUTTER]
     if not all(_is_number(time) for pair in times for time in pair):
         return None
     open_for = np.mean([closed - opened for opened, closed in times])
@@ -274,7 +276,7 @@ def _is_positive(value: Any) -> bool:
         return False
 
 
-def check_image(image: object, name: str) -> None:
+def check_image(image: Any, name: str) -> None:
     """
     Refuse a Map that is no AIA-like image with coordinates.
 

@@ -89,7 +89,8 @@ def sample_magnetogram(seed: int = 0, *, size: int = 1024) -> HMIMap:
     scale = 0.504 * 4096 / size
     field = _paint(points, fluxes, size, scale, blur=_BLUR, fading=1)
     # Towards the limb, the horizontal fields of the internetwork make up for foreshortening.
-    field += _paint(*internetwork, size, scale, blur=1.5, fading=-0.8)
+    points, fluxes = internetwork
+    field += _paint(points, fluxes, size, scale, blur=1.5, fading=-0.8)
     # Noise of neighbouring pixels is correlated, so that averaging reduces it less than by the root of their number.
     field += _NOISE * (size / 4096) ** 0.7 * rng.normal(size=field.shape)
     return sunpy.map.Map(field.astype(np.float32), _header(seed, size, scale))
@@ -244,7 +245,7 @@ def _regions(rng: np.random.Generator) -> list[_Region]:
     ):
         longitudes = np.radians(np.linspace(-80, 80, number) + rng.uniform(-6, 6, number))
         latitudes = np.radians(rng.permutation(np.resize([-1, 1], number)) * rng.uniform(*latitudes, number))
-        fluxes = np.exp(rng.uniform(*np.log(fluxes), number))
+        fluxes = np.exp(rng.uniform(*np.log(fluxes), number))  # type: ignore[call-overload]
         extents = np.radians(degrees) * (fluxes / 4e21) ** 0.4
         regions += [_Region(*place, young) for place in zip(latitudes, longitudes, fluxes, extents, strict=True)]
     return regions

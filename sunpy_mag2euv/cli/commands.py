@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", type=options.output, default=Path(), metavar="DIR", help="default: this directory"
     )
     output.add_argument("--png", action="store_true", help="a picture beside each FITS file")
-    overwrite = {"action": "store_true", "help": "replace files that exist"}
+    overwrite: dict[str, Any] = {"action": "store_true", "help": "replace files that exist"}
 
     simultaneous = argparse.ArgumentParser(add_help=False)
     simultaneous.add_argument(

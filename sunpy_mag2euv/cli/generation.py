@@ -58,7 +58,8 @@ def generate_files(arguments: argparse.Namespace) -> int:
             arguments.model = os.path.abspath(arguments.model)
     sources = _sources(arguments)
     number = min(arguments.jobs, len(sources))
-    outcomes, unwritten = {}, []
+    outcomes: dict[str, Outcome] = {}
+    unwritten: list[OSError] = []
     with contextlib.ExitStack() as stack:
         # First of all, since other processes take as long to get ready as this one.
         executor = stack.enter_context(_executor(number, arguments.scheduler))
@@ -113,7 +114,7 @@ def _sources(arguments: argparse.Namespace) -> list[str]:
         raise UsageError(sentence(error)) from error
     if arguments.scheduler is not None:
         sources = [source if inputs.is_address(source) else os.path.abspath(source) for source in sources]
-    stems = {}
+    stems: dict[str, str] = {}
     for source in sources:
         other = stems.setdefault(inputs.stem(source), source)
         if other is not source:

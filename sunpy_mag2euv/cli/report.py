@@ -98,7 +98,7 @@ def _pattern(job: "Job", outcome: Outcome) -> str:
 def _validity(outcome: Outcome) -> str:
     """What all images of a file say of themselves, the same once, after the passbands that say it unless all do."""
     said = outcome.validity or dict(_said(path) for path in outcome.files if path.endswith(".fits"))
-    bands = {}
+    bands: dict[str, list[str]] = {}
     for band, text in said.items():
         bands.setdefault(text, []).append(str(band))
     if len(bands) == 1:

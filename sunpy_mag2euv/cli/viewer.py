@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 __all__ = ["show"]
 
@@ -31,7 +32,7 @@ def show(path: Path) -> bool:
             os.startfile(path)
         else:
             # Some viewers stay until their window is closed, and some are talkative.
-            quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+            quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
             opener = "open" if sys.platform == "darwin" else "xdg-open"
             subprocess.Popen([opener, path], start_new_session=True, **quiet)
     except OSError:

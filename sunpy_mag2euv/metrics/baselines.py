@@ -36,7 +36,7 @@ class _Linear:
         self.disk = grid.radius < 1
         self.radius = grid.radius[self.disk]
         self.mu = grid.mu[self.disk]
-        self.coefficients = None
+        self.coefficients: Any = None
 
     def _features(self, field: npt.NDArray) -> npt.NDArray:
         """Features of a field's pixels on the disk; shape (features, pixels)."""

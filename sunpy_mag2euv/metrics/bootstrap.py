@@ -102,4 +102,5 @@ def mean_interval(
     spread = (counts > 0).sum(axis=0) > 1
     # A draw without any block that has this score has no mean.
     ends[:, spread] = np.nanquantile(means[:, spread], [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return MeanInterval(*(values.reshape(scores.shape[1:]) for values in (mean, *ends)), blocks)
+    mean, low, high = (values.reshape(scores.shape[1:]) for values in (mean, *ends))
+    return MeanInterval(mean, low, high, blocks)

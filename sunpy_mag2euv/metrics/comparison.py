@@ -290,7 +290,7 @@ def _correction(synthetic: GenericMap, aia_map: GenericMap, sensitivity: Any) ->
     epoch = epoch_of(synthetic)
     if epoch == epoch_of(aia_map):
         words = {AS_TAKEN: "both images are as taken", None: "neither image says its epoch of AIA's sensitivity"}
-        return Correction(1.0, words.get(epoch) or f"both images are at AIA's sensitivity {describe_epoch(epoch)}")
+        return Correction(1.0, words.get(epoch) or f"both images are at AIA's sensitivity {describe_epoch(str(epoch))}")
     if epoch is None:
         correction = Correction(
             None, "the first image does not say its epoch of AIA's sensitivity", ADVICE, known=False
