@@ -17,12 +17,20 @@ import re
 import threading
 import time
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv import files, inputs
 from sunpy_mag2euv.execution import is_large
 from sunpy_mag2euv.notes import collected, sentence
+
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
+
+    from sunpy_mag2euv.models import FieldModel
+    from sunpy_mag2euv.passbands import Passband
 
 __all__ = ["Job", "Outcome", "image_names", "image_writers", "made_with"]
 
@@ -39,7 +47,7 @@ _count = itertools.count(1)
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1
 
 
-def _be_free():
+def _be_free() -> None:
     """In a forked process, nobody is at work, whoever was when it was forked."""
     global _ALONE
     _ALONE = threading.RLock()
@@ -128,7 +136,7 @@ class Job:
     png: bool = False
     overwrite: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         from sunpy_mag2euv.inference import is_single
         from sunpy_mag2euv.passbands import get_passband
 
@@ -141,7 +149,7 @@ class Job:
         if not (is_single(self.observer) and is_single(self.obstime)):
             raise TypeError("a job must have one observer and one obstime; make a job with a directory for each")
 
-    def __call__(self, source):
+    def __call__(self, source: Any) -> Outcome:
         """
         Do it.
 
@@ -180,7 +188,7 @@ class Job:
         paths = () if status == "failed" else tuple(str(self.directory / name) for name in self.names(source))
         return Outcome(source, status, reason, paths, validity, tuple(notes), seconds, model)
 
-    def names(self, source):
+    def names(self, source: Any) -> list[str]:
         """
         Name the files that are made of a magnetogram.
 
@@ -201,7 +209,7 @@ class Job:
         passbands = self.passbands or self._settings()["passband"]
         return image_names(self.stem(source), passbands, self.png)
 
-    def stem(self, source):
+    def stem(self, source: Any) -> str:
         """
         Name what is made of a magnetogram.
 
@@ -222,7 +230,7 @@ class Job:
             words.append(_time(self.obstime).utc.strftime("%Y%m%dT%H%M%S"))
         return "_".join(words)
 
-    def is_done(self, source):
+    def is_done(self, source: Any) -> bool:
         """
         Find out whether all files that are made of a magnetogram are there.
 
@@ -236,7 +244,7 @@ class Job:
         """
         return all((self.directory / name).is_file() for name in self.names(source))
 
-    def _make(self, source, settings):
+    def _make(self, source: Any, settings: dict[str, Any]) -> tuple[str, dict[int, str]]:
         """Status, and what the images say of themselves."""
         if not self.overwrite and self.is_done(source):
             return "skipped", {}
@@ -250,7 +258,7 @@ class Job:
             band.angstrom: image.meta["validity"] for band, image in zip(settings["passband"], images, strict=True)
         }
 
-    def _images(self, source, settings):
+    def _images(self, source: Any, settings: dict[str, Any]) -> Any:
         """The Maps that are made of a file."""
         from sunpy_mag2euv.synthesis import generate
 
@@ -259,7 +267,7 @@ class Job:
             from sunpy_mag2euv.charts import read_chart as reader
         return generate(inputs.read(source, reader), observer=self.observer, obstime=self.obstime, **settings)
 
-    def _settings(self):
+    def _settings(self) -> dict[str, Any]:
         """What `generate` takes besides, resolved once in a process."""
         model = self.model
         if model is None and self.observer is not None:
@@ -269,7 +277,7 @@ class Job:
         return _resolved(model, self.sha256, self.device, self.passbands, _stamp(model))
 
 
-def _read_magnetogram(path):
+def _read_magnetogram(path: Any) -> "GenericMap":
     """The Map in a file. Charts are told what they lack, those that only `read_chart` can read, too."""
     from sunpy_mag2euv.charts import is_chart
 
@@ -288,7 +296,7 @@ def _read_magnetogram(path):
     return image
 
 
-def _holds_chart(path):
+def _holds_chart(path: Any) -> bool:
     """Whether a file that sunpy cannot read is a chart."""
     from sunpy_mag2euv.charts import read_chart
 
@@ -300,13 +308,13 @@ def _holds_chart(path):
     return True
 
 
-def _time(obstime):
+def _time(obstime: Any) -> Any:
     from sunpy.time import parse_time
 
     return parse_time(obstime)
 
 
-def _word(observer):
+def _word(observer: Any) -> str:
     """A name, or a place, as part of a file's name."""
     if not isinstance(observer, str):
         place = observer.spherical
@@ -315,7 +323,7 @@ def _word(observer):
 
 
 @functools.lru_cache(maxsize=8)
-def _resolved(model, sha256, device, passbands, stamp):
+def _resolved(model: Any, sha256: str | None, device: Any, passbands: Any, stamp: Any) -> dict[str, Any]:
     """Model, device and passbands; ``stamp`` tells versions of a weights file."""
     from sunpy_mag2euv.inference import resolve_device, resolve_model, resolve_passbands
     from sunpy_mag2euv.models import FieldModel
@@ -326,7 +334,7 @@ def _resolved(model, sha256, device, passbands, stamp):
 
 
 @functools.cache
-def _keep_memory():
+def _keep_memory() -> None:
     """
     Have GNU's C library keep what is freed for what comes next, once in a process.
 
@@ -339,13 +347,13 @@ def _keep_memory():
         library.mallopt(_M_TRIM_THRESHOLD, 2**30)
 
 
-def _give_memory_back():
+def _give_memory_back() -> None:
     """Have GNU's C library return what is free between what is used, which it keeps, and keeps more of, otherwise."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # There is another C library.
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _stamp(model):
+def _stamp(model: Any) -> tuple | None:
     """What changes with a file; None if this is none."""
     try:
         status = os.stat(model)
@@ -354,7 +362,7 @@ def _stamp(model):
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def image_names(stem, passbands, png=False):
+def image_names(stem: str, passbands: "Iterable[Passband]", png: bool = False) -> list[str]:
     """
     Name the files of images.
 
@@ -376,7 +384,7 @@ def image_names(stem, passbands, png=False):
     ]
 
 
-def made_with(path, model):
+def made_with(path: Any, model: "FieldModel") -> str:
     """
     Find out what an image was made with.
 
@@ -410,7 +418,7 @@ def made_with(path, model):
     return f"{name} (weights {sha256[:8]})" if name == model.name else name
 
 
-def image_writers(images, png=False):
+def image_writers(images: "Iterable[GenericMap]", png: bool = False) -> list[Callable[[Any], object]]:
     """
     Find what writes images.
 
@@ -426,7 +434,7 @@ def image_writers(images, png=False):
     """
     from sunpy_mag2euv.storage import write
 
-    writers = [functools.partial(write, image) for image in images]
+    writers: list[Callable[[Any], object]] = [functools.partial(write, image) for image in images]
     if png:
         from sunpy_mag2euv.visualization import picture
 

@@ -7,13 +7,17 @@ come to.
 
 import inspect
 import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 import sunpy.map
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
+from sunpy.map import GenericMap
 from sunpy.util.exceptions import warn_user
 
 from sunpy_mag2euv.charts import is_chart
@@ -22,7 +26,8 @@ from sunpy_mag2euv.inference import is_single, resolve_device, resolve_model, re
 from sunpy_mag2euv.intensity import check_image, read_intensity
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, check_map, in_known_time
-from sunpy_mag2euv.models import FieldModel
+from sunpy_mag2euv.models import FieldModel, Model
+from sunpy_mag2euv.passbands import Passband
 from sunpy_mag2euv.sensitivity import LAUNCH, Sensitivity, find_correction
 from sunpy_mag2euv.sequences import are_several
 from sunpy_mag2euv.synthesis import generate
@@ -58,7 +63,14 @@ _ADVICE_OF_SUNPY = "If you want to bypass these errors"
 _SUM = "sum over the disk to the limb, in DN/s, in pixels of 0.6 arcsec as seen from 1 au; synthetic, not observed"
 
 
-def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_errors=False):
+def light_curve(
+    magnetograms: Iterable[Any],
+    passbands: Any = None,
+    *,
+    model: Any = None,
+    device: Any = None,
+    allow_errors: bool = False,
+) -> TimeSeries:
     """
     Sum synthetic images over the disk, for any number of magnetograms.
 
@@ -146,7 +158,7 @@ def light_curve(magnetograms, passbands=None, *, model=None, device=None, allow_
     return _series(times, rows, passbands, model)
 
 
-def disk_sum(image, *, correction_table=None):
+def disk_sum(image: GenericMap, *, correction_table: Any = None) -> u.Quantity:
     """
     Sum an AIA image over the disk, as `light_curve` sums synthetic ones, at AIA's sensitivity at launch.
 
@@ -220,7 +232,7 @@ def disk_sum(image, *, correction_table=None):
     return _total(values) / divisor / abs(np.linalg.det(disk.axes)) * _area(image) * (u.DN / u.s)
 
 
-def deviation_factor(model, angstrom):
+def deviation_factor(model: Model, angstrom: int) -> float:
     """
     Tell what makes the standard deviation of a sum over the disk of the sum of its pixels' deviations.
 
@@ -238,7 +250,7 @@ def deviation_factor(model, angstrom):
     return _FACTORS.get(model.name, {}).get(angstrom, 1)
 
 
-def _divisor(image, sensitivity):
+def _divisor(image: GenericMap, sensitivity: Any) -> float:
     """What brings an image to AIA's sensitivity at launch, with a warning unless that is well known."""
     correction = find_correction(image, LAUNCH, sensitivity)
     if not correction.known:
@@ -246,22 +258,26 @@ def _divisor(image, sensitivity):
         return 1.0
     if correction.extrapolated:
         warn_user(f"the sum is uncertain, since the image is brought {correction.text}: {correction.advice}")
-    return correction.divisor
+    return correction.divisor  # type: ignore[return-value]
 
 
-def _area(image):
+def _area(image: GenericMap) -> float:
     """Square of the solar radius, in AIA's pixels seen from 1 au."""
     return (np.arcsin((image.rsun_meters / u.au).to_value(u.one)) * u.rad.to(u.arcsec) / _AIA_PIXEL) ** 2
 
 
-def _total(values):
+def _total(values: npt.NDArray) -> float:
     """Sum of the pixels of a disk, of which those that are not known are as the others on average."""
     return float(np.nanmean(values, dtype=float)) * values.size
 
 
-def _rows(magnetograms, passbands, model, device, allow_errors):
+def _rows(
+    magnetograms: Iterable[Any], passbands: Sequence[Passband], model: FieldModel, device: Any, allow_errors: bool
+) -> Iterator[tuple]:
     """For each magnetogram its time, and for each passband sum, summed deviations and validity."""
-    names, problems, reason, used, disk = {}, {}, "", False, model.grid.radius < 1
+    names: dict[int, str] = {}
+    problems: dict[int, tuple[Exception, bool]] = {}
+    reason, used, disk = "", False, model.grid.radius < 1
     answers = generate(_take(magnetograms, names, problems), passbands, model=model, device=device)
     for number in itertools.count(1):
         try:
@@ -288,13 +304,15 @@ def _rows(magnetograms, passbands, model, device, allow_errors):
             yield row
 
 
-def _words(error):
+def _words(error: BaseException) -> str:
     """What an error says, as part of a sentence."""
     lines = str(error).partition(_ADVICE_OF_SUNPY)[0].splitlines()
     return ": ".join(filter(None, (line.strip().rstrip(".") for line in lines))) or type(error).__name__
 
 
-def _take(magnetograms, names, problems):
+def _take(
+    magnetograms: Iterable[Any], names: dict[int, str], problems: dict[int, tuple[Exception, bool]]
+) -> Iterator[Any]:
     """
     Hand magnetograms on, or None, of which nobody makes an image, in place of what raises an error.
 
@@ -316,7 +334,7 @@ def _take(magnetograms, names, problems):
         yield magnetogram
 
 
-def _check_view(magnetogram):
+def _check_view(magnetogram: Any) -> None:
     """Refuse what is no Map, or shows more than can be seen at once."""
     check_map(magnetogram, "the magnetogram")
     if is_chart(magnetogram):
@@ -326,7 +344,7 @@ def _check_view(magnetogram):
         )
 
 
-def _row(images, model, disk):
+def _row(images: Sequence[GenericMap], model: FieldModel, disk: npt.NDArray) -> tuple:
     """Time of the images of a magnetogram and what `_rows` says of them."""
     scale, row = _area(images[0]) / model.grid.solar_radius**2, []
     for image in images:
@@ -340,14 +358,14 @@ def _row(images, model, disk):
     return images[0].date.utc.isot, row
 
 
-def _which(number, magnetogram):
+def _which(number: int, magnetogram: Any) -> str:
     """A magnetogram by its number and its time."""
     date = magnetogram.meta.get("date-obs") if isinstance(magnetogram, sunpy.map.GenericMap) else None
     return f"magnetogram {number}" + (f" of {brief(date)}" if date else "")
 
 
 @isolated()
-def _series(times, rows, passbands, model):
+def _series(times: Sequence[str], rows: Sequence[Any], passbands: Sequence[Passband], model: Model) -> TimeSeries:
     """The `~astropy.timeseries.TimeSeries` of what `_rows` gave."""
     series = TimeSeries(time=Time(times, format="isot", scale="utc"))
     series.meta = {

@@ -245,7 +245,7 @@ def _regions(rng: np.random.Generator) -> list[_Region]:
     ):
         longitudes = np.radians(np.linspace(-80, 80, number) + rng.uniform(-6, 6, number))
         latitudes = np.radians(rng.permutation(np.resize([-1, 1], number)) * rng.uniform(*latitudes, number))
-        fluxes = np.exp(rng.uniform(*np.log(fluxes), number))  # type: ignore[call-overload]
+        fluxes = np.exp(rng.uniform(*np.log(fluxes), int(number)))  # type: ignore[call-overload]
         extents = np.radians(degrees) * (fluxes / 4e21) ** 0.4
         regions += [_Region(*place, young) for place in zip(latitudes, longitudes, fluxes, extents, strict=True)]
     return regions

@@ -6,21 +6,28 @@ place is a mean of what is seen from above it, with weights that change smoothly
 seams, and nothing is seen from the side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import map_coordinates
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
+from astropy.time import Time
 from sunpy.coordinates import HeliographicCarrington, get_earth
+from sunpy.map import GenericMap
 from sunpy.map.header_helper import make_fitswcs_header
+from sunpy.util import MetaDict
 
-from sunpy_mag2euv.aia import make_map
-from sunpy_mag2euv.charts import chart_of
+from sunpy_mag2euv.aia import View, make_map
+from sunpy_mag2euv.charts import Chart, chart_of
 from sunpy_mag2euv.inference import answers, is_single, resolve_device, resolve_model, resolve_passbands, say
 from sunpy_mag2euv.maps import solar_radius
 from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
+from sunpy_mag2euv.passbands import Passband
 from sunpy_mag2euv.synthesis import look
 from sunpy_mag2euv.validity import Validity
 from sunpy_mag2euv.vantage import MUCH_UNSEEN, locate, resolve_observer, view_of
@@ -54,16 +61,16 @@ class _Cylinder:
     shape: tuple[int, int]
 
     @property
-    def longitudes(self):
+    def longitudes(self) -> npt.NDArray:
         """Of the columns' middles in degrees."""
         return (np.arange(self.shape[1]) + 0.5) * 360 / self.shape[1]
 
     @property
-    def latitudes(self):
+    def latitudes(self) -> npt.NDArray:
         """Of the rows' middles in degrees."""
         return np.degrees(np.arcsin((np.arange(self.shape[0]) + 0.5) / self.shape[0] * 2 - 1))
 
-    def header(self, frame, **kwargs):
+    def header(self, frame: Any, **kwargs: Any) -> MetaDict:
         """World coordinates in an observer's Carrington ``frame``."""
         rows, columns = self.shape
         return make_fitswcs_header(
@@ -83,8 +90,8 @@ class _ChartValidity(Validity):
     views: list[Validity]
     unseen: float
 
-    def _findings(self):
-        findings = {}
+    def _findings(self) -> dict[str, str | None]:
+        findings: dict[str, str | None] = {}
         for view in self.views:
             findings = view._findings() | findings
         # Of each view as a part of the disk, here of the Sun.
@@ -97,7 +104,7 @@ class _ChartValidity(Validity):
         return findings | super()._findings()
 
 
-def generate_chart(chart, passband, *, model=None, device=None):
+def generate_chart(chart: GenericMap, passband: Any, *, model: Any = None, device: Any = None) -> Any:
     """
     Generate a chart of the whole Sun as AIA would show it.
 
@@ -151,13 +158,13 @@ def generate_chart(chart, passband, *, model=None, device=None):
     say(model, reports, set())
     view = _view(field_of, places[0], solar_radius(chart))
     maps = [
-        make_map(image, deviation, cylinder, passband, view, model, reports[passband])
+        make_map(image, deviation, cylinder, passband, view, model, reports[passband])  # type: ignore[arg-type]
         for passband, image, deviation in zip(passbands, images, deviations, strict=True)
     ]
     return maps[0] if is_single(passband) else maps
 
 
-def _observers(time, first=0.0):
+def _observers(time: Time, first: float = 0.0) -> list[SkyCoord]:
     """Places around the equator, from a longitude in degrees on, and above the poles."""
     around = [(first + longitude, 0) for longitude in range(0, 360, _APART)]
     frame = HeliographicCarrington(observer="self", obstime=time)
@@ -169,7 +176,14 @@ def _observers(time, first=0.0):
     ]
 
 
-def _stitch(chart, places, cylinder, passbands, model, device):
+def _stitch(
+    chart: Chart,
+    places: Sequence[SkyCoord],
+    cylinder: _Cylinder,
+    passbands: Sequence[Passband],
+    model: FieldModel,
+    device: Any,
+) -> tuple[list, list, dict[Passband, _ChartValidity]]:
     """
     Weighted means of views.
 
@@ -217,7 +231,7 @@ def _stitch(chart, places, cylinder, passbands, model, device):
     return list(images), [None] * len(passbands) if certain else list(deviations), reports
 
 
-def _view(chart, place, solar_radius):
+def _view(chart: Chart, place: SkyCoord, solar_radius: u.Quantity) -> View:
     """What headers say of many views."""
     one = view_of(chart, place, solar_radius)
     frame = HeliographicCarrington(observer=get_earth(chart.time), obstime=chart.time, rsun=solar_radius)

@@ -1,11 +1,18 @@
 """Synthesis: magnetogram Map in, or a chart and an observer, and AIA-like Maps out."""
 
 import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+import astropy.units as u
+from astropy.coordinates import SkyCoord
 
 from sunpy_mag2euv.ageing import widening
 from sunpy_mag2euv.aia import View
-from sunpy_mag2euv.charts import chart_of, is_chart
+from sunpy_mag2euv.charts import Chart, chart_of, is_chart
 from sunpy_mag2euv.execution import at_once
 from sunpy_mag2euv.inference import (
     answers,
@@ -18,9 +25,10 @@ from sunpy_mag2euv.inference import (
 )
 from sunpy_mag2euv.maps import check_map, in_known_time, solar_radius
 from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
+from sunpy_mag2euv.passbands import Passband
 from sunpy_mag2euv.preparation import PreparedField, prepare
 from sunpy_mag2euv.sequences import Answers, are_several, in_step
-from sunpy_mag2euv.validity import assess
+from sunpy_mag2euv.validity import FieldValidity, assess
 from sunpy_mag2euv.vantage import (
     ages_of,
     are_several_views,
@@ -55,7 +63,16 @@ class Sight:
     widening: dict | None = None
 
 
-def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors=False, model=None, device=None):
+def generate(
+    magnetogram: Any,
+    passband: Any,
+    *,
+    observer: Any = None,
+    obstime: Any = None,
+    allow_errors: bool = False,
+    model: Any = None,
+    device: Any = None,
+) -> Any:
     """
     Generate the image that SDO/AIA would have taken, or that a telescope like it would have taken elsewhere.
 
@@ -159,8 +176,15 @@ def generate(magnetogram, passband, *, observer=None, obstime=None, allow_errors
 
 
 def generate_cube(
-    magnetogram, passbands=None, *, observer=None, obstime=None, allow_errors=False, model=None, device=None
-):
+    magnetogram: Any,
+    passbands: Any = None,
+    *,
+    observer: Any = None,
+    obstime: Any = None,
+    allow_errors: bool = False,
+    model: Any = None,
+    device: Any = None,
+) -> Any:
     """
     Generate several passbands at once.
 
@@ -206,7 +230,16 @@ def generate_cube(
     return _generate(passbands, magnetogram, observer, obstime, allow_errors, model, device, make_cube)
 
 
-def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, device, finish):
+def _generate(
+    passbands: Any,
+    magnetogram: Any,
+    observer: Any,
+    obstime: Any,
+    allow_errors: bool,
+    model: Any,
+    device: Any,
+    finish: Callable[[list], Any],
+) -> Any:
     """The data flow of the package, see the explanation in the documentation; ``finish`` gets the Maps of a view."""
     several_maps, several_views = are_several(magnetogram), are_several_views(observer) or are_several_views(obstime)
     if not several_maps:
@@ -217,9 +250,9 @@ def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, de
     model = resolve_model(DEFAULT_CHART_MODEL if observer is not None and model is None else model, FieldModel)
     passbands = resolve_passbands(model.passbands if passbands is None else passbands, model)
     device = resolve_device(device)
-    said = set()
+    said: set[str] = set()
 
-    def answer(sights):
+    def answer(sights: list[Sight]) -> list[Any]:
         for sight in sights:
             say(model, sight.reports, said)
         asked = answers(model, [sight.field for sight in sights], device)
@@ -241,7 +274,7 @@ def _generate(passbands, magnetogram, observer, obstime, allow_errors, model, de
     return Answers(items, sight_of, answer, at_once(model.grid, device), allow_errors)
 
 
-def _check_seen(magnetogram, observer, obstime):
+def _check_seen(magnetogram: Any, observer: Any, obstime: Any) -> None:
     """Refuse charts that nobody sees, and times of nobody's."""
     if observer is None and is_chart(magnetogram):
         raise ValueError(
@@ -255,12 +288,12 @@ def _check_seen(magnetogram, observer, obstime):
         )
 
 
-def _in_step(magnetograms, observer, obstime):
+def _in_step(magnetograms: Iterable[Any], observer: Any, obstime: Any) -> Iterator[tuple]:
     """Each magnetogram with its observer and time."""
     views = {"observers": observer, "times": obstime}
     several = {"magnetograms": magnetograms} | {name: each for name, each in views.items() if are_several_views(each)}
 
-    def filled(row):
+    def filled(row: tuple) -> tuple:
         given = views | dict(zip(several, row, strict=True))
         return given["magnetograms"], given["observers"], given["times"]
 
@@ -268,7 +301,7 @@ def _in_step(magnetograms, observer, obstime):
     return map(filled, in_step(**several))
 
 
-def _see(magnetogram, observer, obstime, *, passbands, model):
+def _see(magnetogram: Any, observer: Any, obstime: Any, *, passbands: Sequence[Passband], model: FieldModel) -> Sight:
     """The `Sight` of a magnetogram, or of a chart by an observer."""
     check_map(magnetogram, "the magnetogram")
     _check_seen(magnetogram, observer, obstime)
@@ -281,13 +314,17 @@ def _see(magnetogram, observer, obstime, *, passbands, model):
     return _see_from(place, chart=chart, solar_radius=solar_radius(magnetogram), passbands=passbands, model=model)
 
 
-def _see_from(place, *, chart, solar_radius, passbands, model):
+def _see_from(
+    place: SkyCoord, *, chart: Chart, solar_radius: u.Quantity, passbands: Sequence[Passband], model: FieldModel
+) -> Sight:
     """The `Sight` of a chart from some place."""
     field, reports, factors = look(chart, place, passbands, model)
     return Sight(field, reports, view_of(chart, place, solar_radius), factors)
 
 
-def look(chart, place, passbands, model):
+def look(
+    chart: Chart, place: SkyCoord, passbands: Sequence[Passband], model: FieldModel
+) -> tuple[PreparedField, dict[Passband, FieldValidity], dict[Passband, npt.NDArray]]:
     """
     Find out what an observer of a chart would see of its field.
 

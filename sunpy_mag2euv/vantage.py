@@ -11,8 +11,10 @@ import difflib
 import functools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 import sunpy.map
@@ -27,12 +29,14 @@ from sunpy.coordinates import (
     get_earth,
     get_horizons_coord,
 )
+from sunpy.map import GenericMap
 from sunpy.sun import constants
 from sunpy.time import parse_time
 
 from sunpy_mag2euv.ageing import LONGEST
 from sunpy_mag2euv.aia import View
-from sunpy_mag2euv.charts import chart_of
+from sunpy_mag2euv.charts import Chart, chart_of
+from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.inference import resolve_model
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, shown
@@ -114,7 +118,7 @@ _SEEN = 0.25
 MUCH_UNSEEN = 0.01
 
 
-def resolve_observer(observer, obstime=None, default=None):
+def resolve_observer(observer: Any, obstime: Any = None, default: Time | None = None) -> SkyCoord:
     """
     Find out where an observer is.
 
@@ -171,7 +175,7 @@ def resolve_observer(observer, obstime=None, default=None):
     return place
 
 
-def resolve_observers(observer, obstime=None, default=None):
+def resolve_observers(observer: Any, obstime: Any = None, default: Time | None = None) -> tuple[Any, Any]:
     """
     Find out where one observer is, or several.
 
@@ -201,16 +205,16 @@ def resolve_observers(observer, obstime=None, default=None):
     if not several:
         return [resolve_observer(observer, obstime, default)], False
 
-    def place(row):
-        row = given | dict(zip(several, row, strict=True))
-        return resolve_observer(row["observers"], row["times"], default)
+    def place(row: tuple) -> SkyCoord:
+        view = given | dict(zip(several, row, strict=True))
+        return resolve_observer(view["observers"], view["times"], default)
 
     # Unlike a generator, map goes on after an error.
     places = map(place, in_step(**several))
     return list(places) if all(hasattr(values, "__len__") for values in several.values()) else places, True
 
 
-def is_known(observer):
+def is_known(observer: Any) -> bool:
     """
     Tell whether an observer's place is known without a network, at any time.
 
@@ -225,7 +229,7 @@ def is_known(observer):
     return not isinstance(observer, str) or _words(observer) in ("", *_KNOWN, *_NO_PLACES)
 
 
-def are_several_views(value):
+def are_several_views(value: Any) -> bool:
     """Whether this is meant to be several observers or times."""
     if isinstance(value, (SkyCoord, BaseCoordinateFrame, Time)):
         return not value.isscalar
@@ -243,7 +247,7 @@ _NO_TIME = (
 )
 
 
-def _read_time(obstime):
+def _read_time(obstime: Any) -> Time:
     """One time, from what sunpy takes for one."""
     try:
         time = parse_time(obstime)
@@ -255,11 +259,11 @@ def _read_time(obstime):
     return time
 
 
-def _words(name):
+def _words(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").lower().split())
 
 
-def _named(name, time):
+def _named(name: str, time: Time | None) -> Any:
     """Where a body is."""
     words = _words(name)
     known = ", ".join(_KNOWN)
@@ -275,7 +279,7 @@ def _named(name, time):
     return place
 
 
-def _offline(words, time):
+def _offline(words: str, time: Any) -> Any:
     """Where a body is that is known without a network."""
     if words in _BODIES:
         return SkyCoord(get_body_heliographic_stonyhurst(words, time))
@@ -288,7 +292,7 @@ def _offline(words, time):
     return SkyCoord(earth.lon, earth.lat, distance, frame=HeliographicStonyhurst(obstime=time))
 
 
-def _looked_up(name, words, time):
+def _looked_up(name: str, words: str, time: Any) -> SkyCoord:
     """Where a body is by JPL's Horizons."""
     known = ", ".join(_KNOWN)
     near = difflib.get_close_matches(words, [*_KNOWN, *_HORIZONS, *_NO_PLACES], 1, 0.7)
@@ -308,17 +312,17 @@ def _looked_up(name, words, time):
         ) from error
 
 
-def _proper(words):
+def _proper(words: str) -> str:
     """As a name is written that is known without a network."""
     return words.upper() if words in ("sdo", "soho", "l1", "l2", *_WITH_EARTH) else words.capitalize()
 
 
-def _short(error):
+def _short(error: BaseException) -> str:
     """The first line of what went wrong."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
 
 
-def _placed(observer, time, default):
+def _placed(observer: Any, time: Any, default: Any) -> SkyCoord:
     """Where and when coordinates are."""
     if getattr(observer, "shape", ()) != ():
         raise ValueError(f"observer must be one place; got {observer.size}. Call once for each")
@@ -350,7 +354,7 @@ def _placed(observer, time, default):
         ) from error
 
 
-def _check_distance(place, observer):
+def _check_distance(place: SkyCoord, observer: Any) -> None:
     """Refuse who could not see a disk."""
     one = f"{observer!r} is" if isinstance(observer, str) else "these coordinates are"
     radius = place.radius
@@ -383,14 +387,14 @@ class _View:
     distance: float
 
     @classmethod
-    def of(cls, place):
+    def of(cls, place: SkyCoord) -> "_View":
         """The view from a place with a time."""
         time = place.obstime.tai
         return cls._at(*(float(part.si.value) for part in (place.lon, place.lat, place.radius)), time.jd1, time.jd2)
 
     @classmethod
     @functools.lru_cache(maxsize=128)
-    def _at(cls, longitude, latitude, radius, *time):
+    def _at(cls, longitude: float, latitude: float, radius: float, *time: Any) -> "_View":
         """The same of plain numbers, in SI units and TAI. Each view is asked for several times, and takes long."""
         frame = HeliographicStonyhurst(obstime=Time(*time, format="jd", scale="tai"))
         place = SkyCoord(longitude * u.rad, latitude * u.rad, radius * u.m, frame=frame)
@@ -399,11 +403,11 @@ class _View:
         return cls(float(carrington.lon.rad), float(carrington.lat.rad), float(distance))
 
     @property
-    def _tangent(self):
+    def _tangent(self) -> float:
         """Of the angle at which the limb is seen, see `~sunpy_mag2euv.grid.Grid.scale`."""
         return 1 / math.sqrt(self.distance**2 - 1)
 
-    def surface(self, x, y):
+    def surface(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
         """
         Which place on the Sun is behind a point of a grid.
 
@@ -431,7 +435,7 @@ class _View:
         sin_b, cos_b = math.sin(self.latitude), math.cos(self.latitude)
         return np.arctan2(west, toward * cos_b - north * sin_b), north * cos_b + toward * sin_b, cosine
 
-    def image(self, longitude, sine):
+    def image(self, longitude: npt.NDArray, sine: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
         """
         Where a place on the Sun is seen, the inverse of `surface`.
 
@@ -453,7 +457,7 @@ class _View:
 
 
 @isolated()
-def project(chart, observer, grid, obstime=None):
+def project(chart: Chart, observer: Any, grid: Grid, obstime: Any = None) -> PreparedField:
     """
     Show the whole Sun's radial field as an observer would see its line-of-sight component.
 
@@ -526,7 +530,7 @@ def project(chart, observer, grid, obstime=None):
 
 
 @functools.lru_cache(maxsize=8)
-def _points(grid, covered):
+def _points(grid: Grid, covered: float) -> tuple:
     """
     Where a chart is to be interpolated for a grid, whoever looks.
 
@@ -597,7 +601,7 @@ class _Surface:
     covered: float
 
     @classmethod
-    def of(cls, chart, grid):
+    def of(cls, chart: Chart, grid: Grid) -> "_Surface":
         """Blocks of a chart for a grid."""
         rows, columns = chart.values.shape
         pixel = 1 / grid.solar_radius
@@ -607,7 +611,7 @@ class _Surface:
         fluctuation = cosine = noisy = None
         if chart.cosine is not None:
             fluctuation, cosine = _blocks(chart.fluctuation, high, wide), _blocks(chart.cosine, high, wide)
-            small = (cosine < _WELL_SEEN).reshape(rows // high + 1, -1).any(axis=1)
+            small: npt.NDArray = np.any((cosine < _WELL_SEEN).reshape(rows // high + 1, -1), axis=1)
             noisy = small[:-1] | small[1:]
         return cls(
             values=_blocks(chart.values, high, wide),
@@ -622,7 +626,7 @@ class _Surface:
             covered=max(pixel / (across * wide), pixel / (along * high)),
         )
 
-    def at(self, longitude, sine):
+    def at(self, longitude: npt.NDArray, sine: npt.NDArray) -> tuple:
         """Index of the element below and left of places, and how far they are from its middle, as parts of one."""
         height = (sine + 1) / 2 if self.equal_area else np.arcsin(np.clip(sine, -1, 1)) / np.pi + 0.5
         row = np.clip(height * np.float32(self.rows) - np.float32(0.5), 0, self.rows - 1)
@@ -631,7 +635,7 @@ class _Surface:
         up, right = row - below, column - left
         return below * (self.columns + 1) + left.astype(np.int32) % self.columns, up, right
 
-    def interpolate(self, plane, at):
+    def interpolate(self, plane: npt.NDArray, at: tuple) -> npt.NDArray:
         """Linear interpolation of ``values`` or ``known``."""
         index, up, right = at
         width = self.columns + 1
@@ -639,18 +643,18 @@ class _Surface:
         upper = plane[index + width] * (1 - right) + plane[index + width + 1] * right
         return lower * (1 - up) + upper * up
 
-    def excess(self, at, cosine):
+    def excess(self, at: tuple, cosine: npt.NDArray) -> Any:
         """What is to be taken off the radial field in places that the view has with a cosine, see `project`."""
         excess = np.zeros_like(cosine)
         if self.noisy is not None:
             there = np.nonzero(self.noisy[at[0] // (self.columns + 1)] & (cosine > 0))
             at = tuple(part[there] for part in at)
-            kept = np.minimum(1, self.interpolate(self.cosine, at) / (_WELL_SEEN * cosine[there]))
-            excess[there] = (1 - kept) * self.interpolate(self.fluctuation, at)
+            kept = np.minimum(1, self.interpolate(self.cosine, at) / (_WELL_SEEN * cosine[there]))  # type: ignore[arg-type]
+            excess[there] = (1 - kept) * self.interpolate(self.fluctuation, at)  # type: ignore[arg-type]
         return excess
 
 
-def _unseen(chart, view):
+def _unseen(chart: Chart, view: _View) -> float:
     """Part of the disk in which the chart was filled."""
     if not chart.filled.any():
         return 0.0
@@ -664,24 +668,24 @@ def _unseen(chart, view):
     return float(chart.filled[row, _nearest(chart, longitude + view.longitude)][on_disk].mean())
 
 
-def _nearest(chart, longitude):
+def _nearest(chart: Chart, longitude: npt.NDArray) -> npt.NDArray:
     """Index of the column that has a longitude in radians."""
     return np.rint((np.degrees(longitude) - chart.first_longitude) / chart.step).astype(int) % chart.values.shape[1]
 
 
-def _divisor(count, most):
+def _divisor(count: int, most: float) -> int:
     """The largest number up to ``most`` that divides a count."""
     return next(divisor for divisor in range(max(1, int(most)), 0, -1) if count % divisor == 0)
 
 
-def _blocks(plane, high, wide):
+def _blocks(plane: npt.NDArray, high: int, wide: int) -> npt.NDArray:
     """Means over blocks, flattened, with the last row twice and the first column once more."""
     rows, columns = plane.shape
     means = plane.reshape(rows // high, high, columns // wide, wide).mean(axis=(1, 3), dtype=np.float32)
     return np.pad(np.pad(means, ((0, 0), (0, 1)), "wrap"), ((0, 1), (0, 0)), "edge").ravel()
 
 
-def view_of(chart, place, solar_radius):
+def view_of(chart: Chart, place: SkyCoord, solar_radius: u.Quantity) -> View:
     """
     Say for headers from where and when a chart is seen.
 
@@ -723,7 +727,7 @@ def view_of(chart, place, solar_radius):
     )
 
 
-def ages_of(chart, place, grid):
+def ages_of(chart: Chart, place: SkyCoord, grid: Grid) -> npt.NDArray:
     """
     Tell how long ago a chart has seen what an observer sees.
 
@@ -748,7 +752,9 @@ def ages_of(chart, place, grid):
     return ages[_nearest(chart, longitude + view.longitude)]
 
 
-def locate(place, grid, longitude, latitude):
+def locate(
+    place: SkyCoord, grid: Grid, longitude: npt.NDArray, latitude: npt.NDArray
+) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
     """
     Tell where places on the Sun are on a grid.
 
@@ -772,7 +778,7 @@ def locate(place, grid, longitude, latitude):
     return y * grid.solar_radius + grid.center[1], x * grid.solar_radius + grid.center[0], cosine
 
 
-def age_map(chart, observer, obstime=None, *, model=None):
+def age_map(chart: GenericMap, observer: Any, obstime: Any = None, *, model: Any = None) -> u.Quantity:
     """
     Tell how long ago a chart has seen what an observer sees.
 

@@ -7,6 +7,8 @@ All of them draw on a figure that `matplotlib.pyplot` does not know of, unless t
 
 import contextlib
 import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -19,6 +21,7 @@ import sunpy.map
 from astropy.nddata import StdDevUncertainty
 from astropy.visualization import ImageNormalize, LinearStretch
 from sunpy.coordinates import Helioprojective
+from sunpy.map import GenericMap
 
 from sunpy_mag2euv.brightness import scale_of
 from sunpy_mag2euv.metrics.comparison import compare
@@ -44,7 +47,7 @@ _THUMBNAIL = 512
 _RATIO_LIMIT = 4
 
 
-def normalization(*images):
+def normalization(*images: GenericMap) -> ImageNormalize:
     """
     Brightness scale that shows the corona, coronal holes, quiet Sun and active regions at once.
 
@@ -74,7 +77,7 @@ def normalization(*images):
     return scale_of(*images)
 
 
-def picture(image):
+def picture(image: GenericMap) -> Figure:
     """
     Draw one image with its coordinates, passband and time, and of what was made of a chart, from where it is seen.
 
@@ -94,7 +97,7 @@ def picture(image):
     return figure
 
 
-def contact_sheet(magnetogram, maps, *, columns=5, figure=None):
+def contact_sheet(magnetogram: GenericMap, maps: Any, *, columns: int = 5, figure: Figure | None = None) -> Figure:
     """
     Draw a magnetogram and the images that were generated from it, side by side, solar north up.
 
@@ -118,7 +121,7 @@ def contact_sheet(magnetogram, maps, *, columns=5, figure=None):
     return _sheet([_coarse(magnetogram), *maps], [maps[0], *maps], columns, figure)
 
 
-def plot_passbands(maps, *, columns=5, figure=None):
+def plot_passbands(maps: Any, *, columns: int = 5, figure: Figure | None = None) -> Figure:
     """
     Draw images of several passbands side by side, each on its own scale of brightness.
 
@@ -139,7 +142,9 @@ def plot_passbands(maps, *, columns=5, figure=None):
     return _sheet(maps, maps, columns, figure)
 
 
-def plot_comparison(synthetic, observed, *, figure=None, **scoring):
+def plot_comparison(
+    synthetic: GenericMap, observed: GenericMap, *, figure: Figure | None = None, **scoring: Any
+) -> Figure:
     """
     Draw a synthetic image beside an observed one, their ratio, and the intensities of one against those of the other.
 
@@ -206,7 +211,7 @@ def plot_comparison(synthetic, observed, *, figure=None, **scoring):
     return figure
 
 
-def plot_uncertainty(synthetic, *, figure=None):
+def plot_uncertainty(synthetic: GenericMap, *, figure: Figure | None = None) -> Figure:
     """
     Draw an image and, beside it, how far off it may be: its standard deviation in per cent of the image.
 
@@ -241,7 +246,7 @@ def plot_uncertainty(synthetic, *, figure=None):
     return figure
 
 
-def animate(maps, *, axes=None, interval=200):
+def animate(maps: Any, *, axes: Any = None, interval: float = 200) -> FuncAnimation:
     """
     Show images one after the other: blink two, turn the Sun, or let time pass.
 
@@ -292,15 +297,16 @@ def animate(maps, *, axes=None, interval=200):
 class _Animation(FuncAnimation):
     """Images of one shape, one after the other, each with its coordinates, colours, title and limb."""
 
-    def __init__(self, maps, axes, interval):
-        alike = {}
+    def __init__(self, maps: Sequence[GenericMap], axes: Any, interval: float) -> None:
+        alike: dict[Any, Any] = {}
         for image in maps:
             alike.setdefault((_title(image), image.unit), []).append(image)
         self._norms = {key: normalization(*images) for key, images in alike.items()}
-        self._maps, self._axes, self._drawn = maps, axes, []
+        self._maps, self._axes = maps, axes
+        self._drawn: list[Any] = []
         super().__init__(axes.get_figure(), self._show, frames=len(maps), interval=interval, init_func=lambda: ())
 
-    def _show(self, number):
+    def _show(self, number: int) -> None:
         """Put another image in place of the last."""
         image = self._maps[number]
         while self._drawn:
@@ -311,12 +317,12 @@ class _Animation(FuncAnimation):
         self._axes.set_title(_heading(image))
         self._drawn = [artist for artist in self._axes.get_children() if artist not in before]
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         """A player, which needs neither a file nor another program."""
         return self.to_jshtml()
 
 
-def _sheet(images, targets, columns, figure):
+def _sheet(images: Any, targets: Any, columns: int, figure: Figure | None) -> Figure:
     """Draw images on black, each in the coordinates of its target."""
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
@@ -334,7 +340,7 @@ def _sheet(images, targets, columns, figure):
     return figure
 
 
-def _draw_ratio(axes, first, second, names):
+def _draw_ratio(axes: Any, first: Any, second: Any, names: Any) -> Any:
     """Draw one image divided by another, on a logarithmic scale; returns where both are positive."""
     positive = (first.data > 0) & (second.data > 0)
     ratio = np.divide(first.data, second.data, out=np.full(first.data.shape, np.nan), where=positive)
@@ -349,7 +355,7 @@ def _draw_ratio(axes, first, second, names):
     return positive
 
 
-def _scatter(axes, x, y, names, table):
+def _scatter(axes: Any, x: Any, y: Any, names: Any, table: Any) -> None:
     """Draw how often intensities are found together, with scores in the corner."""
     if x.size:
         ends = np.quantile(np.concatenate([x, y]), [0.001, 1])
@@ -375,13 +381,13 @@ def _scatter(axes, x, y, names, table):
     axes.text(0.03, 0.97, "\n".join(words), transform=axes.transAxes, va="top", bbox=box, fontsize="small")
 
 
-def _few_ticks(axes):
+def _few_ticks(axes: Any) -> None:
     """So few labels along the axes of one of several pictures that they have room."""
     for coordinate in axes.coords:
         coordinate.set_ticks(number=3)
 
 
-def _draw(image, axes, *, limb_of, grid=False, **scale):
+def _draw(image: GenericMap, axes: Any, *, limb_of: Any, grid: Any = False, **scale: Any) -> Any:
     """Draw a Map with the limb on black; a magnetogram in grey, and nothing of it off the limb."""
     if _is_magnetogram(image):
         limit = (_FIELD_LIMIT * u.G).to_value(image.unit)
@@ -402,7 +408,7 @@ def _draw(image, axes, *, limb_of, grid=False, **scale):
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Without sunpy's word on how it turns a magnetogram to the coordinates of an image, which nobody asked for."""
     level = sunpy.log.level
     sunpy.log.setLevel("WARNING")
@@ -412,12 +418,12 @@ def _quiet():
         sunpy.log.setLevel(level)
 
 
-def _bar(figure, drawn, label):
+def _bar(figure: Figure, drawn: Any, label: str) -> Any:
     """A colour bar beside what was drawn."""
     return figure.colorbar(drawn, ax=drawn.axes, label=label, shrink=0.8)
 
 
-def _relative_deviation(synthetic):
+def _relative_deviation(synthetic: GenericMap) -> GenericMap:
     """Standard deviation in per cent of an image, as a Map, NaN where either is unknown or the image is not bright."""
     if synthetic.uncertainty is None:
         raise ValueError(
@@ -440,7 +446,7 @@ def _relative_deviation(synthetic):
     return sunpy.map.Map(relative, synthetic.meta, mask=synthetic.mask)
 
 
-def _maps_of(maps):
+def _maps_of(maps: Any) -> list[GenericMap]:
     """A list of Maps, also of a cube."""
     if isinstance(maps, sunpy.map.GenericMap):
         return [maps]
@@ -452,22 +458,22 @@ def _maps_of(maps):
     return list(maps)
 
 
-def _coarse(magnetogram):
+def _coarse(magnetogram: GenericMap) -> GenericMap:
     """Average blocks of pixels, which makes a small picture truer, and much faster to draw."""
     factor = min(magnetogram.data.shape) // _THUMBNAIL
     return magnetogram.superpixel([factor, factor] * u.pix, func=np.mean) if factor > 1 else magnetogram
 
 
-def _is_seen(image):
+def _is_seen(image: GenericMap) -> bool:
     """Whether an image shows what an observer sees, and no chart."""
     return isinstance(image.coordinate_frame, Helioprojective)
 
 
-def _is_magnetogram(image):
+def _is_magnetogram(image: GenericMap) -> bool:
     return image.unit is not None and image.unit.is_equivalent(u.G)
 
 
-def _title(image):
+def _title(image: GenericMap) -> str:
     """Short name, which says what is synthetic."""
     synthetic = " (synthetic)" if "SYNTHETIC" in str(image.meta.get("instrume")) else ""
     if _is_magnetogram(image):
@@ -475,16 +481,16 @@ def _title(image):
     return f"{image.detector} {image.wavelength.to_value(u.angstrom):.0f} Å{synthetic}"
 
 
-def _heading(image):
+def _heading(image: GenericMap) -> str:
     """Name, time and, if there was no telescope, the place."""
     return f"{_title(image)}  {_time(image)}{_place(image)}"
 
 
-def _time(image):
+def _time(image: GenericMap) -> str:
     return f"{image.date.utc.strftime('%Y-%m-%d %H:%M')} UTC"
 
 
-def _place(image):
+def _place(image: GenericMap) -> str:
     """From where it is seen, on a line of its own, if there was no telescope."""
     if not (_is_seen(image) and "synthetic" in str(image.meta.get("telescop"))):
         return ""
