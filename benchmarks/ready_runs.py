@@ -30,13 +30,13 @@ from sunpy_mag2euv.workers import cores
 
 DOCS = Path(__file__).parent.parent / "docs"
 
-#: The ready runs, and the grid of the store that each is for: the JSOC's as the paper has it, and SDOML's.
+#: The ready runs, and the grid of the store that each is for: the paper's, and half of it.
 RUNS = {
     "park2019.toml": Grid((1024, 1024), 392.0),
     "park2019-b.toml": Grid((1024, 1024), 392.0),
-    "park2019-512.toml": Grid((512, 512), 203.3),
-    "park2019-b-512.toml": Grid((512, 512), 203.3),
-    "default-512.toml": Grid((512, 512), 203.3),
+    "park2019-512.toml": Grid((512, 512), 196.0),
+    "park2019-b-512.toml": Grid((512, 512), 196.0),
+    "default-512.toml": Grid((512, 512), 196.0),
 }
 
 #: One frame at least in every part of each split.

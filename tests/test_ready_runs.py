@@ -29,8 +29,8 @@ def ready(name, directory, passbands=(193,)):
 def stores(tmp_path_factory):
     """A directory with small stores of the names that the runs give, large enough for eight levels."""
     directory = tmp_path_factory.mktemp("stores")
-    for name in ("jsoc-1024.zarr", "sdoml-512.zarr"):
-        fill(empty_store(directory / name, Grid((512, 512), 203.3)))
+    for name in ("jsoc-1024.zarr", "sdoml.zarr"):
+        fill(empty_store(directory / name, Grid((512, 512), 196.0)))
     return directory
 
 

@@ -8,6 +8,7 @@ from astropy.table import Table
 from astropy.time import Time
 
 from sunpy_mag2euv.cli import main
+from sunpy_mag2euv.field_kinds import LINE_OF_SIGHT, SDOML_BZ
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.card import BASELINES, SCORES
@@ -126,7 +127,7 @@ def test_every_difference_is_named(stores):
     assert said[2:] == [f"Not the same: {difference}." for difference in found]
 
 
-def test_levels_and_binning_are_compared_by_themselves(stores):
+def test_levels_fields_and_binning_are_compared_by_themselves(stores):
     paper = stores["paper"]
     paper.epochs = {193: "launch", 1600: "launch"}
     assert differences(images_of(paper, (2,), 8), BY_DATE, paper, PAPER) == [
@@ -134,7 +135,12 @@ def test_levels_and_binning_are_compared_by_themselves(stores):
         "DN/s in 193 Å refer to AIA's sensitivity at launch, the paper's refer to AIA's sensitivity at 2011-01-01",
         "DN/s in 1600 Å refer to AIA's sensitivity at launch, the paper's are not brought to one sensitivity of AIA",
     ]
-    paper.epochs = {193: "2011-01-01"}
+    paper.epochs, paper.field_kind = {193: "2011-01-01"}, SDOML_BZ
+    assert differences(images_of(paper, (2,), 4), BY_DATE, paper, PAPER) == [
+        "fields are Bz of SDOML, the line-of-sight component of HMI's inverted vector field, the paper's line-of-sight "
+        "magnetograms"
+    ]
+    paper.field_kind = LINE_OF_SIGHT
     assert differences(images_of(paper, (1, 2), 4), BY_DATE, paper, PAPER) == [
         "1 of 2 frames are not of the paper's months, 2017-07-01 to 2017-12-31"
     ]

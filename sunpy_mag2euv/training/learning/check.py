@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from sunpy_mag2euv import files
+from sunpy_mag2euv.field_kinds import KINDS
 from sunpy_mag2euv.models import Model
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import model_record
@@ -173,10 +174,11 @@ def _of_network(model: Model, needs: Needs) -> str:
 
 def _of_store(store: Store, config: dict) -> str:
     path, grid = config["data"]["store"], store.grid
+    fields = "" if config["data"]["inputs"] else f"; {KINDS[store.field_kind]}"
     size = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
     return (
         f"{path}, {len(store.frames)} frames of {grid.shape[0]} × {grid.shape[1]} pixels, solar radius "
-        f"{grid.solar_radius:g} pixels; {bytes_in_words(size)}"
+        f"{grid.solar_radius:g} pixels; {bytes_in_words(size)}{fields}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
+from sunpy_mag2euv.field_kinds import KINDS
 from sunpy_mag2euv.training.data.splits import park2019
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.card import BASELINES, REFERENCES, summarize, write_list_table
@@ -98,6 +99,8 @@ def differences(images: Table, config: dict, store: Store, published: dict) -> l
     scored, theirs = grid.solar_radius / images.meta["binning"], radius / published["binning"]
     if scored != theirs:
         found.append(f"images are scored at a solar radius of {scored:g} pixels, the paper's at one of {theirs:g}")
+    if store.field_kind != published["field"]:
+        found.append(f"fields are {KINDS[store.field_kind]}, the paper's {KINDS[published['field']]}")
     levels = {}
     for band in np.unique(images["passband"]):
         ours = store.epochs.get(int(band))
