@@ -2,6 +2,9 @@
 
 import os
 from importlib.metadata import version as distribution_version
+from pathlib import Path
+
+from PIL import Image
 
 # Figures are drawn into files, also on machines with a display.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -57,6 +60,32 @@ intersphinx_mapping = {
 if os.environ.get("MAG2EUV_OFFLINE_DOCS"):
     intersphinx_mapping = {}
 
+# A reference to something of this package that leads nowhere is an error; those to others' are not looked after.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!sunpy_mag2euv\b).*")]
+
+# -- The front page's picture -----------------------------------------------------
+
+
+def draw_front(folder):
+    """Make the picture of the front page from that of the model card, whose cells are images of 1024 by 1024 pixels."""
+    cell, columns = 1024, 5
+    with Image.open(Path(__file__).parent / "images" / "full_size.jpg") as picture:
+        if picture.size != (columns * cell, 2 * cell):
+            raise ValueError(f"full_size.jpg must be {columns} by 2 images of {cell} pixels; it has {picture.size}")
+        # On a phone: the magnetogram and the legend, and two passbands, each synthetic image beside what AIA saw.
+        narrow = Image.new("RGB", (2 * cell, 3 * cell))
+        for row, column in enumerate((0, 2, 3)):
+            for side in range(2):
+                box = (column * cell, side * cell, (column + 1) * cell, (side + 1) * cell)
+                narrow.paste(picture.crop(box), (side * cell, row * cell))
+        folder.mkdir(parents=True, exist_ok=True)
+        picture.resize((1800, 720), Image.Resampling.LANCZOS).save(folder / "wide.jpg", quality=85)
+        narrow.resize((720, 1080), Image.Resampling.LANCZOS).save(folder / "narrow.jpg", quality=85)
+
+
+draw_front(Path(__file__).parent / "generated" / "front")
+
 # -- Figures -------------------------------------------------------------------
 
 plot_include_source = True
@@ -87,3 +116,5 @@ sphinx_gallery_conf = {
 html_theme = "sunpy"
 html_title = project
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["docs.css"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 #: Directives whose content is no code: text, or nothing.
 TEXT = {
-    "automodapi", "card", "changelog", "class", "container", "contents", "csv-table", "figure", "grid", "grid-item",
-    "grid-item-card", "image", "include", "list-table", "math", "minigallery", "note", "only", "raw", "rubric",
-    "seealso", "tab-item", "tab-set", "table", "tip", "toctree", "warning",
+    "autofunction", "automodapi", "automodule", "autosummary", "card", "changelog", "class", "container", "contents",
+    "csv-table", "currentmodule", "figure", "grid", "grid-item", "grid-item-card", "image", "include", "list-table",
+    "math", "minigallery", "note", "only", "raw", "rst-class", "rubric", "seealso", "tab-item", "tab-set", "table",
+    "tip", "toctree", "warning",
 }  # fmt: skip
 
 #: Directives whose argument says in which language their content is.

@@ -93,17 +93,17 @@ def compare(
     Returns
     -------
     `~astropy.table.QTable`
-        A row for each of `sunpy_mag2euv.metrics.REGIONS`. Columns: ``region``; ``pixels`` (used, after binning);
-        ``cc``, ``re``, ``ppe10``, ``ppe50`` as in the paper; ``cc_log``, the correlation of the logarithms; ``rmse`` in
-        DN/s; ``ssim``, the mean of `~sunpy_mag2euv.metrics.structural_similarity_map`; ``structure``, for the disk, the
-        ratio of power at 20 to 60 Mm (`~sunpy_mag2euv.metrics.structure_ratio`). Scores of regions without pixels are
-        NaN. ``meta`` has the passband, times, binning, solar radius in pixels, and the model, as far as ``HISTORY``
-        tells; ``compared``, whether images are synthetic or observed; ``level``, which says in a sentence how the
-        observation was brought to the epoch, and ``divisor``, what its DN/s were divided by; ``saturated`` and
-        ``impossible``, how many of the observation's own pixels are saturated or hold numbers that AIA cannot have
-        recorded; ``coarseness``, how many times less it resolves than the pixels that are scored; ``quality``, what
-        its header says against it, if anything; and ``filled``, the share of its disk that seems to be filled with
-        numbers that stand for none, if any.
+        A row for each of `sunpy_mag2euv.metrics.regions.REGIONS`. Columns: ``region``; ``pixels`` (used, after
+        binning); ``cc``, ``re``, ``ppe10``, ``ppe50`` as in the paper; ``cc_log``, the correlation of the logarithms;
+        ``rmse`` in DN/s; ``ssim``, the mean of `~sunpy_mag2euv.metrics.structural_similarity_map`; ``structure``, for
+        the disk, the ratio of power at 20 to 60 Mm (`~sunpy_mag2euv.metrics.structure_ratio`). Scores of regions
+        without pixels are NaN. ``meta`` has the passband, times, binning, solar radius in pixels, and the model, as far
+        as ``HISTORY`` tells; ``compared``, whether images are synthetic or observed; ``level``, which says in a
+        sentence how the observation was brought to the epoch, and ``divisor``, what its DN/s were divided by;
+        ``saturated`` and ``impossible``, how many of the observation's own pixels are saturated or hold numbers that
+        AIA cannot have recorded; ``coarseness``, how many times less it resolves than the pixels that are scored;
+        ``quality``, what its header says against it, if anything; and ``filled``, the share of its disk that seems to
+        be filled with numbers that stand for none, if any.
 
     Raises
     ------
