@@ -709,6 +709,11 @@ def test_models_of_the_detail_protocol_work(detail, tmp_path):
             "detail does not depend on polarity, the plane 'signed 14 Mm' does; take it out of model.planes",
         ),
         ({}, {"model": {"planes": ["absolute", "wind"]}}, "unknown input plane 'wind'"),
+        (
+            {"field_kind": "SDOML Bz"},
+            {},
+            "the store's fields are of the kind 'line-of-sight magnetogram', those of coarse 'SDOML Bz'",
+        ),
         ({"epochs": {}}, {}, "the store's images are at another epoch of AIA's sensitivity than those of coarse"),
         ({"epochs": {171: "2011-01-01"}}, {}, "at another epoch of AIA's sensitivity than those of coarse"),
         ({"epochs": {171: "launch", 193: "launch"}}, {}, "at another epoch of AIA's sensitivity than those of coarse"),

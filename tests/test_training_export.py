@@ -29,6 +29,7 @@ from sunpy.util.exceptions import SunpyUserWarning
 
 import sunpy_mag2euv
 from sunpy_mag2euv.cli import main
+from sunpy_mag2euv.field_kinds import SDOML_BZ
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import (
     FINEST_SCALES,
@@ -399,6 +400,11 @@ def test_levels_are_of_the_disk_and_of_what_is_there(sets):
 
 
 # -- Card --------------------------------------------------------------------------------------------------------------
+
+
+def test_scores_on_another_kind_of_field(run, truth):
+    with pytest.warns(SunpyUserWarning, match="truth has learnt from Bz of SDOML.* the store holds line-of-sight"):
+        score_images([dataclasses.replace(truth, field_kind=SDOML_BZ)], run[0])
 
 
 def test_the_truth_scores_best(run, truth):

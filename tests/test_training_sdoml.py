@@ -373,7 +373,7 @@ def test_another_store_is_in_the_way(folder, tmp_path):
         sdoml.open_store(tmp_path / "store", selection, Grid((32, 32), 12))
     with pytest.raises(ValueError, match="was made with other frames"):
         sdoml.open_store(tmp_path / "store", dataclasses.replace(selection, frames=selection.frames[:3]), SMALL)
-    with pytest.raises(ValueError, match="no magnetogram has an image; empty would be empty"):
+    with pytest.raises(ValueError, match=r"empty would be empty: no record within 360 s"):
         sdoml.open_store(tmp_path / "empty", dataclasses.replace(selection, frames=selection.frames[:0]), SMALL)
 
 
@@ -454,8 +454,10 @@ def test_the_page(tmp_path, monkeypatch, capsys, make_magnetogram):
         (["--root", "nowhere", "--dry-run"], "nowhere has nothing of 2011; give another --root"),
         (["--end", "2010-01-01"], "no times between --start and --end"),
         (["--cadence", "6"], "--cadence must be a time with its unit"),
+        (["--passbands", "94"], "store would be empty: there is no sdomlv2.zarr/2011/94A (24 of 748)"),
         (["--size", "0"], "--size and --radius must be positive"),
-        (["-o", "."], "there is no training store at"),
+        (["-o", "."], ". is there and is no training store; give another -o"),
+        (["--root", __file__], "must hold sdomlv2_hmi.zarr with Bz of 2011"),
     ],
 )
 def test_usage_errors(folder, tmp_path, monkeypatch, capsys, more, message):

@@ -153,6 +153,7 @@ def _download(arguments):
 
 
 def _sdoml(arguments: argparse.Namespace) -> int:
+    from sunpy_mag2euv import files
     from sunpy_mag2euv.cli import UsageError
     from sunpy_mag2euv.training.data import sdoml, sdoml_selection
     from sunpy_mag2euv.training.data.archive import TABLE
@@ -161,13 +162,17 @@ def _sdoml(arguments: argparse.Namespace) -> int:
     passbands, tolerance = _selection(arguments)
     grid, times = _grid(arguments.size, arguments.radius), _slots(arguments)
     root = arguments.root or sdoml_selection.ROOT
-    try:
+    if arguments.output.exists():
         # Said before gigabytes are read rather than after.
-        if arguments.output.exists():
+        try:
             Store.open(arguments.output)
+        except (FileNotFoundError, ValueError) as error:
+            raise UsageError(f"{arguments.output} is there and is no training store; give another -o") from error
+    try:
         if arguments.dry_run:
             _print_estimate(sdoml.estimate(root, times, passbands, grid), len(times), len(passbands))
             return 0
+        files.prepare(arguments.output.absolute().parent)
         selection = sdoml_selection.select(root, times, passbands, tolerance=tolerance)
         store = sdoml.open_store(arguments.output, selection, grid)
         table = sdoml.fill(store, selection, arguments.output)

@@ -135,7 +135,7 @@ class Archive:
         )
         try:
             return attempts(question, f"{self._path}/{name}")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise FileNotFoundError(f"{self.root} has no {name}") from None
         except Exception as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__

@@ -152,7 +152,9 @@ def open_store(path: str | os.PathLike, selection: Selection, grid: Grid) -> Sto
     """
     frames, passbands = selection.frames, selection.passbands
     if not len(frames):
-        raise ValueError(f"no magnetogram has an image; {Path(path).name} would be empty")
+        reasons = collections.Counter(row["reason"] for row in selection.rejections)
+        most = "".join(f": {reason} ({count} of {reasons.total()})" for reason, count in reasons.most_common(1))
+        raise ValueError(f"no magnetogram has an image, so that {Path(path).name} would be empty{most}")
     texts = dict.fromkeys(passbands, "DN/s at AIA's sensitivity at launch, as SDOML corrected them (DEG_COR)")
     if not Path(path).exists():
         days = [frames["time"][row].strftime("%Y-%m-%d") for row in (0, -1)]

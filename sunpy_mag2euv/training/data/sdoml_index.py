@@ -218,7 +218,7 @@ def _cached(array: RemoteArray) -> Index | None:
         with np.load(_path(array)) as kept:
             if str(kept["facts"]) == _facts(array):
                 return Index(kept["times"], kept["qualities"], kept["exposures"], kept["degradations"])
-    except (FileNotFoundError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         pass
     return None
 

@@ -18,7 +18,9 @@ from tqdm.auto import tqdm
 
 import astropy.units as u
 from astropy.table import Table
+from sunpy.util.exceptions import warn_user
 
+from sunpy_mag2euv.field_kinds import KINDS
 from sunpy_mag2euv.metrics import (
     FINEST_SCALES,
     Climatology,
@@ -39,6 +41,7 @@ from sunpy_mag2euv.metrics import (
     structure_ratio,
 )
 from sunpy_mag2euv.metrics.scores import check_binning, paper_binning
+from sunpy_mag2euv.models import FieldModel
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import protocol_defaults
@@ -116,6 +119,11 @@ def score_images(models, config, *, reliability=None, binning=None):
         If frames have problems (`~sunpy_mag2euv.training.learning.problems.ProblemsError`), there is none to test or to
         fit the baselines to, a model's grid does not cover the store's, or ``binning`` is not a positive integer.
 
+    Warns
+    -----
+    `~sunpy.util.exceptions.SunpyUserWarning`
+        If a model has learnt from another kind of field than the store has.
+
     Notes
     -----
     Where the observation is known only to be at least so bright, both images are cut at that brightness.
@@ -129,6 +137,11 @@ def score_images(models, config, *, reliability=None, binning=None):
     for model in models:
         if _blocks(model, store.grid) is None:
             raise ValueError(f"the model {model.name} works on {model.grid}, the store's frames are on {store.grid}")
+        if isinstance(model, FieldModel) and model.field_kind != store.field_kind:
+            warn_user(
+                f"{model.name} has learnt from {KINDS[model.field_kind]}, and the store holds "
+                f"{KINDS[store.field_kind]}: it is scored on a kind of field that it does not know"
+            )
     binning = paper_binning(store.grid.solar_radius) if binning is None else binning
     split = usable_split(config, store)
     bands = [band for band in config["data"]["passbands"] if store.has[split["test"], store.columns([band])[0]].any()]

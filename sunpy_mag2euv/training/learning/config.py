@@ -375,7 +375,9 @@ def _two_scale_record(config, store):
     if any(store.epochs.get(band) != coarse.epochs.get(band) for band in bands):
         raise ValueError(f"the store's images are at another epoch of AIA's sensitivity than those of {coarse.name}")
     if store.field_kind != coarse.field_kind:
-        raise ValueError(f"the store's fields are {store.field_kind}, those of {coarse.name} {coarse.field_kind}")
+        raise ValueError(
+            f"the store's fields are of the kind {store.field_kind!r}, those of {coarse.name} {coarse.field_kind!r}"
+        )
     planes = (*(f"{block}x{block} {plane}" for plane in coarse.planes), *settings["planes"])
     architecture = {
         **settings["network"],
