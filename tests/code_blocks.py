@@ -8,10 +8,10 @@ from pathlib import Path
 
 #: Directives whose content is no code: text, or nothing.
 TEXT = {
-    "autofunction", "automodapi", "automodule", "autosummary", "card", "changelog", "class", "container", "contents",
-    "csv-table", "currentmodule", "figure", "grid", "grid-item", "grid-item-card", "image", "include", "list-table",
-    "math", "minigallery", "note", "only", "raw", "rst-class", "rubric", "seealso", "tab-item", "tab-set", "table",
-    "tip", "toctree", "warning",
+    "autoclass", "autodata", "autofunction", "automodapi", "automodule", "autosummary", "card", "changelog", "class",
+    "container", "contents", "csv-table", "currentmodule", "figure", "grid", "grid-item", "grid-item-card", "image",
+    "include", "list-table", "math", "minigallery", "note", "only", "raw", "rst-class", "rubric", "seealso",
+    "tab-item", "tab-set", "table", "tip", "toctree", "warning",
 }  # fmt: skip
 
 #: Directives whose argument says in which language their content is.
