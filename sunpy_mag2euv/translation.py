@@ -53,7 +53,8 @@ def translate(
     max_time_difference: u.min = 12 * u.min,
     correction_table: Any = None,
     model: str | os.PathLike | ImageModel | None = None,
-    device: "str | torch.device | None" = None,
+    # A hint in quotes, as others have of torch, would be taken for a unit.
+    device: Any = None,
 ) -> AIAMap | list[AIAMap]:
     """
     Translate AIA images of some passbands into those of others.
