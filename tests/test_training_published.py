@@ -208,6 +208,10 @@ def test_networks_of_one_passband_each_are_scored_together(tmp_path, capsys, mon
         (["run.toml", "x", "--against", "park2019", "--region", "limb"], "--against is of the whole disk"),
         (["run.toml", "x", "--against", "park2019", "--by", "year"], "--against is of the whole disk"),
         (["run.toml", "x", "--against", "park2019", "--left-out"], "--against is of the whole disk"),
+        (
+            ["run.toml", "x", "--table", "nowhere/t.rst"],
+            "there is no directory nowhere to write t.rst to",
+        ),
         (["empty"], "empty has no config.json; train first with mag2euv train"),
     ],
 )
@@ -217,3 +221,14 @@ def test_what_cannot_be_scored_is_said_in_a_line(tmp_path, capsys, monkeypatch, 
     assert main(["score", *arguments]) in (1, 2)
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"mag2euv: error: {message}")
+
+
+def test_networks_of_other_passbands_have_nothing_to_be_put_beside_the_paper(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_store("store")
+    make_run(tmp_path / "run", configure(tmp_path, tmp_path / "store", data={"passbands": [171]}))
+    configure(tmp_path, tmp_path / "store", data={"passbands": [193]})
+    assert main(["score", "run.toml", "run", "--against", "park2019"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "mag2euv: error: none of the models makes a passband of run.toml; look at data.passbands\n"
+    )

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,8 +125,9 @@ def _check_room(base: Path, needs: Needs) -> None:
 def _step(run: Run, config: dict) -> tuple[float, str, str]:
     """Seconds that a step takes, the device, and the memory that was taken."""
     pace = Pace(config, skipped=1, timed=_STEPS - 1)
-    run.trainer.callbacks.insert(0, pace)
-    device = run.trainer.strategy.root_device
+    trainer: Any = run.trainer
+    trainer.callbacks.insert(0, pace)
+    device = trainer.strategy.root_device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     try:

@@ -124,7 +124,8 @@ def _train(arguments):
     except (OSError, ValueError) as error:
         return failed(error)
     run.fit()
-    print(f"trained; write the weights with: mag2euv export {directory} {config['model']['name']}.safetensors")
+    if run.trainer.is_global_zero:
+        print(f"trained; write the weights with: mag2euv export {directory} {config['model']['name']}.safetensors")
     return 0
 
 
@@ -186,6 +187,9 @@ def _score(arguments):
             check_binning(arguments.binning)
         except ValueError as error:
             raise UsageError(str(error)) from error
+    for path in (arguments.table, arguments.images, arguments.reliability):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"there is no directory {path.parent} to write {path.name} to; make it first")
     names = [*([arguments.config] if arguments.config.is_dir() else []), *arguments.models]
     if not names:
         raise UsageError("there is nothing to score; name weights, or directories of runs, after the configuration")
@@ -194,6 +198,9 @@ def _score(arguments):
         published = load_published(arguments.against) if arguments.against else None
         models = [_load(name) for name in names]
         config = _config_of_scores(arguments.config, models)
+        made = {band for model in models for band in model.image_scalings}
+        if published and made.isdisjoint(config["data"]["passbands"]):
+            raise ValueError(f"none of the models makes a passband of {arguments.config}; look at data.passbands")
         _note_trained_on(names, config)
         if arguments.reliability:
             _check_reliability(models, config, arguments.binning)

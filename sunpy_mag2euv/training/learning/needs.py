@@ -7,8 +7,10 @@ of, and its result holds for a GPU that is somewhere else.
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -93,7 +95,7 @@ def count_needs(config: dict, model: Model) -> Needs:
     """
     batch, shape, bands = config["run"]["batch"], model.grid.shape, len(model.image_scalings)
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        learner = learner_for(config, dataclasses.replace(model, state={}), torch.ones(bands)).to("meta")
+        learner: Any = learner_for(config, dataclasses.replace(model, state={}), torch.ones(bands)).to("meta")
         given = {
             "inputs": torch.zeros(batch, model.channels, *shape),
             "targets": torch.zeros(batch, bands, *shape),
@@ -119,7 +121,7 @@ def count_needs(config: dict, model: Model) -> Needs:
     )
 
 
-def _count_regression(learner: pl.LightningModule, batch: dict, config: dict) -> tuple[int, int, int]:
+def _count_regression(learner: Any, batch: dict, config: dict) -> tuple[int, int, int]:
     """As `_count`, of a step in which one network learns."""
     learner.log_dict = lambda *logged, **how: None
     if "coarse" not in learner.model.architecture:
@@ -133,7 +135,7 @@ def _count_regression(learner: pl.LightningModule, batch: dict, config: dict) ->
 
 
 def _count_adversarial(
-    learner: pl.LightningModule, inputs: torch.Tensor, images: torch.Tensor
+    learner: Any, inputs: torch.Tensor, images: torch.Tensor
 ) -> tuple[list[tuple[int, int, int]], int]:
     """As `_count`, of all that is kept at once, and the operations that come after; the losses are next to nothing."""
     generated = _count(learner.network, inputs)
@@ -176,19 +178,21 @@ class Pace(pl.Callback):
 
     Attributes
     ----------
-    seconds : float or None
-        What a step takes, with all that it waits for; None until it is known.
+    seconds : float
+        What a step takes, with all that it waits for; NaN until it is known.
     """
 
     def __init__(self, config: dict, skipped: int = 10, timed: int = 20) -> None:
         self.run = config["run"]
         self.skipped = skipped
         self.timed = timed
-        self.seconds: float | None = None
+        self.seconds = math.nan
         self._done = 0
         self._since = 0.0
 
-    def on_train_batch_end(self, trainer: pl.Trainer, learner: pl.LightningModule, outputs, batch, batch_idx: int):
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Look at the clock, for Lightning."""
         self._done += 1
         if self._done == self.skipped:

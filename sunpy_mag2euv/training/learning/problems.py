@@ -39,7 +39,7 @@ class ProblemsError(ValueError):
         )
 
 
-def usable_split(config: dict, store: Store, read: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+def usable_split(config: dict, store: Store, read: Sequence[int] | np.ndarray | None = None) -> dict[str, np.ndarray]:
     """
     Check the frames of a store and split those that can be used.
 
@@ -100,7 +100,7 @@ def find_problems(
     fields: bool = True,
     complete: bool,
     max_delay: float,
-    read: Sequence[int] | None = None,
+    read: Sequence[int] | np.ndarray | None = None,
 ) -> Table:
     """
     Read frames and report what is wrong.
@@ -130,8 +130,9 @@ def find_problems(
     there, delays = store.has[:, columns], store.delay[:, columns]
     disk = store.grid.radius < 1
     reference = "magnetogram" if fields else "frame"
-    read = set(range(len(store.frames)) if read is None else map(int, read))
-    seen, moments = {}, {}
+    chosen = set(range(len(store.frames)) if read is None else map(int, read))
+    seen: dict[str, str] = {}
+    moments: dict[tuple[str, str], str] = {}
     for row in tqdm(range(len(store.frames)), desc="checking", unit="frame", leave=False):
         name = str(store.frames["name"][row])
 
@@ -145,12 +146,12 @@ def find_problems(
         if not has.any():
             continue
         if complete and not has.all():
-            report("lacks " + ", ".join(str(passbands[number]) for number in np.flatnonzero(~has)))
+            report("lacks " + ", ".join(str(passbands[int(number)]) for number in np.flatnonzero(~has)))
         for band, delay in zip(passbands, delays[row], strict=True):
             if abs(delay) > max_delay:
                 report(f"the image in {band} was taken {abs(delay):.0f} s from the {reference}")
-        content = None
-        if row in read:
+        content = ""
+        if row in chosen:
             try:
                 field = store.field(row) if fields else None
                 images = store.images(row, passbands)
@@ -167,7 +168,7 @@ def find_problems(
         moment = (str(store.frames["time"][row]), str(store.frames["source"][row]))
         if (earlier := seen.get(content) or moments.get(moment)) is not None:
             report(f"is a duplicate of {earlier}")
-        if content is not None:
+        if content:
             seen.setdefault(content, name)
         moments.setdefault(moment, name)
     rows = list(zip(*found, strict=True)) or [[], [], []]

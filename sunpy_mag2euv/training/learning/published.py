@@ -101,7 +101,7 @@ def differences(images: Table, config: dict, store: Store, published: dict) -> l
         found.append(f"images are scored at a solar radius of {scored:g} pixels, the paper's at one of {theirs:g}")
     if store.field_kind != published["field"]:
         found.append(f"fields are {KINDS[store.field_kind]}, the paper's {KINDS[published['field']]}")
-    levels = {}
+    levels: dict[tuple[str | None, str | None], list[str]] = {}
     for band in np.unique(images["passband"]):
         ours = store.epochs.get(int(band))
         paper = None if band in published["as_taken"] else published["epoch"]
