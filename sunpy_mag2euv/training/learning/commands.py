@@ -213,10 +213,8 @@ def _score(arguments):
         return failed(error)
     said = []
     if published:
-        summary, said = (
-            beside(images, published),
-            statements(images, config, Store.open(config["data"]["store"]), published),
-        )
+        summary = beside(images, published)
+        said = statements(images, config, Store.open(config["data"]["store"]), published)
     else:
         summary = summarize_groups(images, arguments.by) if arguments.by else summarize(images, region=arguments.region)
     for name in summary.colnames:
