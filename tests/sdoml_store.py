@@ -222,6 +222,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         content, status = path.read_bytes(), 200
         if part and self._about.ranges:
             first, last = map(int, part.removeprefix("bytes=").split("-"))
+            if first >= len(content):
+                self.send_error(416)
+                return
             content, status = content[first : last + 1], 206
         with contextlib.suppress(ConnectionError):
             self._say(status, len(content), path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sunpy_mag2euv.training.data.chunk_parts import HEAD, Blocks
+from sunpy_mag2euv.training.data.chunk_parts import HEAD, Blocks, check_whole
 
 
 def part(stored, blocks, first, last):
@@ -53,12 +53,28 @@ def test_a_frame_takes_its_share():
     assert stop - start < len(stored) / 4
 
 
+@pytest.mark.parametrize("start", [0, 3, 10**6, 2**32 - 1])
+def test_blocks_that_cannot_be_there(start):
+    stored = bytearray(numcodecs.Blosc().encode(np.arange(10**6, dtype="f4")))
+    stored[20:24] = start.to_bytes(4, "little")
+    assert Blocks.read(bytes(stored[:HEAD])) is None
+
+
 @pytest.mark.parametrize("head", [b"", b"\x02\x01", bytes(HEAD), b"\x02\x01\x94\x04" + b"\xff" * 12])
 def test_what_is_no_chunk_of_blocks(head):
     assert Blocks.read(head) is None
 
 
 def test_what_is_not_all_there():
+    """Blosc would read on in the memory behind it."""
+    whole = numcodecs.Blosc().encode(np.arange(1000, dtype="f4"))
+    check_whole(whole)
+    for content in (b"", whole[:10], whole[:-1], whole + b"\0"):
+        with pytest.raises(ValueError, match=f"{len(content)} bytes of"):
+            check_whole(content)
+
+
+def test_blocks_that_are_not_all_there():
     stored = numcodecs.Blosc().encode(np.arange(10**6, dtype="f4"))
     blocks = Blocks.read(stored[:HEAD])
     start, stop = blocks.span(0, 2)

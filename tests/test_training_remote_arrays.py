@@ -8,7 +8,7 @@ import numcodecs
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sdoml_store import Server
 
@@ -104,16 +104,22 @@ def test_nobody_there():
         Archive(server.root).array("a")
 
 
-@pytest.mark.parametrize("size", [0, 10, 3000, 20_000])
-def test_truncated_chunks_are_damaged(tmp_path, size):
-    write(tmp_path, compressors=numcodecs.Blosc())
+@pytest.mark.parametrize("size", [0, 10, 3000, 5000, 200_000])
+@pytest.mark.parametrize("number", [0, 14])
+def test_truncated_chunks_are_damaged(tmp_path, size, number):
+    """Whether or not the blocks that are wanted begin before the end."""
+    frames = np.random.default_rng(0).normal(0, 50, (15, 256, 256)).astype("f4")
+    write(tmp_path, frames, (15, 256, 256), compressors=numcodecs.Blosc())
     path = tmp_path / "a" / "0.0.0"
     path.write_bytes(path.read_bytes()[:size])
-    array = Archive(str(tmp_path)).array("a")
-    with pytest.raises(ValueError, match="the chunk is damaged"):
-        frame(array, 9)
+    with Server(tmp_path) as server:
+        for root in (server.root, str(tmp_path)):
+            array = Archive(root).array("a")
+            with pytest.raises(ValueError, match="the chunk is damaged"):
+                frame(array, number)
 
 
+@settings(max_examples=30)
 @given(st.binary(min_size=0, max_size=200))
 def test_no_content_does_harm(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("harm")
@@ -161,6 +167,7 @@ def test_attributes(folder):
         array.attributes(("T_OBS",))
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.text(),

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-__all__ = ["HEAD", "Blocks"]
+__all__ = ["HEAD", "Blocks", "check_whole"]
 
 #: Bytes from a chunk's beginning that hold where its blocks begin, if these are of 64 kB at least and it is of 64 MB at
 #: most. SDOML's are of 256 kB and of 16 MB.
@@ -22,6 +22,24 @@ _HEADER = struct.Struct("<BBBBIII")
 
 #: Flag of chunks that could not be compressed, and have no blocks.
 _COPIED = 2
+
+
+def check_whole(content: bytes) -> None:
+    """
+    Make sure that a chunk is all there, before Blosc, which trusts its header, reads beyond its end.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Raises
+    ------
+    ValueError
+        If it has not as many bytes as its header says.
+    """
+    stored = _HEADER.unpack_from(content)[-1] if len(content) >= _HEADER.size else _HEADER.size
+    if len(content) != stored:
+        raise ValueError(f"{len(content)} bytes of {stored}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +80,7 @@ class Blocks:
         Returns
         -------
         Blocks or None
-            None of chunks that have none, or too many.
+            None of chunks that have none, or too many, or that are damaged.
         """
         if len(head) < _HEADER.size:
             return None
@@ -73,6 +91,8 @@ class Blocks:
         if len(head) < _HEADER.size + 4 * number:
             return None
         starts = np.frombuffer(head, "<u4", number, _HEADER.size).astype(np.int64)
+        if not (_HEADER.size + 4 * number <= starts.min() and starts.max() < stored):
+            return None
         return cls(tuple(facts), size, block, stored, starts)
 
     def around(self, first: int, last: int) -> tuple[int, int]:
@@ -133,7 +153,7 @@ class Blocks:
             If it is not all of that.
         """
         offset, end = self.span(first, last)
-        if not _HEADER.size <= offset < end <= self.stored or len(content) != end - offset:
+        if len(content) != end - offset:
             raise ValueError(f"{len(content)} bytes of {end - offset}")
         blocks = [content[start - offset : stop - offset] for start, stop in self._edges[first:last]]
         begin = _HEADER.size + 4 * len(blocks)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sunpy_mag2euv.training.data.chunk_parts import HEAD, Blocks
+from sunpy_mag2euv.training.data.chunk_parts import HEAD, Blocks, check_whole
 
 __all__ = ["Archive", "Part", "RemoteArray"]
 
@@ -25,6 +25,9 @@ _PAUSE = 1.0
 
 #: Status of answers that another attempt may change, beside those from 500 on: too slow, too early, too many.
 _PASSING = (408, 425, 429)
+
+#: Status of answers to those who ask for what is beyond the end of a file.
+_BEYOND = 416
 
 #: Seconds without a connection or a byte. How long all of a file takes is the network's affair.
 _PATIENCE = 60
@@ -104,7 +107,7 @@ class Archive:
         name : str
             Where it is under the root.
         start, end : int, optional
-            From a byte to before another; all of it unless given.
+            From a byte to before another; all of it unless given. Nothing is beyond its end.
 
         Returns
         -------
@@ -139,6 +142,8 @@ class Archive:
             raise FileNotFoundError(f"{self.root} has no {name}") from None
         except Exception as error:
             reason = " ".join(str(error).split())[:300] or type(error).__name__
+            if getattr(error, "status", None) == _BEYOND or "range is not satisfiable" in reason.lower():
+                return b""
             raise ConnectionError(f"cannot read {name} of {self.root} ({reason})") from error
 
 
@@ -317,6 +322,8 @@ class RemoteArray:
         if part.content is None:
             return np.full(shape, layout.fill, dtype=layout.dtype)
         try:
+            if layout.is_blosc:
+                check_whole(part.content)
             content = part.content if layout.compressor is None else layout.compressor.decode(part.content)
             return np.frombuffer(content, layout.dtype, math.prod(shape), part.skipped).reshape(shape)
         except Exception as error:

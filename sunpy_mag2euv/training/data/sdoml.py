@@ -221,7 +221,7 @@ def fill(store: Store, selection: Selection, path: str | os.PathLike) -> Table:
     log = _Log(store, selection, Path(path))
     waiting = [set(log.missing(row)) for row in range(len(selection.pieces))]
     tasks = _tasks(selection, waiting)
-    for row in np.nonzero(~store.done)[0]:
+    for row in np.flatnonzero(~store.done).tolist():
         # A process may be killed just before it says so.
         if not waiting[row]:
             _finish(store, row, log)

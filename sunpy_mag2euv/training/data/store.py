@@ -8,7 +8,7 @@ when it is read.
 
 import dataclasses
 import io
-import shutil
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from astropy.table import Table
 from astropy.time import Time
 from sunpy.coordinates.sun import B0, carrington_rotation_number
 
+from sunpy_mag2euv import files
 from sunpy_mag2euv.field_kinds import LINE_OF_SIGHT
 from sunpy_mag2euv.grid import Grid
 
@@ -144,8 +145,10 @@ class Store:
         manifest = np.frombuffer(text.getvalue().encode(), dtype=np.uint8)
 
         count, bands = len(frames), len(passbands)
-        try:
-            group = zarr.create_group(path, zarr_format=3)
+        # As a whole or not at all, even if the process is killed: a directory in the making is in nobody's way.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.scratch(path.parent) as hidden:
+            group = zarr.create_group(hidden / "store", zarr_format=3)
             group.attrs.put(
                 {
                     "format": _FORMAT,
@@ -170,10 +173,8 @@ class Store:
             sources = group.create_group("weights")
             for source, weight in (weights or {}).items():
                 sources.create_array(source, data=np.asarray(weight, dtype=np.float32), **packed)
-        except BaseException:
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-        return cls(group)
+            os.replace(hidden / "store", path)
+        return cls.open(path, "r+")
 
     @classmethod
     def open(cls, path, mode="r"):
@@ -241,7 +242,15 @@ class Store:
         self.add(row, images=images, times=times, ceilings=ceilings)
         self.finish(row)
 
-    def add(self, row, *, field=None, images=None, times=None, ceilings=None):
+    def add(
+        self,
+        row: int,
+        *,
+        field: np.ndarray | None = None,
+        images: dict[int, np.ndarray] | None = None,
+        times: dict[int, Time] | None = None,
+        ceilings: dict[int, float] | None = None,
+    ) -> None:
         """
         Write a part of a frame and leave the rest of it as it is; `finish` says when there is no more to come.
 
@@ -268,11 +277,11 @@ class Store:
         self._group["ceilings"][row] = self.ceilings[row]
         self._group["image_times"][row] = self._times[row]
 
-    def finish(self, row):
+    def finish(self, row: int) -> None:
         """Have a frame count as done."""
         self._group["done"][row] = self.done[row] = True
 
-    def _check(self, field, images):
+    def _check(self, field: np.ndarray | None, images: dict[int, np.ndarray]) -> None:
         """ValueError unless a field and images can be written."""
         if unknown := set(images) - set(self.passbands):
             raise ValueError(f"the store has no passband {unknown.pop()}; it has {', '.join(map(str, self.passbands))}")
@@ -346,7 +355,7 @@ class Store:
         return self.written & self.done[:, None]
 
     @property
-    def written(self):
+    def written(self) -> np.ndarray:
         """The same, of frames that are not done as well."""
         return np.isfinite(self._times)
 
