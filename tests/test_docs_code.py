@@ -494,7 +494,8 @@ def check_python(arguments, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
         patch.setattr(sys, "argv", [module, *arguments])
-        patch.delitem(sys.modules, module, raising=False)
+        for known in (module, f"{module}.__main__"):
+            patch.delitem(sys.modules, known, raising=False)
         with pytest.raises(ParsedError):
             runpy.run_module(module, run_name="__main__", alter_sys=True)
 
