@@ -1,7 +1,9 @@
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from training_store import FINE_GRID, configure, damage, make_coarse, make_store, manifest
@@ -175,3 +177,14 @@ def test_the_command_prints_the_table(store, tmp_path, capsys, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
     assert main(["train", "run.toml", "--check", "-o", "run.toml"]) == 1
     assert capsys.readouterr().err.endswith("run.toml is a file; give another directory\n")
+
+
+def test_an_interrupted_check_is_one_like_other_commands(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configure(tmp_path, store)
+    with monkeypatch.context() as patch:
+        # As Lightning ends when it gets an interruption.
+        patch.setattr(pl.Trainer, "fit", lambda *_, **__: sys.exit(1))
+        assert main(["train", "run.toml", "--check"]) == 130
+    assert capsys.readouterr().err.endswith("mag2euv: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]

@@ -204,7 +204,8 @@ def test_networks_of_one_passband_each_are_scored_together(tmp_path, capsys, mon
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run.toml"], "there is nothing to score; name weights, or directories of runs, after the configuration"),
+        (["run.toml"], "there is no configuration or run run.toml"),
+        (["file.toml"], "there is nothing to score; name weights, or directories of runs, after the configuration"),
         (["run.toml", "x", "--against", "park2019", "--region", "limb"], "--against is of the whole disk"),
         (["run.toml", "x", "--against", "park2019", "--by", "year"], "--against is of the whole disk"),
         (["run.toml", "x", "--against", "park2019", "--left-out"], "--against is of the whole disk"),
@@ -218,6 +219,7 @@ def test_networks_of_one_passband_each_are_scored_together(tmp_path, capsys, mon
 def test_what_cannot_be_scored_is_said_in_a_line(tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "file.toml").touch()
     assert main(["score", *arguments]) in (1, 2)
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"mag2euv: error: {message}")

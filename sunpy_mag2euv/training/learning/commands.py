@@ -191,6 +191,8 @@ def _score(arguments):
         if path is not None and not path.parent.is_dir():
             raise UsageError(f"there is no directory {path.parent} to write {path.name} to; make it first")
     names = [*([arguments.config] if arguments.config.is_dir() else []), *arguments.models]
+    if not names and not arguments.config.exists():
+        raise UsageError(f"there is no configuration or run {arguments.config}")
     if not names:
         raise UsageError("there is nothing to score; name weights, or directories of runs, after the configuration")
     reliability = Reliability()

@@ -75,7 +75,11 @@ class Run:
             # The directory of a run that goes on is never empty; what Lightning uses of torch is not ours to change.
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated", FutureWarning)
-            self.trainer.fit(self.learner, datamodule=self.sampling, ckpt_path=checkpoint, weights_only=True)
+            try:
+                self.trainer.fit(self.learner, datamodule=self.sampling, ckpt_path=checkpoint, weights_only=True)
+            except SystemExit as end:
+                # This is how Lightning ends when it is interrupted, of which it is for the caller to make something.
+                raise KeyboardInterrupt from end
 
 
 def train(config, directory, split=None):
