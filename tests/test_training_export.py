@@ -240,6 +240,16 @@ def test_only_finished_epochs_can_be_exported(tmp_path, run):
     assert not (tmp_path / "toy.safetensors").exists()
 
 
+def test_configurations_are_not_replaced(tmp_path, run):
+    """As they would be if they were called as their weights are."""
+    config = write_config(tmp_path / "toy.toml", "shared", data={"store": "frames.zarr", "passbands": [193]})
+    told = config.read_text(encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"toy\.toml is what a training run is told; give the weights another"):
+        export(run[1], tmp_path / "toy.safetensors")
+    assert config.read_text(encoding="utf-8") == told
+    assert list(tmp_path.iterdir()) == [config]
+
+
 def test_nothing_is_written_unless_there_are_scores(tmp_path, run):
     """The split is changed after training, so that no frame is left to test."""
     shutil.copytree(run[1], tmp_path / "run")

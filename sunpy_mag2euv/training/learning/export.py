@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ def export(directory: str | os.PathLike, weights: str | os.PathLike, publication
         If the weights' file is not named as one, or the frames to test cannot be scored, see
         `~sunpy_mag2euv.training.learning.card.score_images`.
     OSError
-        If the files cannot be written, or an upload's would replace others, for no two uploads share a directory.
+        If the files cannot be written, an upload's would replace others, for no two uploads share a directory, or the
+        entry would replace a configuration of the same name.
     """
     directory, weights = Path(directory), Path(weights)
     names = _names(weights, publication)
@@ -94,9 +96,19 @@ def _names(weights: Path, publication: Publication | None) -> list[str]:
             raise IsADirectoryError(f"{path} is a directory where a file is to be written; remove it")
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(f"{path} must not be written to; change its permissions, or give another name")
+        if path.suffix == ".toml" and _is_configuration(path):
+            raise FileExistsError(f"{path} is what a training run is told; give the weights another name or directory")
         if path.name in FILES and os.path.lexists(path):
             raise FileExistsError(f"{path} exists already; remove it, or give the weights a directory of their own")
     return [*names, *FILES] if publication else names
+
+
+def _is_configuration(path: Path) -> bool:
+    """Whether there is a configuration for training, which nobody could bring back, rather than an older entry."""
+    try:
+        return "protocol" in tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def _scores(model: Model, config: dict) -> tuple[str, tuple, list, str]:
