@@ -516,6 +516,9 @@ def entry_of(text, path):
             "sha256": model.sha256,
             "passbands": list(model.image_scalings),
             "description": model.description,
+            "pixels": list(model.grid.shape),
+            "arcsec": round(959.63 / model.grid.solar_radius, 1),
+            "size": path.stat().st_size,
         },
     )
     return model
