@@ -6,9 +6,12 @@ The image is the first HDU, as it is, for what looks at nothing else. ``UNCERT``
 whatever has rows and columns for another Map.
 """
 
+import copy
 import functools
+import gzip
 import os
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ import numpy as np
 import astropy.units as u
 import sunpy.map
 from astropy.io import fits
-from astropy.nddata import InverseVariance, NDUncertainty, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
+from astropy.nddata import InverseVariance, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
 from sunpy.map import GenericMap
+from sunpy.util import MetaDict
+from sunpy.util.exceptions import warn_metadata
 
 from sunpy_mag2euv import files, inputs
 from sunpy_mag2euv.aia import restore_plot
@@ -38,6 +43,9 @@ _TILE = 4096
 
 #: What a header says of how a file held its pixels, and held them no more once they were read.
 _LEFT_BEHIND = ("BSCALE", "BZERO", "BLANK", "CHECKSUM", "DATASUM")
+
+#: Keywords of several lines or of none, and how others are spelt.
+_COMMENTARY, _KEYWORD = ("", "COMMENT", "HV_COMMENT", "HISTORY", "KEYCOMMENTS"), re.compile("[A-Z0-9_-]{1,8}")
 
 #: What the numbers of FITS images are.
 _NUMBERS = ["u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"]
@@ -69,7 +77,7 @@ def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False)
     TypeError
         If ``image`` is no Map, or ``path`` no path.
     ValueError
-        If files of this name cannot be written, or FITS files cannot hold the numbers of the image, or an uncertainty
+        If files of this name cannot be written, or cannot hold the numbers of the image, or an uncertainty or a mask
         like this one.
     ImportError
         If asdf, which writes ASDF files, is not installed.
@@ -80,7 +88,7 @@ def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False)
     Warns
     -----
     SunpyMetadataWarning
-        Of keywords that FITS headers cannot hold, which are left out.
+        Of keywords that FITS headers cannot hold, such as infinite numbers, which are left out.
 
     Notes
     -----
@@ -100,9 +108,9 @@ def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False)
     check_map(image, "the image")
     path = Path(_checked(path, "save"))
     if _ASDF.search(path.name):
-        writer = image.save
+        writer = functools.partial(_write_asdf, image)
     elif _FITS.search(path.name):
-        _uncertainty_of(image)
+        _check(image)
         writer = functools.partial(write, image)
     else:
         raise ValueError(f"the file's name must end in .fits or .asdf; got {path.name!r}")
@@ -172,11 +180,17 @@ def write(image: GenericMap, path: Path) -> None:
     Raises
     ------
     ValueError
-        If FITS files cannot hold the numbers of the image, or an uncertainty like this one.
+        If FITS files cannot hold the numbers of the image, or an uncertainty or a mask like this one.
     OSError
         If it cannot be written.
+
+    Warns
+    -----
+    SunpyMetadataWarning
+        Of keywords that FITS headers cannot hold, which are left out.
     """
-    uncertainty, data = _uncertainty_of(image), np.asarray(image.data)
+    _check(image)
+    uncertainty, data = image.uncertainty, np.asarray(image.data)
     units = fits.HDUList([fits.PrimaryHDU(data, _header(image))])
     if uncertainty is not None:
         unit = _extension("UNCERT", uncertainty.array, "GZIP_2")
@@ -202,16 +216,31 @@ def _checked(path: str | os.PathLike, name: str) -> str:
     return os.path.expanduser(os.fspath(path))
 
 
-def _uncertainty_of(image: GenericMap) -> NDUncertainty | None:
-    """Uncertainty of a Map, if files can hold that and the image."""
+def _write_asdf(image: GenericMap, path: Path) -> None:
+    """Write a Map to an ASDF file, as sunpy does."""
+    try:
+        image.save(path)
+    except (ImportError, OSError):
+        raise
+    except Exception as error:
+        raise ValueError(f"ASDF files cannot hold something of this Map ({sentence(error)})") from error
+
+
+def _check(image: GenericMap) -> None:
+    """ValueError unless FITS files can hold a Map's numbers, its uncertainty and its mask."""
     if f"{image.data.dtype.kind}{image.data.dtype.itemsize}" not in _NUMBERS:
         raise ValueError(
             f"FITS files hold no numbers of the type {image.data.dtype}, which the image has; make a Map of "
             "image.data.astype(float)"
         )
+    if image.mask is not None and np.shape(image.mask) not in ((), image.data.shape):
+        raise ValueError(
+            f"the image's mask must have a truth value for each of its pixels, {image.data.shape}; it has "
+            f"{np.shape(image.mask)}"
+        )
     uncertainty = image.uncertainty
     if uncertainty is None:
-        return None
+        return
     if type(uncertainty) not in _KINDS.values():
         raise ValueError(
             f"the image's uncertainty must be of one of astropy's own kinds, such as StdDevUncertainty; this one is "
@@ -223,19 +252,43 @@ def _uncertainty_of(image: GenericMap) -> NDUncertainty | None:
             f"the image's uncertainty must have a floating-point number for each of its pixels, {image.data.shape}; it "
             f"has {array.shape} of type {array.dtype}"
         )
-    return uncertainty
 
 
 def _header(image: GenericMap) -> fits.Header:
     """The header of a Map. Numbers have all their digits, of which astropy writes no more than twenty."""
     header = fits.Header()
-    for card in image.fits_header.cards:
+    for card in _without_unfit(image).fits_header.cards:
         if card.keyword in _LEFT_BEHIND:
             continue
         if isinstance(card.value, float) and fits.Card.fromstring(card.image).value != card.value:
-            card = fits.Card.fromstring(f"{card.keyword:8}= {float(card.value)!r:>20}".upper().ljust(80))
+            number = f"{card.keyword:8}= {float(card.value)!r:>20}".upper()
+            comment = f" / {card.comment}" if card.comment else ""
+            card = fits.Card.fromstring(f"{number}{comment}"[:80].ljust(80))
         header.append(card, end=True)
     return header
+
+
+def _without_unfit(image: GenericMap) -> GenericMap:
+    """A Map without the keywords that sunpy fails with; it leaves others out that FITS headers cannot hold."""
+    unfit = [keyword for keyword, value in image.meta.items() if not _holds(keyword.upper(), value)]
+    if not unfit:
+        return image
+    for keyword in unfit:
+        warn_metadata(f"the keyword {keyword} is {image.meta[keyword]!r:.50}, which FITS headers cannot hold: left out")
+    image = copy.copy(image)
+    image.meta = MetaDict({keyword: value for keyword, value in image.meta.items() if keyword not in unfit})
+    return image
+
+
+def _holds(keyword: str, value: Any) -> bool:
+    """Whether a card can be made of a keyword, as far as that is not sunpy's."""
+    if keyword in _COMMENTARY or not _KEYWORD.fullmatch(keyword) or isinstance(value, list):
+        return True
+    try:
+        fits.Card(keyword, value)
+    except ValueError:
+        return False
+    return True
 
 
 def _extension(name: str, array: np.ndarray, compression: str) -> fits.CompImageHDU:
@@ -255,6 +308,16 @@ def _extension(name: str, array: np.ndarray, compression: str) -> fits.CompImage
 def _read(path: Path) -> GenericMap:
     """The Map in a file, with all that is there."""
     image = inputs.read(path)
+    try:
+        return _completed(image, path)
+    except _ERRORS:
+        raise
+    except Exception as error:
+        raise ValueError(f"the file is damaged, or holds what no image has ({sentence(error)})") from error
+
+
+def _completed(image: GenericMap, path: Path) -> GenericMap:
+    """The image of a file with all else that is there."""
     data = np.asarray(image.data)
     uncertainty, mask = image.uncertainty, image.mask
     units = _units(path)
@@ -265,8 +328,11 @@ def _read(path: Path) -> GenericMap:
         uncertainty = kind(_fitting(array, data, "UNCERT"), unit=unit)
     if "MASK" in units:
         array, header = units["MASK"]
-        if header.get("MAPMASK", True):
-            mask = _fitting(array, data, "MASK") & _MASKED > 0
+        array = _fitting(array, data, "MASK")
+        if "MAPMASK" not in header:
+            mask = array != 0  # Of others
+        elif header["MAPMASK"]:
+            mask = array & _MASKED > 0
     # FITS has another order of bytes than most machines, and numbers in memory do not need the file any more.
     data = data.astype(data.dtype.newbyteorder("="))
     image = sunpy.map.Map(data, image.meta, uncertainty=uncertainty, mask=mask)
@@ -281,7 +347,23 @@ def _units(path: Path) -> dict:
     except OSError:
         return {}
     with units:
-        return {unit.name: (unit.data, unit.header) for unit in units[1:] if unit.name in ("UNCERT", "MASK")}
+        _check_packing(path)
+        kinds = fits.ImageHDU | fits.CompImageHDU
+        found = [unit for unit in units[1:] if isinstance(unit, kinds) and unit.name in ("UNCERT", "MASK")]
+        return {unit.name: (unit.data, unit.header) for unit in found}
+
+
+def _check_packing(path: Path) -> None:
+    """ValueError if a packed file is cut short: astropy takes it for one with fewer extensions."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return
+    try:
+        with gzip.open(path) as file:
+            while file.read(2**20):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"the file is cut short, or damaged ({sentence(error)})") from error
 
 
 def _fitting(array: Any, data: Any, name: str) -> Any:

@@ -17,6 +17,7 @@ import astropy.units as u
 import sunpy.map
 from astropy.io import fits
 from astropy.nddata import InverseVariance, NDUncertainty, StdDevUncertainty, UnknownUncertainty, VarianceUncertainty
+from sunpy.util.exceptions import SunpyMetadataWarning
 
 import sunpy_mag2euv as mag2euv
 from sunpy_mag2euv.sample import sample_chart
@@ -134,6 +135,32 @@ def test_numbers_of_headers_keep_all_their_digits(value, image, tmp_path):
     assert read["digits"] == np.float32(0.1)
 
 
+def test_comments_of_numbers_with_many_digits(image, tmp_path):
+    value = -1.2345678901234567e-100
+    comments = {"DIGITS": "[deg] of something", "CDELT1": "as it was"}
+    mag2euv.save(changed(image, meta=image.meta | {"digits": value, "keycomments": comments}), tmp_path / "image.fits")
+    header = fits.getheader(tmp_path / "image.fits")
+    assert (header["DIGITS"], header.comments["DIGITS"]) == (value, "[deg] of something")
+    assert header.comments["CDELT1"] == "as it was"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, np.float32(np.nan), 3 * u.m, np.ones(2), b"bytes", {}, "é"])
+def test_values_that_headers_cannot_hold_are_left_out(image, tmp_path, value):
+    with pytest.warns(SunpyMetadataWarning, match="unfit"):
+        mag2euv.save(changed(image, meta=image.meta | {"unfit": value, "fit": 3}), tmp_path / "image.fits")
+    read = mag2euv.read(tmp_path / "image.fits")
+    assert ("unfit" in read.meta, read.meta["fit"], read.meta["validity"]) == (False, 3, image.meta["validity"])
+    assert read.wcs.to_header() == image.wcs.to_header()
+
+
+def test_keywords_that_headers_cannot_hold_are_left_out(image, tmp_path):
+    original = changed(image, meta=image.meta | {"end": 3})
+    with pytest.warns(SunpyMetadataWarning, match=r"the keyword end is 3, which FITS headers cannot hold: left out"):
+        mag2euv.save(original, tmp_path / "image.fits")
+    assert original.meta["end"] == 3
+    assert "end" not in mag2euv.read(tmp_path / "image.fits").meta
+
+
 def test_headers_of_other_files_do_not_scale_pixels(image, tmp_path):
     meta = image.meta | {"bscale": 0.1, "bzero": 32768, "blank": -32768, "checksum": "abc", "datasum": "1"}
     mag2euv.save(changed(image, meta=meta), tmp_path / "image.fits")
@@ -233,6 +260,29 @@ def test_what_files_cannot_hold(image, tmp_path, change, problem):
     assert os.listdir(tmp_path) == []
 
 
+def test_masks_of_other_shapes(image, tmp_path):
+    with pytest.raises(ValueError, match=r"mask must have a truth value for each of its pixels, .*; it has \(2, 2\)"):
+        mag2euv.save(changed(image, mask=np.zeros((2, 2), bool)), tmp_path / "image.fits")
+    assert os.listdir(tmp_path) == []
+    mag2euv.save(changed(image, mask=np.True_), tmp_path / "image.fits")
+    assert mag2euv.read(tmp_path / "image.fits").mask.all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: {"meta": image.meta | {"unfit": np.datetime64("2011-01-01")}},
+        lambda image: {"meta": image.meta | {"unfit": 2**70}},
+        lambda image: {"uncertainty": Foreign(image.data)},
+        lambda image: {"uncertainty": StdDevUncertainty(3.0)},
+    ],
+)
+def test_what_asdf_files_cannot_hold(image, tmp_path, change):
+    with pytest.raises(ValueError, match=r"^ASDF files cannot hold something of this Map"):
+        mag2euv.save(changed(image, **change(image)), tmp_path / "image.asdf")
+    assert os.listdir(tmp_path) == []
+
+
 def _forbidden(directory):
     raise PermissionError(errno.EACCES, "Permission denied", str(directory / ".mag2euv-0"))
 
@@ -305,6 +355,29 @@ def test_what_cannot_be_read(image, tmp_path):
             units.writeto(tmp_path / f"{name}.fits")
         with pytest.raises(ValueError, match=rf"{name} must have as many numbers as the image, \d+; it has \d+"):
             mag2euv.read(tmp_path / f"{name}.fits")
+
+
+@pytest.mark.parametrize("name", ["image.fits.gz", "image.asdf"])
+def test_files_that_are_cut_short(image, tmp_path, name):
+    """None is taken for one of an image that has no deviation, or gives errors of another kind."""
+    mag2euv.save(image, tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    for part in np.linspace(0.01, 0.99, 15):
+        (tmp_path / name).write_bytes(whole[: int(part * len(whole))])
+        with pytest.raises(ValueError, match=name):
+            mag2euv.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4"])
+def test_masks_and_uncertainties_of_others(image, tmp_path, dtype):
+    """Whatever is not zero is masked, and tables of these names are no arrays."""
+    masked = np.arange(image.data.size) % 3
+    unit = fits.ImageHDU(masked.astype(dtype), name="MASK")
+    table = fits.BinTableHDU.from_columns([fits.Column("pixels", "E", array=masked)], name="UNCERT")
+    fits.HDUList([fits.PrimaryHDU(image.data, image.fits_header), unit, table]).writeto(tmp_path / "image.fits")
+    read = mag2euv.read(tmp_path / "image.fits")
+    np.testing.assert_array_equal(read.mask.ravel(), masked > 0)
+    assert read.uncertainty is None
 
 
 def test_files_may_be_replaced_while_images_are_held(image, tmp_path):
