@@ -185,6 +185,14 @@ class Model:
         """How many planes the network's input has."""
         raise NotImplementedError
 
+    def inputs(self, given: Any) -> "torch.Tensor":
+        """What it answers to, a field or images → network input."""
+        raise NotImplementedError
+
+    def run(self, given: Any, device: "torch.device") -> "torch.Tensor":
+        """What it answers to, a field or images → network output."""
+        raise NotImplementedError
+
     @property
     def gives_deviations(self) -> bool:
         """Whether the network says how far off it may be."""

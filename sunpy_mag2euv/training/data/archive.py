@@ -8,9 +8,10 @@ final ones and are moved there when they are whole, and a table says what was ta
 import os
 import shutil
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from sunpy.time import parse_time
 
 from sunpy_mag2euv.quality import quality_word
 from sunpy_mag2euv.training.data.pairs import observation_time, quality_reason, read_header
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["COLUMNS", "SERIES", "TABLE", "download", "read_table", "slots", "table_of", "write_table"]
 
@@ -59,7 +63,7 @@ class _Record:
     source: object = None
 
 
-def slots(start, end, cadence):
+def slots(start: Any, end: Any, cadence: u.Quantity) -> Time:
     """
     The times at which observations are wanted.
 
@@ -96,7 +100,15 @@ def slots(start, end, cadence):
     return Time(np.arange(first, stop, step), scale="utc", format="datetime64")
 
 
-def download(directory, times, passbands, email, *, series="level1", tolerance=60 * u.s):
+def download(
+    directory: str | os.PathLike,
+    times: Time,
+    passbands: Sequence[int],
+    email: str,
+    *,
+    series: str = "level1",
+    tolerance: u.Quantity = 60 * u.s,
+) -> Table:
     """
     Fetch the magnetogram nearest to each time and, for each passband, the image nearest to the magnetogram.
 
@@ -141,7 +153,7 @@ def download(directory, times, passbands, email, *, series="level1", tolerance=6
     (directory / _ARRIVALS).mkdir(parents=True, exist_ok=True)
     log = _Log(directory)
     magnetograms = _Jsoc("hmi.M_720s", 0, "magnetogram", email)
-    listings = {}
+    listings: dict[Any, Any] = {}
     images = [_Synoptic(band, listings) if series == "synoptic" else _Jsoc.aia(band, email) for band in passbands]
     with tqdm(total=len(times) * (1 + len(images)), unit="file", disable=None) as bar:
         for first in range(0, len(times), _BATCH):
@@ -156,7 +168,7 @@ def download(directory, times, passbands, email, *, series="level1", tolerance=6
     return log.table
 
 
-def _take(archive, targets, window, log):
+def _take(archive: Any, targets: dict[Any, Any], window: u.Quantity, log: "_Log") -> dict[Any, Any]:
     """
     Have one file for each target, as far as there are any.
 
@@ -194,7 +206,7 @@ def _take(archive, targets, window, log):
     return {slot: time for slot in targets if (time := log.taken(slot, archive.passband)) is not None}
 
 
-def _asked(archive, function, *arguments):
+def _asked(archive: Any, function: Any, *arguments: Any) -> Any:
     """What an archive answers, or one sentence about why it does not."""
     try:
         return function(*arguments)
@@ -207,11 +219,11 @@ def _asked(archive, function, *arguments):
         ) from error
 
 
-def _choose(records, target, window):
+def _choose(records: Any, target: Any, window: Any) -> tuple:
     """The usable record nearest to a time, or None, and (record, reason) of those that are nearer or all there is."""
     wanted, window = target.unix, window.to_value(u.s)
     near = [record for record in records if abs(record.time - wanted) <= window]
-    rejected = []
+    rejected: list[Any] = []
     for record in sorted(near, key=lambda record: abs(record.time - wanted)):
         reason = "" if record.quality is None else quality_reason(record.quality)
         if not reason:
@@ -222,7 +234,7 @@ def _choose(records, target, window):
     return None, rejected
 
 
-def _settle_arrivals(archive, records, directory):
+def _settle_arrivals(archive: Any, records: Any, directory: Path) -> None:
     """Move what has arrived whole to its final place, and remove what is there but damaged."""
     names = {record.key: record.file for record in records}
     for name in names.values():
@@ -233,7 +245,7 @@ def _settle_arrivals(archive, records, directory):
             os.replace(path, directory / name)
 
 
-def _is_whole(path):
+def _is_whole(path: Path) -> bool:
     """Whether a FITS file goes to its end and its data have the sum that was written with them."""
     try:
         read_header(path)
@@ -245,7 +257,7 @@ def _is_whole(path):
         return False
 
 
-def _received(slot, passband, record, target, window, log):
+def _received(slot: Any, passband: Any, record: Any, target: Any, window: Any, log: "_Log") -> Any:
     """The table's row of a record that was fetched; the file has the last word."""
     path = log.directory / record.file
     if not path.exists():
@@ -267,7 +279,7 @@ def _received(slot, passband, record, target, window, log):
     return row | {"file": record.file, "bytes": path.stat().st_size}
 
 
-def _hex(quality):
+def _hex(quality: Any) -> str:
     word = quality_word(quality)
     return "" if word is None else f"0x{word:08x}"
 
@@ -295,42 +307,42 @@ def write_table(table: Table, path: str | os.PathLike) -> None:
 class _Log:
     """The table of what was taken and rejected, kept in a file that is replaced as a whole."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._path = directory / TABLE
-        self._rows = {}
+        self._rows: dict[Any, Any] = {}
         if self._path.exists():
             for row in read_table(self._path):
                 self._rows.setdefault((row["slot"], row["passband"]), []).append(row)
 
     @staticmethod
-    def row(slot, passband, record, status, reason):
+    def row(slot: Any, passband: Any, record: Any, status: str, reason: str) -> dict[str, Any]:
         """A row without a file; ``record`` is None if there is none."""
         facts = ("", "", "") if record is None else (record.key, _utc(record.time).isot, _hex(record.quality))
         return dict(zip(COLUMNS, (slot, passband, *facts, "", 0, status, reason), strict=True))
 
-    def _complete(self, row):
+    def _complete(self, row: Any) -> bool:
         path = self.directory / row["file"]
         return row["status"] == "taken" and path.is_file() and path.stat().st_size == row["bytes"]
 
-    def settled(self, slot, passband):
+    def settled(self, slot: Any, passband: Any) -> bool:
         """Whether nothing is left to be asked."""
         rows = self._rows.get((slot, passband), [])
         return bool(rows) and all(row["status"] == "rejected" or self._complete(row) for row in rows)
 
-    def taken(self, slot, passband):
+    def taken(self, slot: Any, passband: Any) -> Time | None:
         """When what was taken was observed, or None."""
         times = [row["time"] for row in self._rows.get((slot, passband), []) if row["status"] == "taken"]
         return Time(times[0], scale="utc") if times else None
 
-    def add(self, slots, passband, rows):
+    def add(self, slots: Any, passband: Any, rows: Any) -> None:
         """Replace all that is known of some slots, in the file as well."""
         for slot in slots:
             self._rows[slot, passband] = [row for row in rows if row["slot"] == slot]
         write_table(self.table, self._path)
 
     @property
-    def table(self):
+    def table(self) -> Table:
         """All rows, in the order of slot and passband."""
         return table_of([row for key in sorted(self._rows) for row in self._rows[key]])
 
@@ -338,22 +350,22 @@ class _Log:
 class _Jsoc:
     """A series of the JSOC, through Fido."""
 
-    def __init__(self, series, passband, segment, email):
+    def __init__(self, series: str, passband: Any, segment: str | None, email: str) -> None:
         self.name, self.passband = series, passband
         self._segment, self._email = segment, email
 
     @classmethod
-    def aia(cls, passband, email):
+    def aia(cls, passband: int, email: str) -> Any:
         """The level 1 series that a passband is in."""
         return cls("aia.lev1_uv_24s" if passband in (1600, 1700) else "aia.lev1_euv_12s", passband, "image", email)
 
-    def search(self, times, window):
+    def search(self, times: Any, window: Any) -> Any:
         """For each time, the records that are near enough, and maybe others."""
         ranges = ",".join(f"{_tai(time - window)}-{_tai(time + window)}" for time in times)
         records = [record for table in self._query(ranges) for record in map(self._record, table)]
         return [records] * len(times)
 
-    def fetch(self, records, directory):
+    def fetch(self, records: Any, directory: Path) -> None:
         """
         Export records and fetch them.
 
@@ -364,14 +376,14 @@ class _Jsoc:
         query = self._query(",".join(_tai(parse_time(record.key)) for record in records))
         Fido.fetch(query, path=str(directory / "{file}"), progress=False, overwrite=True)
 
-    def key(self, path):
+    def key(self, path: Path) -> Any:
         """The record that a file holds, or None of one of another series."""
         header = read_header(path)
         instrument, wavelength = str(header.get("INSTRUME", "")), header.get("WAVELNTH")
         mine = wavelength == self.passband if self.passband else instrument.startswith("HMI")
         return _normal(header["T_REC"]) if mine and "T_REC" in header else None
 
-    def _query(self, times):
+    def _query(self, times: Any) -> Any:
         """
         Search by a list of times or ranges.
 
@@ -390,7 +402,7 @@ class _Jsoc:
             query.append(a.Wavelength(self.passband * u.angstrom))
         return Fido.search(*query)
 
-    def _record(self, row):
+    def _record(self, row: Any) -> Any:
         key = _normal(row["T_REC"])
         try:
             time = observation_time({"T_OBS": row["T_OBS"]})
@@ -410,11 +422,11 @@ class _Synoptic:
 
     name = "AIA's synoptic images"
 
-    def __init__(self, passband, listings):
+    def __init__(self, passband: int, listings: Any) -> None:
         self.passband = passband
         self._listings = listings
 
-    def search(self, times, window):
+    def search(self, times: Any, window: Any) -> Any:
         """For each time, the records that are near enough, and maybe others; their names say the minute."""
         from sunpy.net import Fido
         from sunpy.net import attrs as a
@@ -430,7 +442,7 @@ class _Synoptic:
             found.append([_Record(_file(row), float(row["Start Time"].unix), None, _file(row), row) for row in rows])
         return found
 
-    def fetch(self, records, directory):
+    def fetch(self, records: Any, directory: Path) -> None:
         """Fetch records."""
         from sunpy.net import Fido
 
@@ -438,24 +450,24 @@ class _Synoptic:
         Fido.fetch(*rows, path=str(directory / "{file}"), progress=False, overwrite=True)
 
     @staticmethod
-    def key(path):
+    def key(path: Path) -> str:
         """The record that a file holds."""
         return path.name
 
 
-def _utc(unix):
+def _utc(unix: float) -> Time:
     return Time(unix, format="unix", scale="utc")
 
 
-def _file(row):
+def _file(row: Any) -> str:
     return row["url"].rsplit("/", 1)[-1]
 
 
-def _tai(time):
+def _tai(time: Any) -> str:
     """A time as the JSOC has it."""
     return time.tai.strftime("%Y.%m.%d_%H:%M:%S_TAI")
 
 
-def _normal(time):
+def _normal(time: Any) -> str:
     """``T_REC`` in UTC, to the second, whichever way it is written."""
     return observation_time({"T_OBS": time}).strftime("%Y-%m-%dT%H:%M:%S")

@@ -6,7 +6,7 @@ What they need is imported by them, so that asking for help does not wait.
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv.cli import described
 
@@ -22,7 +22,7 @@ __all__ = ["add_data"]
 _PASSBANDS = ("94", "131", "171", "193", "211", "304", "335", "1600", "1700")
 
 
-def add_data(commands):
+def add_data(commands: Any) -> None:
     """
     Add the command ``data``.
 
@@ -134,7 +134,7 @@ def _add_selection(parser: argparse.ArgumentParser, tolerance: str = "60s") -> N
     )
 
 
-def _download(arguments):
+def _download(arguments: argparse.Namespace) -> int:
     from sunpy_mag2euv.cli import UsageError
     from sunpy_mag2euv.training.data import archive
 
@@ -203,7 +203,7 @@ def _summarize(table: "Table", path: Path) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _prepare(arguments):
+def _prepare(arguments: argparse.Namespace) -> int:
     from sunpy_mag2euv.cli import UsageError
     from sunpy_mag2euv.training.data import observations, pairs
 
@@ -245,7 +245,7 @@ def _prepare(arguments):
     return 1 if len(unusable) else 0
 
 
-def _selection(arguments):
+def _selection(arguments: argparse.Namespace) -> tuple:
     """Passbands in angstrom, each once, and the tolerance."""
     from sunpy_mag2euv.cli import UsageError
     from sunpy_mag2euv.passbands import get_passband
@@ -268,7 +268,7 @@ def _slots(arguments: argparse.Namespace) -> "Time":
         raise UsageError(f"no times between --start and --end: {error}") from error
 
 
-def _duration(option, text):
+def _duration(option: str, text: str) -> Any:
     import astropy.units as u
 
     from sunpy_mag2euv.cli import UsageError
@@ -282,7 +282,7 @@ def _duration(option, text):
     return duration
 
 
-def _time(option, text):
+def _time(option: str, text: str) -> Any:
     from sunpy.time import parse_time
 
     from sunpy_mag2euv.cli import UsageError
@@ -293,7 +293,7 @@ def _time(option, text):
         raise UsageError(f"{option} must be a time such as 2011-01-01; got {text!r}") from error
 
 
-def _grid(size, radius):
+def _grid(size: int, radius: float) -> Any:
     from sunpy_mag2euv.cli import UsageError
     from sunpy_mag2euv.grid import Grid
     from sunpy_mag2euv.training.data.observations import GRID
@@ -305,12 +305,12 @@ def _grid(size, radius):
     return Grid((size, size), radius)
 
 
-def _report(problems):
+def _report(problems: Any) -> None:
     for file, kind, reason in problems:
         _say(f"{file}: {kind}: {reason}")
 
 
-def _say(line):
+def _say(line: str) -> None:
     """Print to standard error, past a progress bar."""
     import sys
 

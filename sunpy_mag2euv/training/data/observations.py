@@ -5,11 +5,15 @@ Both end on one grid, by the same single interpolation. aiapy says where a level
 the instrument was; its ``register`` is not used, since that would interpolate a second time.
 """
 
+import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 import sunpy.map
@@ -26,6 +30,10 @@ from sunpy_mag2euv.preparation import prepare, resample
 from sunpy_mag2euv.sensitivity import AS_TAKEN, Sensitivity, aiapy_tables, epoch_of
 from sunpy_mag2euv.training.data.pairs import observation_time, problem_table, read_header
 from sunpy_mag2euv.training.data.store import Store
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from sunpy.map import GenericMap
 
 __all__ = [
     "GRID",
@@ -71,7 +79,7 @@ class Calibration:
     sensitivity: Sensitivity | None = None
     pointing_table: QTable | None = None
 
-    def factor(self, passband, time):
+    def factor(self, passband: int, time: Time) -> float:
         """
         Sensitivity at a time, in units of that at the reference epoch.
 
@@ -93,22 +101,35 @@ class Calibration:
         """
         if passband in UNCORRECTED:
             return 1.0
-        then, reference = (self.sensitivity.since_launch(passband, moment) for moment in (time, self.reference_epoch))
+        then, reference = (
+            self.sensitivity.since_launch(  # type: ignore[union-attr]
+                passband, moment
+            )
+            for moment in (time, self.reference_epoch)
+        )
         return then / reference
 
-    def epoch(self, passband):
+    def epoch(self, passband: int) -> str | None:
         """The epoch of AIA's sensitivity that DN/s refer to, a date; None for `UNCORRECTED` passbands."""
         return None if passband in UNCORRECTED else self.reference_epoch.utc.strftime("%Y-%m-%d")
 
-    def describe(self, passband):
+    def describe(self, passband: int) -> str:
         """What a passband's DN/s refer to, in words."""
         if passband in UNCORRECTED:
             return "DN/s of observed AIA images, not corrected for degradation"
-        epoch, version = self.epoch(passband), self.sensitivity.version
+        epoch, version = self.epoch(passband), self.sensitivity.version  # type: ignore[union-attr]
         return f"DN/s at AIA's sensitivity of {epoch}, by version {version} of its degradation table"
 
 
-def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_table=None, correction_table=None):
+def load_calibration(
+    directory: str | os.PathLike,
+    frames: "Table",
+    passbands: Sequence[int],
+    reference_epoch: Time,
+    *,
+    pointing_table: str | os.PathLike | None = None,
+    correction_table: str | os.PathLike | None = None,
+) -> Calibration:
     """
     Gather what the images of some frames need, and make sure that it covers them.
 
@@ -157,7 +178,7 @@ def load_calibration(directory, frames, passbands, reference_epoch, *, pointing_
     return calibration
 
 
-def _pointing(source, read):
+def _pointing(source: Any, read: Any) -> Any:
     """Read the pointing table, with one sentence about whatever goes wrong."""
     if isinstance(source, Path) and not source.is_file():
         raise FileNotFoundError(f"there is no pointing table {source}; expected the path of an existing file")
@@ -174,13 +195,13 @@ def _pointing(source, read):
         ) from error
 
 
-def _level_1(directory, frames, passbands):
+def _level_1(directory: str | os.PathLike, frames: Table, passbands: Sequence[int]) -> bool:
     """Whether there are images that need the pointing table; those of one passband have one level."""
     columns = [f"aia_{band:04}" for band in passbands] if len(frames) else []
     return any(read_header(Path(directory, frames[column][0])).get("LVL_NUM", 1) < 1.5 for column in columns)
 
 
-def read_pointing_table(path):
+def read_pointing_table(path: str | os.PathLike) -> QTable:
     """
     Read AIA's master pointing table from a file.
 
@@ -214,7 +235,7 @@ def read_pointing_table(path):
     return table
 
 
-def prepare_image(image, grid, calibration):
+def prepare_image(image: "GenericMap", grid: Grid, calibration: Calibration) -> tuple:
     """
     Bring an AIA image to a grid and to the calibration's DN/s.
 
@@ -276,7 +297,7 @@ def prepare_image(image, grid, calibration):
     return resample(values, known, disk, grid) / np.float32(divisor), ceiling
 
 
-def _point(image, pointing_table):
+def _point(image: Any, pointing_table: Any) -> Any:
     """The level 1 image with the fitted pointing."""
     from aiapy.calibrate import update_pointing
 
@@ -288,7 +309,9 @@ def _point(image, pointing_table):
         raise ValueError(f"the pointing table must cover the image ({error})") from error
 
 
-def open_store(path, frames, passbands, grid, calibration):
+def open_store(
+    path: str | os.PathLike, frames: "Table", passbands: Sequence[int], grid: Grid, calibration: Calibration
+) -> Store:
     """
     Open the store of some frames for writing, or make it.
 
@@ -334,7 +357,7 @@ def open_store(path, frames, passbands, grid, calibration):
     return store
 
 
-def fill(store, directory, calibration):
+def fill(store: Store, directory: str | os.PathLike, calibration: Calibration) -> "Table":
     """
     Prepare and write the frames of a store that are not done, with a progress bar.
 
@@ -361,19 +384,19 @@ def fill(store, directory, calibration):
         except _FileError as error:
             problems.append((error.file, error.kind, str(error)))
             continue
-        store.write(row, **frame)
+        store.write(int(row), **frame)
     return problem_table(problems)
 
 
 class _FileError(Exception):
     """A file that cannot be used, which shows only once its data are read."""
 
-    def __init__(self, file, kind, error):
+    def __init__(self, file: Any, kind: str, error: BaseException) -> None:
         super().__init__(" ".join(str(error).split()) or type(error).__name__)
         self.file, self.kind = file, kind
 
 
-def _prepare_frame(store, frame, directory, calibration):
+def _prepare_frame(store: Store, frame: Any, directory: Path, calibration: Any) -> dict[str, Any]:
     """What `Store.write` takes of a frame."""
     images, times, ceilings = {}, {}, {}
     field, _ = _prepared(directory, frame["magnetogram"], lambda magnetogram: _field(magnetogram, store.grid))
@@ -384,7 +407,7 @@ def _prepare_frame(store, frame, directory, calibration):
     return {"field": field, "images": images, "times": times, "ceilings": ceilings}
 
 
-def _prepared(directory, file, function):
+def _prepared(directory: Path, file: Any, function: Any) -> tuple:
     """A function's result for the Map in a file, and the time of the latter."""
     # What decoders and sunpy raise on damaged files is not to be foreseen, and no such file may stop the run.
     with warnings.catch_warnings():
@@ -401,7 +424,7 @@ def _prepared(directory, file, function):
             raise _FileError(file, "unusable", error) from error
 
 
-def _field(magnetogram, grid):
+def _field(magnetogram: Any, grid: Grid) -> npt.NDArray:
     prepared = prepare(magnetogram, grid)
     if unknown := np.count_nonzero(~prepared.known):
         # The store has zeros off the limb, and here they would pass for measurements.

@@ -9,8 +9,10 @@ import bisect
 import os
 import re
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +45,7 @@ class _File:
     end: int
 
 
-def match(directory, passbands, *, tolerance=60 * u.s):
+def match(directory: str | os.PathLike, passbands: Sequence[int], *, tolerance: u.Quantity = 60 * u.s) -> tuple:
     """
     Match the magnetograms and images of a directory.
 
@@ -112,7 +114,7 @@ def match(directory, passbands, *, tolerance=60 * u.s):
     return _frame_table(rows, passbands), problem_table(problems)
 
 
-def problem_table(problems=()):
+def problem_table(problems: Any = ()) -> Table:
     """
     The table that all reports of this package's training data come in.
 
@@ -133,7 +135,7 @@ def problem_table(problems=()):
     return Table(columns, names=("file", "kind", "reason"), dtype=(str, str, str))
 
 
-def read_header(path):
+def read_header(path: str | os.PathLike) -> Any:
     """
     Read the header of the one image in a FITS file, and check that the file goes to its end.
 
@@ -153,7 +155,7 @@ def read_header(path):
     return _inspect(path)[0]
 
 
-def _inspect(path):
+def _inspect(path: str | os.PathLike) -> tuple:
     """What `read_header` returns, and the bytes (start, end) of the file that hold the data."""
     try:
         with warnings.catch_warnings():
@@ -177,7 +179,7 @@ def _inspect(path):
     return headers[0], start, end
 
 
-def observation_time(header):
+def observation_time(header: Mapping[str, Any]) -> Time:
     """
     When an HMI or AIA image was taken, from ``T_OBS``: HMI writes TAI there and says so, AIA UTC.
 
@@ -203,7 +205,7 @@ def observation_time(header):
         raise ValueError(f"must have a time in T_OBS; it has {text or 'none'}") from None
 
 
-def quality_reason(value):
+def quality_reason(value: Any) -> str:
     """Why an image with this ``QUALITY`` is not used: any of the 32 bits, or no such word; empty if it is used."""
     word = quality_word(value)
     if word is None:
@@ -215,12 +217,12 @@ def quality_reason(value):
 class _ProblemError(Exception):
     """A file that no frame can have."""
 
-    def __init__(self, kind, reason):
+    def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
         self.kind = kind
 
 
-def _classify(header):
+def _classify(header: Mapping[str, Any]) -> tuple:
     """Passband (0 for a magnetogram) and unix time of a usable file."""
     instrument = str(header.get("INSTRUME", ""))
     unit, written = unit_in_header(header), unit_written(header) or "none"
@@ -231,7 +233,7 @@ def _classify(header):
         if unit is None or not unit.is_equivalent(u.G):
             raise _ProblemError("unit", f"must be a magnetogram in gauss; its unit is {written}")
     elif instrument.startswith("AIA"):
-        wavelength = header.get("WAVELNTH")
+        wavelength: Any = header.get("WAVELNTH")
         if not _positive(wavelength):
             raise _ProblemError("instrument", f"must have WAVELNTH, in angstrom; it has {wavelength or 'none'}")
         passband = round(wavelength)
@@ -249,23 +251,25 @@ def _classify(header):
         raise _ProblemError("time", str(error)) from None
 
 
-def _positive(value):
+def _positive(value: Any) -> bool:
     return isinstance(value, int | float) and 0 < value < np.inf
 
 
-def _gap(file, other):
+def _gap(file: Any, other: Any) -> float:
     return abs(file.time - other.time)
 
 
-def _nearest(files, time):
+def _nearest(files: Any, time: Any) -> Any:
     """The file nearest in time, of files in the order of time; None of none."""
     after = bisect.bisect(files, time, key=lambda file: file.time)
     return min(files[max(0, after - 1) : after + 1], key=lambda file: abs(file.time - time), default=None)
 
 
-def _without_duplicates(files, problems):
+def _without_duplicates(files: Any, problems: Any) -> Any:
     """The first, by name, of files that show the same instrument and passband at the same time, or the same data."""
-    kept, moments, samples = [], {}, {}
+    kept: list[Any] = []
+    moments: dict[Any, Any] = {}
+    samples: dict[Any, Any] = {}
     for file in files:
         # T_OBS comes with two decimals.
         moment = (file.passband, round(file.time, 2))
@@ -282,7 +286,7 @@ def _without_duplicates(files, problems):
     return kept
 
 
-def _sample(file):
+def _sample(file: Any) -> tuple:
     """Some bytes of the data; equal for files with equal data, and hardly ever for others."""
     size = file.end - file.start
     with open(file.path, "rb") as stream:
@@ -290,7 +294,7 @@ def _sample(file):
         return size, hash(stream.read(min(size, _SAMPLE)))
 
 
-def _same_data(path, other):
+def _same_data(path: Path, other: Path) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -300,12 +304,12 @@ def _same_data(path, other):
             return False
 
 
-def _data(path):
+def _data(path: Path) -> Any:
     with fits.open(path) as hdus:
         return next(hdu.data for hdu in hdus if hdu.is_image and hdu.header.get("NAXIS") == 2)
 
 
-def _report_strays(images, times, tolerance, problems):
+def _report_strays(images: Any, times: Any, tolerance: Any, problems: Any) -> None:
     """Report images without a magnetogram; one whose magnetogram is bad is no stray."""
     for files in images.values():
         for file in files:
@@ -316,7 +320,7 @@ def _report_strays(images, times, tolerance, problems):
                 problems.append((file.path.name, "mismatched time", reason))
 
 
-def _absence(band, nearest, magnetogram):
+def _absence(band: int, nearest: Any, magnetogram: Any) -> str:
     if nearest is None:
         return f"there is no image in {band} Å"
     return (
@@ -324,7 +328,7 @@ def _absence(band, nearest, magnetogram):
     )
 
 
-def _frame_table(rows, passbands):
+def _frame_table(rows: Any, passbands: Sequence[int]) -> Table:
     times = Time([magnetogram.time for magnetogram, _ in rows], format="unix", scale="utc")
     times.format = "isot"
     table = Table()

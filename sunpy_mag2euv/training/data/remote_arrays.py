@@ -54,7 +54,7 @@ class Archive:
         If fsspec knows no such addresses.
     """
 
-    def __init__(self, root: str):
+    def __init__(self, root: str) -> None:
         import fsspec
 
         protocol = root.partition("://")[0] if "://" in root else "file"

@@ -6,13 +6,20 @@ and several processes draw together what one would draw with a batch as large as
 """
 
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 from torch.utils.data import Dataset
 
 from sunpy_mag2euv.models import ImageModel
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import Model
+    from sunpy_mag2euv.training.data.store import Store
 
 __all__ = ["Draws", "Frames", "ImageDraws", "ImageFrames", "frames_as_they_are"]
 
@@ -30,35 +37,35 @@ class Frames(Dataset):
         Its scalings and planes.
     """
 
-    def __init__(self, store, rows, model):
+    def __init__(self, store: "Store", rows: npt.NDArray | Sequence[int], model: "Model") -> None:
         self.store = store
         self.rows = list(rows)
-        self.model = model
+        self.model: Any = model
         self.passbands = list(model.image_scalings)
         self.columns = store.columns(self.passbands)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         """The frame of one row; see `_example`."""
         row = self.rows[number]
         return self._example(row, self.given(row), self._images(row), self.store.weight(row))
 
-    def given(self, row):
+    def given(self, row: int) -> Any:
         """What a model is given of a row of the store's manifest: the field."""
         return self.store.field(row)
 
-    def asked(self, row):
+    def asked(self, row: int) -> list[int]:
         """The passbands of a row that a model is to make of what it is given."""
         has = self.store.has[row, self.columns]
         return [band for band, there in zip(self.passbands, has, strict=True) if there]
 
-    def _images(self, row):
+    def _images(self, row: int) -> npt.NDArray:
         """Images to learn in DN/s, shape (passbands, rows, columns), NaN where there is no data."""
         return self.store.images(row, self.passbands)
 
-    def _example(self, row, given, images, weight):
+    def _example(self, row: int, given: Any, images: Any, weight: npt.NDArray) -> dict[str, torch.Tensor]:
         """
         Tensors by name, of what the model is given and of the images to learn.
 
@@ -102,7 +109,18 @@ class Draws(Frames):
         Which draws these are, counted from the run's first.
     """
 
-    def __init__(self, store, rows, model, *, augmentation, draws, evenness, seed, numbers):
+    def __init__(
+        self,
+        store: "Store",
+        rows: npt.NDArray | Sequence[int],
+        model: "Model",
+        *,
+        augmentation: dict[str, Any],
+        draws: dict[str, float],
+        evenness: float,
+        seed: int,
+        numbers: Any,
+    ) -> None:
         super().__init__(store, rows, model)
         chance = np.array([draws.get(str(source), 1) for source in store.frames["source"][self.rows]], dtype=float)
         if evenness:
@@ -113,20 +131,20 @@ class Draws(Frames):
         self.numbers = numbers
         self.disk = store.grid.radius < 1
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         """The draw of one number; see `Frames`."""
         rng = np.random.default_rng([self.seed, self.numbers[number]])
         row = self.rows[rng.choice(len(self.rows), p=self.chance)]
         return self._draw(row, rng)
 
-    def _draw(self, row, rng):
+    def _draw(self, row: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         field = self.store.field(row)
         return self._example(row, *self._varied(field, self._images(row), self.store.weight(row), rng))
 
-    def _varied(self, field, images, weight, rng):
+    def _varied(self, field: npt.NDArray, images: npt.NDArray, weight: npt.NDArray, rng: np.random.Generator) -> tuple:
         """Another orientation and pointing, and a field as another magnetograph might have seen it."""
         field, images, weight = self._turned((field, images, weight), rng)
         field = np.where(self.disk, self._as_of_another(field, rng), 0)
@@ -137,10 +155,10 @@ class Draws(Frames):
             weight = _shifted(weight, rows, columns, 0)
         return field, images, weight
 
-    def _turned(self, arrays, rng):
+    def _turned(self, arrays: Any, rng: np.random.Generator) -> Any:
         """The same quarter turn and mirror image of some arrays."""
         if self.augmentation["turns"]:
-            turns = rng.integers(4)
+            turns = int(rng.integers(4))
             arrays = [np.rot90(array, turns, axes=(-2, -1)) for array in arrays]
         if self.augmentation["mirror"]:
             for axis in (-1, -2):
@@ -148,7 +166,7 @@ class Draws(Frames):
                     arrays = [np.flip(array, axis) for array in arrays]
         return arrays
 
-    def _as_of_another(self, field, rng):
+    def _as_of_another(self, field: npt.NDArray, rng: np.random.Generator) -> npt.NDArray:
         """Another polarity, and the sharpness, gain, noise and clipping of other magnetographs."""
         vary = self.augmentation
         if vary["polarity"] and rng.random() < 0.5:
@@ -171,34 +189,36 @@ class ImageFrames(Frames):
     Parameters are those of `Frames`; ``model`` is an `~sunpy_mag2euv.models.ImageModel`.
     """
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         """The set of one row; see `Frames`."""
         row = self.rows[number]
         return self._pair(row, self._set(row), self.given(row), self.store.weight(row))
 
-    def given(self, row):
+    def given(self, row: int) -> Any:
         """What a model is given of a row of the store's manifest: images in DN/s, by passband."""
         given = self._there(row)
         if self.model.selective:
             given = np.random.default_rng(row).permutation(given)[: max(1, len(given) // 2)]
         return self.store.unsaturated(row, given)
 
-    def asked(self, row):
+    def asked(self, row: int) -> list[int]:
         """The passbands of a row that a model is to make of what it is given."""
         given = self.given(row)
         return [band for band in super().asked(row) if band not in given]
 
-    def _set(self, row):
+    def _set(self, row: int) -> dict[int, npt.NDArray]:
         """All images that matter in DN/s, by passband; NaN where there is no data."""
         bands = sorted({*self.passbands, *self.model.input_scalings})
         return dict(zip(bands, self.store.images(row, bands), strict=True))
 
-    def _there(self, row):
+    def _there(self, row: int) -> npt.NDArray:
         """The passbands that can be given."""
         inputs = list(self.model.input_scalings)
         return np.array(inputs)[self.store.has[row, self.store.columns(inputs)]]
 
-    def _pair(self, row, images, given, weight):
+    def _pair(
+        self, row: int, images: dict[int, npt.NDArray], given: Any, weight: npt.NDArray
+    ) -> dict[str, torch.Tensor]:
         """What is given is not there to be learnt."""
         missing = np.full(self.store.grid.shape, np.nan, dtype=np.float32)
         wanted = [missing if band in given else images[band] for band in self.passbands]
@@ -215,7 +235,7 @@ class ImageDraws(Draws, ImageFrames):
     Parameters are those of `Draws`.
     """
 
-    def _draw(self, row, rng):
+    def _draw(self, row: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         images, given, vary = self._set(row), self._there(row), self.augmentation
         if self.model.selective:
             # One at least is left to learn.
@@ -226,7 +246,7 @@ class ImageDraws(Draws, ImageFrames):
         given = self.store.unsaturated(row, given)
         planes = np.stack([*images.values(), *given.values(), self.store.weight(row)])
         if vary["mirror"]:
-            planes = np.rot90(planes, rng.integers(4), axes=(-2, -1))
+            planes = np.rot90(planes, int(rng.integers(4)), axes=(-2, -1))
             if rng.random() < 0.5:
                 planes = planes[..., ::-1]
         if vary["shift"]:
@@ -246,7 +266,7 @@ class ImageDraws(Draws, ImageFrames):
         return self._pair(row, images, given, weight)
 
 
-def _noise(shape, spread, rng):
+def _noise(shape: tuple[int, ...], spread: float, rng: np.random.Generator) -> npt.NDArray:
     """Noise as magnetograms have it, of a standard deviation in gauss; half the time alike in neighbouring pixels."""
     noise = rng.normal(0, 1, shape)
     if rng.random() < 0.5:
@@ -256,7 +276,7 @@ def _noise(shape, spread, rng):
 
 
 @functools.lru_cache(maxsize=2)
-def _rarity(store, rows):
+def _rarity(store: "Store", rows: npt.NDArray | Sequence[int]) -> npt.NDArray:
     """Of each frame, one over how many there are of its activity: the logarithm of the mean |B| on the disk."""
     disk = store.grid.radius < 1
     # A tenth of a gauss is less than any magnetogram has: a blank one is not to be rarer than all others together.
@@ -265,7 +285,7 @@ def _rarity(store, rows):
     return 1 / np.array([np.exp(-(((activity - own) / 0.2) ** 2) / 2).sum() for own in activity])
 
 
-def _window(shape, rng):
+def _window(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray:
     """A rectangle of a quarter to three quarters of either side, true inside."""
     seen = []
     for size in shape:
@@ -275,12 +295,12 @@ def _window(shape, rng):
     return np.logical_and.outer(*seen)
 
 
-def frames_as_they_are(store, rows, model):
+def frames_as_they_are(store: "Store", rows: npt.NDArray | Sequence[int], model: "Model") -> Frames:
     """`ImageFrames` or `Frames`, as the model needs them."""
     return (ImageFrames if isinstance(model, ImageModel) else Frames)(store, rows, model)
 
 
-def _shifted(array, rows, columns, fill):
+def _shifted(array: npt.NDArray, rows: int, columns: int, fill: float) -> npt.NDArray:
     """What comes in at the edges is ``fill``, not what went out on the other side."""
     shifted = np.full_like(array, fill)
     height, width = array.shape[-2:]

@@ -320,7 +320,7 @@ class _Log:
         The same of what came damaged, which is tried again by the next call.
     """
 
-    def __init__(self, store: Store, selection: Selection, path: Path):
+    def __init__(self, store: Store, selection: Selection, path: Path) -> None:
         self._store, self._selection, self._path = store, selection, path / TABLE
         self.failed: dict[tuple[int, int], str] = {}
         self.hopeless: dict[tuple[int, int], str] = {}

@@ -5,7 +5,11 @@ Frames hours apart show the same Sun, and an active region may last for several 
 random but by solar rotation, with rotations in between that are used for nothing.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 import astropy.units as u
 from astropy.time import Time
@@ -13,7 +17,9 @@ from astropy.time import Time
 __all__ = ["park2019", "rotations"]
 
 
-def rotations(rotation, test, validation=(), gap=1):
+def rotations(
+    rotation: npt.NDArray, test: Sequence[int], validation: Sequence[int] = (), gap: int = 1
+) -> dict[Any, npt.NDArray]:
     """
     Split frames by Carrington rotation.
 
@@ -54,7 +60,7 @@ def rotations(rotation, test, validation=(), gap=1):
     return _frames(parts)
 
 
-def park2019(time):
+def park2019(time: Time) -> dict[Any, npt.NDArray]:
     """
     Split frames by date as Park et al. 2019 did: 2011-2016 to train, January-June 2017 to validate, July-December 2017
     to test. What is outside these years is left out. There is no gap: regions on the disk at the turn of the half-year
@@ -76,5 +82,5 @@ def park2019(time):
     return _frames(names[np.searchsorted(edges.utc.mjd, time.utc.mjd, side="right")])
 
 
-def _frames(parts):
+def _frames(parts: Any) -> dict[Any, Any]:
     return {name: np.nonzero(parts == name)[0] for name in ("train", "validation", "gap", "test")}

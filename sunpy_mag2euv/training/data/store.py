@@ -9,9 +9,12 @@ when it is read.
 import dataclasses
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from astropy.table import Table
 from astropy.time import Time
@@ -61,7 +64,7 @@ class Store:
         Shape (frames,): whether a frame is completely written.
     """
 
-    def __init__(self, group):
+    def __init__(self, group: Any) -> None:
         self._group = group
         facts = group.attrs
         grid = facts["grid"]
@@ -81,18 +84,18 @@ class Store:
     @classmethod
     def create(
         cls,
-        path,
-        grid,
-        frames,
-        passbands,
+        path: str | os.PathLike,
+        grid: Grid,
+        frames: Table,
+        passbands: Sequence[int],
         *,
-        provenance,
-        calibration,
-        epochs=None,
-        caveats=None,
-        weights=None,
-        field_kind=LINE_OF_SIGHT,
-    ):
+        provenance: str,
+        calibration: dict[Any, Any],
+        epochs: dict[Any, Any] | None = None,
+        caveats: dict[Any, Any] | None = None,
+        weights: dict[Any, Any] | None = None,
+        field_kind: str | None = LINE_OF_SIGHT,
+    ) -> "Store":
         """
         Make a store whose frames are still to be written.
 
@@ -162,8 +165,8 @@ class Store:
                     "units": {"field": "G", "images": "DN / s"},
                 }
             )
-            packed = {"compressors": ZstdCodec(level=3, checksum=True)}
-            nothing = {"dtype": "float32", "fill_value": np.nan, **packed}
+            packed: dict[str, Any] = {"compressors": ZstdCodec(level=3, checksum=True)}
+            nothing: dict[str, Any] = {"dtype": "float32", "fill_value": np.nan, **packed}
             group.create_array("field", shape=(count, *grid.shape), chunks=(1, *grid.shape), **nothing)
             group.create_array("images", shape=(count, bands, *grid.shape), chunks=(1, 1, *grid.shape), **nothing)
             group.create_array("image_times", shape=(count, bands), dtype="float64", fill_value=np.nan, **packed)
@@ -177,7 +180,7 @@ class Store:
         return cls.open(path, "r+")
 
     @classmethod
-    def open(cls, path, mode="r"):
+    def open(cls, path: str | os.PathLike, mode: str = "r") -> "Store":
         """
         Open a store.
 
@@ -201,7 +204,7 @@ class Store:
         import zarr
 
         try:
-            group = zarr.open_group(path, mode=mode)
+            group = zarr.open_group(path, mode=mode)  # type: ignore[arg-type]
         except (FileNotFoundError, zarr.errors.GroupNotFoundError):
             raise FileNotFoundError(
                 f"there is no training store at {path}; make one with mag2euv data prepare"
@@ -210,7 +213,15 @@ class Store:
             raise ValueError(f"{path} is not a training store of this version; make it anew with mag2euv data prepare")
         return cls(group)
 
-    def write(self, row, field, images, *, times=None, ceilings=None):
+    def write(
+        self,
+        row: int,
+        field: npt.NDArray | None,
+        images: dict[Any, Any],
+        *,
+        times: dict[Any, Any] | None = None,
+        ceilings: dict[Any, Any] | None = None,
+    ) -> None:
         """
         Write a frame; it counts as done when everything of it is there.
 
@@ -289,11 +300,11 @@ class Store:
             if np.shape(array) != tuple(self.grid.shape):
                 raise ValueError(f"arrays must have the grid's shape {self.grid.shape}; got {np.shape(array)}")
 
-    def field(self, row):
+    def field(self, row: int) -> npt.NDArray:
         """Line-of-sight field of a frame in gauss, NaN if it has none; float32, shape of the grid."""
         return self._group["field"][row]
 
-    def images(self, row, passbands=None):
+    def images(self, row: int, passbands: npt.NDArray | Sequence[int] | None = None) -> npt.NDArray:
         """
         Images of a frame.
 
@@ -316,7 +327,7 @@ class Store:
                 image[...] = self._group["images"][row, column]
         return images
 
-    def unsaturated(self, row, passbands):
+    def unsaturated(self, row: int, passbands: npt.NDArray | Sequence[int]) -> dict[Any, npt.NDArray]:
         """
         Images of a frame that networks can be given.
 
@@ -338,19 +349,19 @@ class Store:
             for band, image, ceiling in zip(passbands, images, ceilings, strict=True)
         }
 
-    def columns(self, passbands=None):
+    def columns(self, passbands: npt.NDArray | Sequence[int] | None = None) -> list[int]:
         """Where passbands are in `ceilings`, `has` and the like; all in their order unless given."""
         return [self.passbands.index(band) for band in (self.passbands if passbands is None else passbands)]
 
     @property
-    def binning(self):
+    def binning(self) -> npt.NDArray:
         """How many pixels, in each direction, have one value in a frame's images; integers, shape (frames,)."""
         if "binning" in self.frames.colnames:
             return np.array(self.frames["binning"])
         return np.ones(len(self.frames), dtype=int)
 
     @property
-    def has(self):
+    def has(self) -> npt.NDArray:
         """Whether a frame has an image of a passband; boolean, shape (frames, passbands)."""
         return self.written & self.done[:, None]
 
@@ -360,11 +371,11 @@ class Store:
         return np.isfinite(self._times)
 
     @property
-    def delay(self):
+    def delay(self) -> npt.NDArray:
         """Seconds from a frame's magnetogram to its images, shape (frames, passbands), NaN where there is none."""
         return np.where(self.has, self._times - self.frames["time"].unix[:, None], np.nan)
 
-    def weight(self, row):
+    def weight(self, row: int) -> npt.NDArray:
         """Weight of each pixel of a frame in training; float32, shape of the grid."""
         source = str(self.frames["source"][row])
         weights = self._group["weights"]

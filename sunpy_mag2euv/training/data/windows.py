@@ -6,9 +6,12 @@ what the observed images have beyond them, without what is missing at large scal
 how bright these were.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
@@ -16,6 +19,10 @@ from tqdm.auto import tqdm
 from sunpy_mag2euv.network import build_network, enlarged
 from sunpy_mag2euv.planes import field_planes
 from sunpy_mag2euv.training.data.sampling import Draws, frames_as_they_are
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import FieldModel
+    from sunpy_mag2euv.training.data.store import Store
 
 __all__ = ["Answered", "WindowDraws", "answer", "without_mean"]
 
@@ -64,7 +71,7 @@ class Answered:
     places: np.ndarray
 
 
-def without_mean(values, weight, sigma):
+def without_mean(values: npt.NDArray, weight: npt.NDArray, sigma: float) -> npt.NDArray:
     """
     Subtract the mean around every pixel.
 
@@ -87,7 +94,7 @@ def without_mean(values, weight, sigma):
     return values - total / np.maximum(count, np.float32(1e-3))
 
 
-def answer(store, rows, model, scale):
+def answer(store: "Store", rows: npt.NDArray | Sequence[int], model: "FieldModel", scale: float) -> dict[int, Answered]:
     """
     Ask the coarse part of a model about frames.
 
@@ -108,11 +115,12 @@ def answer(store, rows, model, scale):
     """
     sigma = scale / _SOLAR_RADIUS_MM * model.grid.solar_radius
     count, near = len(model.image_scalings), model.grid.radius < _OUTERMOST
-    network = build_network(**model.architecture).eval()
+    network: Any = build_network(**model.architecture).eval()
     # Detail has yet to be learnt.
     network.load_state_dict(model.state, strict=False)
     answers = {}
-    for row, frame in zip(rows, tqdm(frames_as_they_are(store, rows, model), desc="coarse", leave=False), strict=True):
+    frames: Any = frames_as_they_are(store, rows, model)
+    for row, frame in zip(rows, tqdm(frames, desc="coarse", leave=False), strict=True):
         with torch.inference_mode():
             coarse = network.in_the_large(frame["inputs"][None])
             images = enlarged(coarse, model.block)[0, :count].numpy()
@@ -148,12 +156,12 @@ class WindowDraws(Draws):
         As of `~sunpy_mag2euv.training.data.sampling.Draws`.
     """
 
-    def __init__(self, answers, *frames, **settings):
+    def __init__(self, answers: Any, *frames: Any, **settings: Any) -> None:
         super().__init__(*frames, **settings)
         self.answers = answers
         self.planes = self.model.planes[self.model.architecture["coarse"]["in_channels"] :]
 
-    def _draw(self, row, rng):
+    def _draw(self, row: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """
         Tensors by name.
 
@@ -168,7 +176,8 @@ class WindowDraws(Draws):
             *(array[(..., *window)].astype(np.float32) for array in (frame.missing, frame.targets, frame.weight[None])),
         ]
         counts = np.cumsum([len(part) for part in parts])[:-1]
-        planes, coarse, missing, targets, weight = np.split(*self._turned([np.concatenate(parts)], rng), counts)
+        (whole,) = self._turned([np.concatenate(parts)], rng)
+        planes, coarse, missing, targets, weight = np.split(whole, counts)
         tensors = {"planes": planes, "coarse": coarse, "missing": missing, "targets": targets, "weight": weight[0]}
         return {
             **{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in tensors.items()},
@@ -176,7 +185,7 @@ class WindowDraws(Draws):
             "binning": frame.binning,
         }
 
-    def _window(self, frame, size, rng):
+    def _window(self, frame: Any, size: int, rng: np.random.Generator) -> tuple:
         """Rows and columns of a square around a pixel of which something is known; of whole blocks, off the edges."""
         block, edges = self.model.block, []
         place = np.unravel_index(rng.choice(frame.places), self.model.grid.shape)
@@ -186,7 +195,7 @@ class WindowDraws(Draws):
             edges.append(slice(int(start), int(start) + size))
         return tuple(edges)
 
-    def _seen(self, field, window, rng):
+    def _seen(self, field: npt.NDArray, window: Any, rng: np.random.Generator) -> npt.NDArray:
         """Planes of the field in a window, as another magnetograph might have seen it."""
         around = tuple(slice(edge.start - _MARGIN, edge.stop + _MARGIN) for edge in window)
         grid = self.model.grid.crop(*around)
@@ -197,7 +206,7 @@ class WindowDraws(Draws):
         planes = field_planes(self.planes, part, self.model.field_scaling, grid, saturation=self.model.saturation)
         return planes.numpy()[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
-    def _enlarged(self, coarse, window):
+    def _enlarged(self, coarse: Any, window: Any) -> npt.NDArray:
         """The coarse part's answers in a window; a block around it makes them what they are in the whole frame."""
         block = self.model.block
         rows, columns = (slice(edge.start // block - 1, edge.stop // block + 1) for edge in window)

@@ -5,12 +5,20 @@ A network judges its errors by the frames it was trained on, where they are smal
 gives are multiplied by a factor for each passband, found on frames that it was not trained on and that are not scored.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm.auto import tqdm
 
 from sunpy_mag2euv.metrics import bin_image, standard_errors
 from sunpy_mag2euv.training.data.sampling import frames_as_they_are
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import Model
+    from sunpy_mag2euv.training.data.store import Store
 
 __all__ = ["deviation_factor", "factors_of", "find_errors", "find_factors"]
 
@@ -21,7 +29,7 @@ _FRAMES = 24
 _SHARES, _DISTANCES = (0.6827, 0.95), (1.0, 1.96)
 
 
-def deviation_factor(errors):
+def deviation_factor(errors: npt.NDArray) -> float:
     """
     What standard deviations have to be multiplied by.
 
@@ -42,7 +50,7 @@ def deviation_factor(errors):
     return float(np.nanquantile(needed, sum(_SHARES) / 2))
 
 
-def find_factors(model, store, rows):
+def find_factors(model: "Model", store: "Store", rows: npt.NDArray | Sequence[int]) -> dict[int, float]:
     """
     The factors of a model's standard deviations.
 
@@ -62,7 +70,7 @@ def find_factors(model, store, rows):
     return factors_of(find_errors(model, store, rows))
 
 
-def factors_of(*found):
+def factors_of(*found: dict[Any, npt.NDArray]) -> dict[int, float]:
     """
     The factors that make standard deviations hold what they say of some errors.
 
@@ -82,7 +90,9 @@ def factors_of(*found):
     }
 
 
-def find_errors(model, store, rows, block=1):
+def find_errors(
+    model: "Model", store: "Store", rows: npt.NDArray | Sequence[int], block: int = 1
+) -> dict[Any, npt.NDArray]:
     """
     How far a model is off, in units of the standard deviations that its network gives.
 
@@ -103,7 +113,7 @@ def find_errors(model, store, rows, block=1):
     """
     bands = list(model.image_scalings)
     columns = dict(zip(bands, store.columns(bands), strict=True))
-    errors = {band: [] for band in bands}
+    errors: dict[int, list[npt.NDArray]] = {band: [] for band in bands}
     has, frames = store.has, frames_as_they_are(store, rows, model)
     # The disk: off the limb there is no field, and no two archives end at the same distance.
     disk = store.grid.binned(block).radius < 1
@@ -113,7 +123,8 @@ def find_errors(model, store, rows, block=1):
         chosen.update(found[:: max(1, len(found) // _FRAMES)])
     for row in tqdm(sorted(chosen), desc="calibrating", unit="frame", leave=False):
         output = model.run(frames.given(row), torch.device("cpu"))
-        images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in model.estimate(output))
+        estimate: Any = model.estimate(output)
+        images, deviations = (dict(zip(bands, planes.numpy(), strict=True)) for planes in estimate)
         for band in frames.asked(row):
             # A block is as far off as its pixels are on average, and those with a lower limit are by what is certain.
             off = standard_errors(images[band], 1, store.images(row, [band])[0], store.ceilings[row, columns[band]])

@@ -9,10 +9,14 @@ finer grid adds.
 """
 
 import math
+import os
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm.auto import tqdm
 
@@ -46,6 +50,10 @@ from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.config import protocol_defaults
 from sunpy_mag2euv.training.learning.problems import usable_split
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.grid import Grid
+    from sunpy_mag2euv.models import Model
 
 __all__ = [
     "BASELINES",
@@ -90,7 +98,9 @@ _ENLARGED = ", enlarged"
 _KEPT = 2**25
 
 
-def score_images(models, config, *, reliability=None, binning=None):
+def score_images(
+    models: "Sequence[Model]", config: dict[Any, Any], *, reliability: Any = None, binning: int | None = None
+) -> Table:
     """
     Score models and baselines on the frames to test.
 
@@ -155,7 +165,7 @@ def score_images(models, config, *, reliability=None, binning=None):
     return table_of_images(rows, store, models, binning)
 
 
-def table_of_images(rows, store, models, binning):
+def table_of_images(rows: list[tuple], store: Store, models: "Sequence[Model]", binning: int) -> Table:
     r"""
     The table of scored images.
 
@@ -179,7 +189,7 @@ def table_of_images(rows, store, models, binning):
     disk = store.grid.radius < 1
 
     @cache
-    def facts(band, frame):
+    def facts(band: int, frame: int) -> tuple:
         (column,) = store.columns([band])
         observed = np.minimum(store.images(frame, [band])[0], store.ceilings[frame, column])[disk]
         return (
@@ -201,7 +211,7 @@ def table_of_images(rows, store, models, binning):
     )
 
 
-def has_intervals(model, grid, binning=None):
+def has_intervals(model: "Model", grid: "Grid", binning: int | None = None) -> bool:
     """
     Whether anything can be said of the standard deviations of a model's images.
 
@@ -222,7 +232,7 @@ def has_intervals(model, grid, binning=None):
     return model.gives_deviations and model.grid == grid and known
 
 
-def block_factor(model, band, binning):
+def block_factor(model: "Model", band: int, binning: int) -> float | None:
     """
     What makes the standard deviation of a block's mean of those of its pixels.
 
@@ -245,7 +255,15 @@ def block_factor(model, band, binning):
     return getattr(model, "block_factors", {}).get(band)
 
 
-def _score_frames(models, store, frames, bands, baselines, reliability, binning):
+def _score_frames(
+    models: "Sequence[Model]",
+    store: Store,
+    frames: Any,
+    bands: Sequence[int],
+    baselines: Any,
+    reliability: Any,
+    binning: int,
+) -> list[tuple]:
     """What `table_of_images` needs."""
     rows = []
     for frame in tqdm(frames, desc="scoring", unit="frame"):
@@ -267,7 +285,7 @@ def _score_frames(models, store, frames, bands, baselines, reliability, binning)
     return rows
 
 
-def _blocks(model, grid):
+def _blocks(model: "Model", grid: "Grid") -> int | None:
     """How many of the grid's pixels, a side, are one of the model's; None if they do not cover the same field."""
     if model.grid == grid:
         return 1
@@ -276,11 +294,11 @@ def _blocks(model, grid):
     return block if whole and grid.binned(block) == model.grid else None
 
 
-def _generate(models, field, grid, binning):
+def _generate(models: "Sequence[Model]", field: npt.NDArray, grid: "Grid", binning: int) -> dict[int, dict[str, tuple]]:
     """By passband and name of each model that has it, image in DN/s and standard deviation of the image binned."""
-    generated = {}
+    generated: dict[int, dict[str, tuple]] = {}
     for model in models:
-        block = _blocks(model, grid)
+        block: Any = _blocks(model, grid)
         given = field if block == 1 else bin_image(field, block).astype(field.dtype)
         images, deviations = model.outputs(model.run(given, torch.device("cpu")))
         for number, band in enumerate(model.image_scalings):
@@ -294,7 +312,7 @@ def _generate(models, field, grid, binning):
     return generated
 
 
-def _enlarge(image, shape):
+def _enlarge(image: npt.NDArray, shape: tuple[int, ...]) -> npt.NDArray:
     """Linear interpolation between pixels, each of which is the middle of a block."""
     image = torch.from_numpy(image)[None, None]
     return torch.nn.functional.interpolate(image, size=tuple(shape), mode="bilinear", align_corners=False)[0, 0].numpy()
@@ -303,7 +321,7 @@ def _enlarge(image, shape):
 class _Baselines:
     """The baselines of one passband, fitted to the frames trained on; images in DN/s."""
 
-    def __init__(self, store, band, split):
+    def __init__(self, store: Store, band: int, split: dict[str, Any]) -> None:
         self.store = store
         self.band = band
         (column,) = store.columns([band])
@@ -328,9 +346,9 @@ class _Baselines:
         sources = store.frames["source"][rows]
         for source in np.unique(sources):
             chosen = rows[sources == source]
-            self.same_age[source] = SameAge(store.grid, store.frames["time"][chosen], _Images(read, chosen))
+            self.same_age[source] = SameAge(store.grid, store.frames["time"][chosen], _Images(read, chosen))  # type: ignore[arg-type]
 
-    def predict(self, frame, field):
+    def predict(self, frame: int, field: npt.NDArray) -> dict[str, npt.NDArray]:
         images = {name: self.scaling.inverse(baseline.predict(field)) for name, baseline in self.fitted.items()}
         time, source = self.store.frames["time"][frame], self.store.frames["source"][frame]
         turned = self.last.predict(time)
@@ -345,18 +363,28 @@ class _Baselines:
 class _Images:
     """Images of some rows of a store as a sequence, of which only those asked for are read."""
 
-    def __init__(self, read, rows):
+    def __init__(self, read: Any, rows: npt.NDArray | Sequence[int]) -> None:
         self.rows = rows
         self._read = read
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> npt.NDArray:
         return self._read(int(self.rows[number]))
 
 
-def score_pair(synthetic, observed, band, store, frame, deviation=None, *, binning=None, factor=None):
+def score_pair(
+    synthetic: npt.NDArray,
+    observed: npt.NDArray,
+    band: int,
+    store: Store,
+    frame: int,
+    deviation: npt.NDArray | None = None,
+    *,
+    binning: int | None = None,
+    factor: float | None = None,
+) -> dict[str, tuple]:
     """
     Score one image, by region.
 
@@ -399,7 +427,9 @@ def score_pair(synthetic, observed, band, store, frame, deviation=None, *, binni
     return _scores(synthetic, observed, band, store, frame, errors, binning)
 
 
-def _scores(synthetic, observed, band, store, frame, errors, binning):
+def _scores(
+    synthetic: npt.NDArray, observed: npt.NDArray, band: int, store: Store, frame: int, errors: Any, binning: int
+) -> dict[str, tuple]:
     """What `score_pair` returns, of images as they are and errors of the binned ones."""
     (column,) = store.columns([band])
     ceiling = store.ceilings[frame, column]
@@ -424,14 +454,22 @@ def _scores(synthetic, observed, band, store, frame, errors, binning):
     return scores
 
 
-def _bin_deviation(deviation, binning, factor):
+def _bin_deviation(deviation: npt.NDArray | None, binning: int, factor: float | None) -> npt.NDArray | None:
     """Standard deviation of pixels → that of means over blocks; None if it is not known."""
     if deviation is None or binning == 1:
         return deviation
     return None if factor is None else factor * bin_image(deviation, binning)
 
 
-def _standard_errors(synthetic, observed, band, store, frame, deviation, binning):
+def _standard_errors(
+    synthetic: npt.NDArray,
+    observed: npt.NDArray,
+    band: int,
+    store: Store,
+    frame: int,
+    deviation: npt.NDArray | None,
+    binning: int,
+) -> dict[str, npt.NDArray]:
     """Errors of binned images in units of their standard deviation, by region; of none if there is no deviation."""
     if deviation is None:
         return {}
@@ -444,7 +482,7 @@ def _standard_errors(synthetic, observed, band, store, frame, deviation, binning
     return {region: errors[masks[region]] for region in _REGIONS}
 
 
-def _regions(observed, band, store, frame, binning):
+def _regions(observed: npt.NDArray, band: int, store: Store, frame: int, binning: int) -> tuple:
     """Regions of an image that is binned already, and the distance of its pixels from the disk's centre."""
     grid = store.grid
     rows, columns = np.indices(grid.shape)
@@ -454,7 +492,7 @@ def _regions(observed, band, store, frame, binning):
     return find_regions(observed, band, radius, longitude, grid.solar_radius / binning), radius
 
 
-def summarize(images, *, region="disk", block=0.25):
+def summarize(images: Table, *, region: str = "disk", block: float = 0.25) -> Table:
     """
     Means over images, with intervals and skill.
 
@@ -494,7 +532,7 @@ def summarize(images, *, region="disk", block=0.25):
     return Table(rows=rows, names=("passband", "method", "images", "blocks", *names, *_PLAIN_MEANS, "skill"))
 
 
-def write_table(summary, path, title):
+def write_table(summary: Table, path: str | os.PathLike, title: str) -> None:
     """
     Write a summary as a table in reStructuredText.
 
@@ -505,10 +543,11 @@ def write_table(summary, path, title):
     path : path-like
     title : str
     """
-    write_list_table(*table_cells(summary), path, title)
+    head, rows = table_cells(summary)
+    write_list_table(head, rows, path, title)
 
 
-def table_cells(summary):
+def table_cells(summary: Table) -> tuple:
     """
     What a table of a summary holds.
 
@@ -540,7 +579,7 @@ def table_cells(summary):
     return head, [_cells(row, scales) for row in summary]
 
 
-def write_list_table(head, rows, path, title):
+def write_list_table(head: Sequence[str], rows: Any, path: str | os.PathLike, title: str) -> None:
     """
     Write cells as a table in reStructuredText.
 
@@ -558,13 +597,13 @@ def write_list_table(head, rows, path, title):
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _block(cell):
+def _block(cell: Any) -> str:
     """A cell's text, whose lines are kept."""
     lines = str(cell).split("\n")
     return lines[0] if len(lines) == 1 else "\n       ".join(f"| {line}" for line in lines)
 
 
-def _cells(row, scales):
+def _cells(row: Any, scales: Any) -> tuple:
     cells = [row["passband"], row["method"], row["images"]]
     for name, form in (("cc", ".3f"), ("re", "+.3f"), ("ppe10", ".3f")):
         mean, low, high = (f"{row[name + end]:{form}}".replace("-", "−") for end in ("", "_low", "_high"))

@@ -1,13 +1,21 @@
 """Combinations of input channels with a channel to make of them: which there are, and how well they are done."""
 
 import itertools
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from astropy.table import Table
 
 from sunpy_mag2euv.training.learning.card import SCORES, score_pair, write_list_table
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import ImageModel
+    from sunpy_mag2euv.training.data.store import Store
 
 __all__ = [
     "REGRESSION",
@@ -32,7 +40,7 @@ REGRESSION = "regression"
 _COLUMNS = ("inputs", "size", "target", "method", "frame", "rotation", *SCORES)
 
 
-def combinations(passbands, size, given=()):
+def combinations(passbands: Sequence[int], size: int, given: Sequence[int] = ()) -> list[tuple]:
     """
     Combinations of input channels with a channel to make of them.
 
@@ -70,7 +78,7 @@ def combinations(passbands, size, given=()):
     ]
 
 
-def frames_of(split, store, inputs, target):
+def frames_of(split: dict[Any, Any], store: "Store", inputs: Sequence[int], target: int) -> dict[Any, npt.NDArray]:
     """
     The frames that have inputs and target.
 
@@ -92,7 +100,7 @@ def frames_of(split, store, inputs, target):
     ValueError
         If there is none to train or none to test.
     """
-    complete = store.has[:, store.columns([*inputs, target])].all(axis=1)
+    complete: npt.NDArray = np.all(store.has[:, store.columns([*inputs, target])], axis=1)
     share = {part: rows[complete[rows]] for part, rows in split.items()}
     for part in ("train", "test"):
         if not share[part].size:
@@ -102,7 +110,14 @@ def frames_of(split, store, inputs, target):
     return share
 
 
-def score_model(model, store, rows, tasks, *, method=None):
+def score_model(
+    model: "ImageModel",
+    store: "Store",
+    rows: npt.NDArray | Sequence[int],
+    tasks: Sequence[tuple],
+    *,
+    method: str | None = None,
+) -> Table:
     """
     Score a model's answers to combinations of images.
 
@@ -129,14 +144,14 @@ def score_model(model, store, rows, tasks, *, method=None):
         If no frame has inputs and target of any of them.
     """
     bands = list(model.image_scalings)
-    targets = {}
+    targets: dict[Any, Any] = {}
     for inputs, target in tasks:
         targets.setdefault(tuple(inputs), []).append(target)
 
-    def of_frame(images):
-        answers = {}
+    def of_frame(images: dict[int, npt.NDArray]) -> Any:
+        answers: dict[Any, Any] = {}
 
-        def answer(inputs):
+        def answer(inputs: Any) -> dict[Any, Any]:
             given = {band: images[band] for band in inputs}
             made, deviations = model.outputs(model.run(given, torch.device("cpu"), answers))
             return {
@@ -152,7 +167,7 @@ def score_model(model, store, rows, tasks, *, method=None):
         return _score(of_frame, targets, store, rows, method or model.name)
 
 
-def tasks_of(model, sizes=3):
+def tasks_of(model: "ImageModel", sizes: int = 3) -> list[tuple]:
     """
     What a model can be asked.
 
@@ -174,7 +189,7 @@ def tasks_of(model, sizes=3):
     return [(given, target) for given, target in tasks if target in targets]
 
 
-def score_regression(store, split, tasks):
+def score_regression(store: "Store", split: dict[Any, Any], tasks: Sequence[tuple]) -> Table:
     """
     Score linear regression of the logarithm of DN/s on the logarithms of the inputs, pixel by pixel.
 
@@ -194,7 +209,7 @@ def score_regression(store, split, tasks):
     """
     trained = {(tuple(inputs), target): frames_of(split, store, inputs, target)["train"] for inputs, target in tasks}
     # Sums of products of inputs, one and target: no more than these is needed, and every frame is read but once.
-    sums = dict.fromkeys(trained, 0.0)
+    sums: dict[Any, Any] = dict.fromkeys(trained, 0.0)
     disk = store.grid.radius < 1
     for row in np.unique(np.concatenate(list(trained.values()))):
         images = store.unsaturated(row, store.passbands)
@@ -204,16 +219,17 @@ def score_regression(store, split, tasks):
                 columns = np.stack([*(logarithms[band] for band in inputs), np.ones(disk.sum()), logarithms[target]])
                 columns = columns[:, np.isfinite(columns).all(axis=0)]
                 sums[inputs, target] += columns @ columns.T
-    fits, targets = {}, {}
+    fits: dict[Any, npt.NDArray] = {}
+    targets: dict[Any, list[int]] = {}
     for (inputs, target), products in sums.items():
         # Of inputs that follow from each other, any will do.
         fits[inputs, target] = np.linalg.lstsq(products[:-1, :-1], products[:-1, -1], rcond=1e-10)[0]
         targets.setdefault(inputs, []).append(target)
 
-    def of_frame(images):
+    def of_frame(images: dict[int, npt.NDArray]) -> Any:
         logarithms = {band: np.log(_positive(image)) for band, image in images.items()}
 
-        def answer(inputs):
+        def answer(inputs: Any) -> dict[Any, Any]:
             given = [logarithms[band] for band in inputs]
             return {
                 target: (np.exp(np.tensordot(fits[inputs, target][:-1], given, 1) + fits[inputs, target][-1]), None)
@@ -225,12 +241,12 @@ def score_regression(store, split, tasks):
     return _score(of_frame, targets, store, split["test"], REGRESSION)
 
 
-def _positive(image):
+def _positive(image: npt.NDArray) -> npt.NDArray:
     """Cut where AIA sees nothing but noise, so that there is a logarithm."""
     return np.maximum(image, 0.1)
 
 
-def _score(of_frame, targets, store, rows, method):
+def _score(of_frame: Any, targets: Any, store: "Store", rows: npt.NDArray | Sequence[int], method: str) -> Table:
     """Score what ``of_frame(images)(inputs)`` gives for every frame: by passband, the image and its deviation."""
     found = []
     for row in rows:
@@ -256,7 +272,7 @@ def _score(of_frame, targets, store, rows, method):
     return Table(rows=found, names=_COLUMNS, meta={"provenance": store.provenance})
 
 
-def summarize(table):
+def summarize(table: Table) -> Table:
     """
     Mean and lowest correlation over the channels that are made of the same inputs.
 
@@ -290,7 +306,7 @@ def summarize(table):
     return Table(rows=rows, names=names)
 
 
-def added(table):
+def added(table: Table) -> Table:
     """
     What becomes of the correlation when one more channel is given.
 
@@ -308,7 +324,7 @@ def added(table):
     """
     table, rows = _named_alike(table), []
     for group in table.group_by("method").groups:
-        scores = {}
+        scores: dict[Any, Any] = {}
         for row in group.group_by(["inputs", "target"]).groups:
             inputs = frozenset(to_passbands(row["inputs"][0]))
             scores.setdefault(inputs, {})[int(row["target"][0])] = _mean(row["cc"])
@@ -321,7 +337,7 @@ def added(table):
     return Table(rows=rows, names=("method", "inputs", "added", "targets", "before", "after"))
 
 
-def of_method(table, method):
+def of_method(table: Table, method: str) -> Table:
     """
     The rows of one method.
 
@@ -347,19 +363,19 @@ def of_method(table, method):
     return chosen
 
 
-def _named_alike(table):
+def _named_alike(table: Table) -> Table:
     """The same rows, with one name for a combination in whatever order an older table has its inputs."""
     table = table.copy()
     table["inputs"] = [to_name(to_passbands(name)) for name in table["inputs"]]
     return table
 
 
-def _mean(scores):
+def _mean(scores: Any) -> float:
     """Mean over images of one combination."""
     return float(np.nan_to_num(scores, nan=0.0).mean())
 
 
-def leading(summary):
+def leading(summary: Table) -> Table:
     """
     The single inputs of a summary, and the best of each larger number.
 
@@ -377,7 +393,7 @@ def leading(summary):
     return summary[first | (summary["size"] == 1)]
 
 
-def write_table(summary, path, title):
+def write_table(summary: Table, path: str | os.PathLike, title: str) -> None:
     """
     Write a summary as a table in reStructuredText.
 
@@ -388,10 +404,11 @@ def write_table(summary, path, title):
     path : path-like
     title : str
     """
-    write_list_table(*table_cells(summary), path, title)
+    head, rows = table_cells(summary)
+    write_list_table(head, rows, path, title)
 
 
-def table_cells(summary):
+def table_cells(summary: Table) -> tuple:
     """
     What a table of a summary holds.
 
@@ -412,11 +429,11 @@ def table_cells(summary):
     return head, rows
 
 
-def to_name(inputs):
+def to_name(inputs: Any) -> str:
     """Passbands (int) as files and tables have them, such as "131+1600": ascending, whatever their order."""
     return "+".join(map(str, sorted(inputs)))
 
 
-def to_passbands(name):
+def to_passbands(name: str) -> tuple:
     """Inverse of `to_name`; of names in another order, too."""
     return tuple(map(int, name.split("+")))

@@ -1,9 +1,16 @@
 """The commands ``mag2euv train``, ``export`` and ``score``, which import heavy packages when they run."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv.cli import UsageError, described
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sunpy_mag2euv.models import Model
 
 __all__ = ["add_export", "add_score", "add_train", "failed", "read_config"]
 
@@ -15,7 +22,7 @@ _REGIONS = {
 }
 
 
-def add_train(commands):
+def add_train(commands: Any) -> None:
     """Add ``mag2euv train`` to the subparsers ``commands``."""
     train = commands.add_parser(
         "train",
@@ -41,7 +48,7 @@ def add_train(commands):
     train.set_defaults(command=_train)
 
 
-def add_export(commands):
+def add_export(commands: Any) -> None:
     """Add ``mag2euv export`` to the subparsers ``commands``."""
     export = commands.add_parser(
         "export",
@@ -66,7 +73,7 @@ def add_export(commands):
     export.set_defaults(command=_export)
 
 
-def add_score(commands):
+def add_score(commands: Any) -> None:
     """Add ``mag2euv score`` to the subparsers ``commands``."""
     score = commands.add_parser(
         "score",
@@ -109,7 +116,7 @@ def add_score(commands):
     score.set_defaults(command=_score)
 
 
-def _train(arguments):
+def _train(arguments: "argparse.Namespace") -> int:
     import logging
 
     from sunpy_mag2euv.training.learning.run import set_up
@@ -129,7 +136,7 @@ def _train(arguments):
     return 0
 
 
-def _check(config, directory):
+def _check(config: dict[str, Any], directory: Path) -> int:
     """Print what was found."""
     from sunpy_mag2euv.training.learning.check import check
 
@@ -143,7 +150,7 @@ def _check(config, directory):
     return 0
 
 
-def _export(arguments):
+def _export(arguments: "argparse.Namespace") -> int:
     from sunpy_mag2euv.training.learning.export import export
     from sunpy_mag2euv.training.learning.publication import FILES, Publication
 
@@ -167,7 +174,7 @@ def _export(arguments):
     return 0
 
 
-def _score(arguments):
+def _score(arguments: "argparse.Namespace") -> int:
     from sunpy_mag2euv.metrics.scores import check_binning
     from sunpy_mag2euv.training.data.store import Store
     from sunpy_mag2euv.training.learning.card import score_images, summarize, write_table
@@ -243,7 +250,7 @@ def _score(arguments):
     return 0
 
 
-def _load(name):
+def _load(name: str) -> Any:
     """A model by its name, its weights, or the directory of its run."""
     from sunpy_mag2euv.models import load_model
     from sunpy_mag2euv.training.data.store import Store
@@ -258,14 +265,14 @@ def _load(name):
     return trained_model(Path(name), config, usable_split(config, Store.open(config["data"]["store"]), read=()))
 
 
-def _is_run(name):
+def _is_run(name: str) -> bool:
     """Whether a directory is meant, rather than a model of that name."""
     from sunpy_mag2euv.models import available_models
 
     return Path(name).is_dir() and str(name) not in available_models()["name"]
 
 
-def _note_trained_on(names, config):
+def _note_trained_on(names: Any, config: dict[str, Any]) -> None:
     """Say if a run has seen what it is scored on, which it may if its split is another."""
     import numpy as np
 
@@ -284,7 +291,7 @@ def _note_trained_on(names, config):
                 print(say, file=sys.stderr)
 
 
-def _config_of_scores(path, models):
+def _config_of_scores(path: Path, models: "Sequence[Model]") -> Any:
     """The configuration at ``path``, or of the run there; where it leaves passbands open, they are the models'."""
     from sunpy_mag2euv.training.learning.config import load_config
     from sunpy_mag2euv.training.learning.run import read_configuration
@@ -297,7 +304,7 @@ def _config_of_scores(path, models):
         raise UsageError(str(error)) from error
 
 
-def _check_reliability(models, config, binning):
+def _check_reliability(models: "Sequence[Model]", config: dict[str, Any], binning: int | None) -> None:
     """Say now rather than after hours of scoring if there will be nothing to count."""
     from sunpy_mag2euv.training.data.store import Store
     from sunpy_mag2euv.training.learning.card import has_intervals
@@ -312,7 +319,7 @@ def _check_reliability(models, config, binning):
         )
 
 
-def read_config(path, passbands=None):
+def read_config(path: Path, passbands: Sequence[int] | None = None) -> dict[str, Any]:
     """The configuration at ``path``, which may leave passbands open; what is wrong with it is wrong usage."""
     from sunpy_mag2euv.passbands import get_passband
     from sunpy_mag2euv.training.learning.config import load_config
@@ -327,7 +334,7 @@ def read_config(path, passbands=None):
     return config
 
 
-def failed(error):
+def failed(error: BaseException) -> int:
     """Say what went wrong in a line; returns the exit status."""
     print(f"mag2euv: error: {error}", file=sys.stderr)
     return 1

@@ -13,14 +13,19 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_mag2euv.models import FieldModel, ImageModel, load_model
 from sunpy_mag2euv.passbands import get_passband
 from sunpy_mag2euv.planes import is_odd
 from sunpy_mag2euv.scaling import scaling_from_dict
 from sunpy_mag2euv.training.data import splits
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.training.data.store import Store
 
 __all__ = ["PROTOCOLS", "check_inputs", "load_config", "model_record", "protocol_defaults", "split_frames"]
 
@@ -81,7 +86,7 @@ def load_config(path: str | Path, passbands: Sequence[int] | None = None) -> dic
     return {"protocol": protocol, **config}
 
 
-def protocol_defaults(protocol):
+def protocol_defaults(protocol: str) -> dict[Any, Any]:
     """
     All keys of a protocol with their defaults.
 
@@ -98,7 +103,7 @@ def protocol_defaults(protocol):
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def _lay_over(defaults, given, where, inside=()):
+def _lay_over(defaults: Any, given: Any, where: str, inside: Any = ()) -> None:
     for key, value in given.items():
         name = ".".join((*inside, key))
         if key not in defaults and not (inside and inside[-1] in _OPEN):
@@ -122,13 +127,13 @@ def _lay_over(defaults, given, where, inside=()):
             defaults[key] = copy.deepcopy(value)
 
 
-def _replaces(value, default):
+def _replaces(value: Any, default: Any) -> bool:
     """Whether a table is of another kind than the default, so that nothing of the default's can be kept."""
     kind = default.get("kind") if isinstance(default, dict) else None
     return kind is not None and (value.get("kind", kind) != kind or any(key.isdigit() for key in value))
 
 
-def _check(config, where):
+def _check(config: dict[str, Any], where: str) -> None:
     data, augmentation, run = config["data"], config["augmentation"], config["run"]
     if not data["store"]:
         raise ValueError(f"{where} must say where the frames are; give data.store")
@@ -183,7 +188,7 @@ def _check(config, where):
             )
 
 
-def check_inputs(config, where):
+def check_inputs(config: dict[Any, Any], where: str) -> None:
     """
     Check that what is asked for can be had of a magnetogram, or of images.
 
@@ -228,7 +233,7 @@ def check_inputs(config, where):
         raise ValueError(f"{where}: images have no polarity; set model.unpolarized = false")
 
 
-def _check_losses(config, where):
+def _check_losses(config: dict[str, Any], where: str) -> None:
     """Whether the network is asked for what it learns, and learns what it is asked for."""
     loss, network = config["loss"], config["model"]["network"]
     weights = {name: loss[name] for name in ("l1", "surprise", "discordance", "structure", "detail", "adversarial")}
@@ -270,7 +275,7 @@ def _check_losses(config, where):
             raise ValueError(f"{where}: passband {band} has no scaling; give model.image_scaling.{band}")
 
 
-def model_record(config, store):
+def model_record(config: dict[Any, Any], store: "Store") -> FieldModel | ImageModel:
     """
     Everything about the model that a run makes but its weights.
 
@@ -342,7 +347,7 @@ def model_record(config, store):
     return dataclasses.replace(model, architecture={**settings["network"], **channels})
 
 
-def _two_scale_record(config, store):
+def _two_scale_record(config: dict[str, Any], store: "Store") -> Any:
     """As `model_record`, for a network whose coarse part is a model of its own; its weights are the state."""
     settings, bands = config["model"], config["data"]["passbands"]
     coarse, block = load_model(settings["coarse"]), settings["network"]["block"]
@@ -403,7 +408,7 @@ def _two_scale_record(config, store):
     )
 
 
-def split_frames(config, store):
+def split_frames(config: dict[Any, Any], store: "Store") -> dict[Any, npt.NDArray]:
     """
     Which frames are trained on, watched and scored.
 

@@ -29,7 +29,7 @@ class Discriminator(nn.Module):
         If ``stride2_layers`` is not 0…5.
     """
 
-    def __init__(self, in_channels=2, *, stride2_layers=3, width=64):
+    def __init__(self, in_channels: int = 2, *, stride2_layers: int = 3, width: int = 64) -> None:
         super().__init__()
         if stride2_layers not in range(6):
             raise ValueError(f"stride2_layers must be 0 to 5; got {stride2_layers!r}")
@@ -38,7 +38,7 @@ class Discriminator(nn.Module):
             kernel, padding, strides = 1, 0, [1, 1]
         else:
             kernel, padding, strides = 4, 1, [2] * stride2_layers + [1]
-        layers = []
+        layers: list[nn.Module] = []
         channels = in_channels
         for number, stride in enumerate(strides):
             leaving = width * min(2**number, 8)
@@ -51,7 +51,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         initialize(self)
 
-    def forward(self, inputs, images):
+    def forward(self, inputs: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """
         Judge.
 

@@ -6,9 +6,12 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_mag2euv.files import prepare, scratch, write
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
@@ -22,6 +25,9 @@ from sunpy_mag2euv.training.learning.problems import usable_split
 from sunpy_mag2euv.training.learning.publication import FILES, Publication, write_publication
 from sunpy_mag2euv.training.learning.readout import extend
 from sunpy_mag2euv.training.learning.run import read_configuration, read_weights
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import FieldModel
 
 __all__ = ["export"]
 
@@ -130,7 +136,9 @@ def _scores(model: Model, config: dict) -> tuple[str, tuple, list, str]:
     return "whole disk, with 95 % intervals", *card.table_cells(summary), "".join(lines)
 
 
-def trained_model(directory, config, split=None):
+def trained_model(
+    directory: Path, config: dict[Any, Any], split: dict[Any, Any] | None = None
+) -> "FieldModel | ImageModel":
     """
     The model that a run has made, with all that is found out about it after the training.
 
@@ -153,7 +161,7 @@ def trained_model(directory, config, split=None):
     split = usable_split(config, store) if split is None else split
     bands, inputs = config["data"]["passbands"], config["data"]["inputs"]
     has = store.has[:, store.columns(bands)]
-    model = dataclasses.replace(model_record(config, store), state=read_weights(directory))
+    model: Any = dataclasses.replace(model_record(config, store), state=read_weights(directory))
     # What a network of two scales knows of, its coarse part has learnt.
     if not config["model"]["coarse"]:
         counts = zip(bands, has[split["train"]].sum(0), strict=True)
@@ -172,7 +180,7 @@ def trained_model(directory, config, split=None):
     return extend(model, store, {band: scaling_from_dict(scalings[str(band)]) for band in config["data"]["scarce"]})
 
 
-def disk_levels(store, rows, passbands):
+def disk_levels(store: Store, rows: npt.NDArray | Sequence[int], passbands: Sequence[int]) -> dict[int, float]:
     """
     How bright the disk is in the images trained on.
 
@@ -197,7 +205,7 @@ def disk_levels(store, rows, passbands):
     return levels
 
 
-def strongest_field(store, rows):
+def strongest_field(store: Store, rows: npt.NDArray | Sequence[int]) -> float:
     """
     What the fields trained on hardly ever exceed.
 

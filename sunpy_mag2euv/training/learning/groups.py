@@ -5,6 +5,10 @@ A mean over all frames hides both. The rows are those of `~sunpy_mag2euv.trainin
 together by the mean strength of the field on the disk, or by the year.
 """
 
+import os
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from astropy.table import Table
@@ -25,7 +29,7 @@ _ACTIVITY = {
 _COMPLETE = BASELINES[:3]
 
 
-def summarize_groups(images, grouping):
+def summarize_groups(images: Table, grouping: str) -> Table:
     r"""
     Means over the images of each group, on the whole disk.
 
@@ -73,7 +77,7 @@ def summarize_groups(images, grouping):
     )
 
 
-def _by_activity(images):
+def _by_activity(images: Table) -> Iterator[Any]:
     """Names of groups, and which rows are in them."""
     frames, first = np.unique(images["frame"], return_index=True)
     order = np.argsort(np.asarray(images["field"])[first], kind="stable")
@@ -83,7 +87,7 @@ def _by_activity(images):
         yield name, np.isin(images["frame"], frames[order[round(start * len(frames)) : end]])
 
 
-def _by_year(images):
+def _by_year(images: Table) -> Iterator[Any]:
     years = np.asarray(images["year"])
     for year in np.unique(years):
         yield str(year), years == year
@@ -93,7 +97,7 @@ def _by_year(images):
 GROUPINGS = {"activity": _by_activity, "year": _by_year}
 
 
-def write_groups(summary, path, title):
+def write_groups(summary: Table, path: str | os.PathLike, title: str) -> None:
     """
     Write a summary as a table in reStructuredText.
 

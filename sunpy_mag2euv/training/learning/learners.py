@@ -4,6 +4,7 @@ the detail of networks of two scales.
 """
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
@@ -20,10 +21,15 @@ from sunpy_mag2euv.training.learning.losses import (
     surprise,
 )
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sunpy_mag2euv.models import Model
+
 __all__ = ["Adversarial", "Refinement", "Regression", "learner_for"]
 
 
-def learner_for(config, model, spread):
+def learner_for(config: dict[Any, Any], model: "Model", spread: torch.Tensor) -> pl.LightningModule:
     """
     The learner that a configuration asks for.
 
@@ -49,7 +55,13 @@ def learner_for(config, model, spread):
 class _Learner(pl.LightningModule):
     """What both have: the network, its first weights, its optimiser, and a look at watched frames."""
 
-    def __init__(self, config, model, spread):
+    # Of what belongs to a module torch knows no more than that it does.
+    network: Any
+    model: Any
+    spread: torch.Tensor
+    disk: torch.Tensor
+
+    def __init__(self, config: dict[str, Any], model: "Model", spread: torch.Tensor) -> None:
         super().__init__()
         self.config = config
         self.model = model
@@ -61,7 +73,7 @@ class _Learner(pl.LightningModule):
         self.register_buffer("spread", spread)
         self.register_buffer("disk", torch.from_numpy(model.grid.radius < 1), persistent=False)
 
-    def _optimizer(self, network):
+    def _optimizer(self, network: "nn.Module") -> Any:
         settings = self.config["optimizer"]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings["name"]]
         return kind(
@@ -71,24 +83,24 @@ class _Learner(pl.LightningModule):
             weight_decay=settings["weight_decay"],
         )
 
-    def _schedule(self, optimizer):
+    def _schedule(self, optimizer: Any) -> Any:
         settings, steps = self.config["optimizer"], self.config["run"]["steps"]
 
-        def factor(step):
+        def factor(step: int) -> float:
             rise = min(1, (step + 1) / settings["warmup"]) if settings["warmup"] else 1
             return rise * ((1 + math.cos(math.pi * step / steps)) / 2 if settings["decay"] == "cosine" else 1)
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
-    def on_train_batch_start(self, batch, batch_idx):
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: Any) -> None:
         """Seed what networks draw, dropout, by the step, so that a resumed run draws what an unbroken one would."""
         step = self.current_epoch * self.config["run"]["epoch"] + batch_idx
         torch.manual_seed(hash((self.config["run"]["seed"], step, self.global_rank)) % 2**63)
 
-    def _error(self, predicted, batch):
+    def _error(self, predicted: Any, batch: dict[str, Any]) -> torch.Tensor:
         return absolute_error(predicted, batch["targets"], batch["weight"], batch["ceiling"], self.spread)
 
-    def validation_step(self, batch):
+    def validation_step(self, batch: dict[str, Any]) -> None:
         """Correlation on the disk, in the scaled values: to watch, never to report."""
         predicted, targets = self.network(batch["inputs"])[0], batch["targets"][0]
         # After the images, there may be planes with their deviations.
@@ -119,13 +131,13 @@ class Regression(_Learner):
         If structure is asked for at scales that the model's grid does not resolve.
     """
 
-    def __init__(self, config, model, spread):
+    def __init__(self, config: dict[str, Any], model: "Model", spread: torch.Tensor) -> None:
         super().__init__(config, model, spread)
         grid = model.grid
         if config["loss"]["structure"] and not fine_scales(grid.shape, grid.solar_radius).any():
             raise ValueError(f"loss.structure needs pixels of at most 10 Mm; those of {grid} are larger")
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> Any:
         """The optimiser and its schedule, for Lightning."""
         optimizer = self._optimizer(self.network)
         return {
@@ -133,19 +145,19 @@ class Regression(_Learner):
             "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"},
         }
 
-    def training_step(self, batch):
+    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
         """The loss of a batch, for Lightning."""
         # In full precision, whatever the network works in: the losses take squares and exponentials.
         return self._total(self._terms(self.network(batch["inputs"]).float(), batch), batch)
 
-    def _total(self, terms, batch):
+    def _total(self, terms: dict[str, torch.Tensor], batch: dict[str, Any]) -> torch.Tensor:
         """The weighted sum of the terms, which are logged."""
         loss = sum(self.config["loss"][name] * term for name, term in terms.items())
         logged = {"loss": loss, **(terms if len(terms) > 1 else {})}
         self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=len(batch["weight"]))
         return loss
 
-    def _terms(self, output, batch):
+    def _terms(self, output: torch.Tensor, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """The terms of the loss that have a weight, by name."""
         settings, terms = self.config["loss"], {}
         if settings["l1"]:
@@ -157,7 +169,7 @@ class Regression(_Learner):
             terms |= self._terms_of_intensity(output, batch)
         return terms
 
-    def _terms_of_intensity(self, output, batch):
+    def _terms_of_intensity(self, output: torch.Tensor, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         """Those that compare images in DN/s."""
         settings, terms = self.config["loss"], {}
         images, _ = self.model.moments(output)
@@ -185,12 +197,12 @@ class Refinement(Regression):
         As of `Regression`; the model's state holds the weights of the coarse part.
     """
 
-    def __init__(self, config, model, spread):
+    def __init__(self, config: dict[str, Any], model: "Model", spread: torch.Tensor) -> None:
         super().__init__(config, model, spread)
         self.network.load_state_dict(model.state, strict=False)
         self.network.coarse.requires_grad_(False)
 
-    def training_step(self, batch):
+    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
         """The loss of a batch of windows, for Lightning."""
         settings, binning = self.config["loss"], batch["binning"]
         detail = self.network.refine(batch["planes"], batch["coarse"]).float()
@@ -217,7 +229,7 @@ class Adversarial(_Learner):
         As of `Regression`.
     """
 
-    def __init__(self, config, model, spread):
+    def __init__(self, config: dict[str, Any], model: "Model", spread: torch.Tensor) -> None:
         super().__init__(config, model, spread)
         # Two networks take turns, which Lightning leaves to the module.
         self.automatic_optimization = False
@@ -227,14 +239,14 @@ class Adversarial(_Learner):
         if config["run"]["initial_spread"]:
             initialize(self.discriminator, config["run"]["initial_spread"])
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> tuple:
         """Both optimisers and their schedules, for Lightning."""
         optimizers = [self._optimizer(self.network), self._optimizer(self.discriminator)]
         return optimizers, [self._schedule(optimizer) for optimizer in optimizers]
 
-    def training_step(self, batch):
+    def training_step(self, batch: dict[str, Any]) -> None:
         """One step of the adversary, then one of the generator."""
-        of_generator, of_adversary = self.optimizers()
+        of_generator, of_adversary = self.optimizers()  # type: ignore[attr-defined]
         inputs, known = batch["inputs"], torch.isfinite(batch["targets"])
         # What is not known of the real image must not give away the synthetic one.
         real = torch.where(known, batch["targets"], 0)
@@ -255,12 +267,12 @@ class Adversarial(_Learner):
         self._step(of_generator, loss)
         self.untoggle_optimizer(of_generator)
 
-        for schedule in self.lr_schedulers():
+        for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
         logged = {"loss": loss, "l1": error, "fooled": fooled, "adversary": loss_adversary}
         self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=len(inputs))
 
-    def _step(self, optimizer, loss):
+    def _step(self, optimizer: Any, loss: torch.Tensor) -> None:
         optimizer.zero_grad()
         self.manual_backward(loss)
         if clip := self.config["optimizer"]["clip"]:
@@ -268,5 +280,5 @@ class Adversarial(_Learner):
         optimizer.step()
 
 
-def _says(judged, real):
+def _says(judged: torch.Tensor, real: bool) -> torch.Tensor:
     return binary_cross_entropy_with_logits(judged, torch.full_like(judged, float(real)))

@@ -6,16 +6,21 @@ losses go around them. All are means over pixels, then over the passbands that a
 the mean over frames comes last, processes that average their gradients learn what one with all their frames would.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 from torch.nn import functional
 
 from sunpy_mag2euv.metrics.spectrum import FINE_SCALES, spectrum_window, wave_numbers
 
+if TYPE_CHECKING:
+    from sunpy_mag2euv.grid import Grid
+
 __all__ = ["absolute_error", "as_seen", "detail_error", "discordance", "structure_error", "surprise"]
 
 #: Ends and middle of the fine scales in Mm, from large to small.
-_SCALES = tuple(np.geomspace(*sorted(FINE_SCALES.to_value("Mm"), reverse=True), 3))
+_SCALES = tuple(np.geomspace(max(FINE_SCALES.to_value("Mm")), min(FINE_SCALES.to_value("Mm")), 3))
 
 #: Directions of waves that are told apart: along rows and columns, and along both diagonals.
 _DIRECTIONS = 4
@@ -27,7 +32,9 @@ _SURROUNDINGS = 80
 _FAINTEST = 2.5e-6
 
 
-def absolute_error(predicted, targets, weight, ceiling, spread):
+def absolute_error(
+    predicted: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor, ceiling: torch.Tensor, spread: torch.Tensor
+) -> torch.Tensor:
     """
     Mean absolute error over what is known.
 
@@ -53,7 +60,13 @@ def absolute_error(predicted, targets, weight, ceiling, spread):
     return _mean(_over_pixels(error, share) / spread, share)
 
 
-def surprise(predicted, logarithms, targets, weight, ceiling):
+def surprise(
+    predicted: torch.Tensor,
+    logarithms: torch.Tensor,
+    targets: torch.Tensor,
+    weight: torch.Tensor,
+    ceiling: torch.Tensor,
+) -> torch.Tensor:
     """
     Negative log likelihood of the targets, if they are normally distributed about the prediction.
 
@@ -77,7 +90,9 @@ def surprise(predicted, logarithms, targets, weight, ceiling):
     return _mean(_over_pixels(nats, share), share)
 
 
-def discordance(images, observed, weight, ceiling):
+def discordance(
+    images: torch.Tensor, observed: torch.Tensor, weight: torch.Tensor, ceiling: torch.Tensor
+) -> torch.Tensor:
     """
     One minus the concordance correlation coefficient (Lin 1989, Biometrics 45, 255, doi:10.2307/2532051).
 
@@ -108,7 +123,9 @@ def discordance(images, observed, weight, ceiling):
     return _mean(1 - 2 * together / apart.clamp(min=torch.finfo(apart.dtype).tiny), share)
 
 
-def structure_error(images, observed, ceiling, grid, wanted):
+def structure_error(
+    images: torch.Tensor, observed: torch.Tensor, ceiling: torch.Tensor, grid: "Grid", wanted: float
+) -> torch.Tensor:
     """
     How far the power at fine scales is from the observed, around every pixel.
 
@@ -150,10 +167,12 @@ def structure_error(images, observed, ceiling, grid, wanted):
             passed = torch.fft.ifft2(transform * part).real
             powers.append(torch.fft.ifft2(torch.fft.fft2(passed.square()) * around).real.clamp(min=_FAINTEST))
         error = error + _over_pixels((powers[0].log() - powers[1].log() - np.log(wanted)).square(), inside)
-    return _mean(error / len(parts), inside)
+    return _mean(error / len(parts), inside)  # type: ignore[arg-type]
 
 
-def detail_error(detail, missing, weight, binning, spread):
+def detail_error(
+    detail: torch.Tensor, missing: torch.Tensor, weight: torch.Tensor, binning: torch.Tensor, spread: torch.Tensor
+) -> torch.Tensor:
     """
     Mean square error of what is added to images as detail.
 
@@ -182,7 +201,7 @@ def detail_error(detail, missing, weight, binning, spread):
     return _mean(_over_pixels(error, share), share)
 
 
-def as_seen(images, binning):
+def as_seen(images: torch.Tensor, binning: torch.Tensor) -> torch.Tensor:
     """
     Images with the resolution of those that they are compared with.
 
@@ -205,7 +224,7 @@ def as_seen(images, binning):
     return torch.stack(seen)
 
 
-def _parts(grid):
+def _parts(grid: "Grid") -> list[Any]:
     """Which elements of an image's Fourier transform belong together: arrays of bool, for each scale and direction."""
     low, middle, high = (1 / scale for scale in _SCALES)
     waves = wave_numbers(grid.shape, grid.solar_radius)
@@ -217,7 +236,7 @@ def _parts(grid):
     return [octave & (direction == number) for octave in octaves for number in range(_DIRECTIONS)]
 
 
-def _known(targets, weight, ceiling):
+def _known(targets: torch.Tensor, weight: torch.Tensor, ceiling: torch.Tensor) -> tuple:
     """Targets without NaN and cut at the ceiling, which of them are lower limits, and the weight of each pixel."""
     known = torch.isfinite(targets)
     ceiling = ceiling[..., None, None]
@@ -225,13 +244,13 @@ def _known(targets, weight, ceiling):
     return aim, aim >= ceiling, torch.where(known, weight[:, None], 0)
 
 
-def _over_pixels(values, share):
+def _over_pixels(values: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Weighted mean over pixels; shape (batch, passbands)."""
     total = share.sum((-2, -1))
     return (values * share).sum((-2, -1)) / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
-def _mean(values, share):
+def _mean(values: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mean over the passbands that a frame has, then over frames."""
     has = share.sum((-2, -1)) > 0
     return ((values * has).sum(1) / has.sum(1).clamp(min=1)).mean()

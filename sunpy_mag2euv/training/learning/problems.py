@@ -3,8 +3,10 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from astropy.table import Table
@@ -30,7 +32,7 @@ class ProblemsError(ValueError):
         As `find_problems` returns it.
     """
 
-    def __init__(self, problems):
+    def __init__(self, problems: Any) -> None:
         self.problems = problems
         lines = [f"{name}: {problem}" for name, problem in problems["name", "problem"].iterrows()]
         super().__init__(
@@ -76,21 +78,21 @@ def usable_split(config: dict, store: Store, read: Sequence[int] | np.ndarray | 
             raise ProblemsError(problems)
         for name, problem in problems["name", "problem"].iterrows():
             log.warning("left out: %s: %s", name, problem)
-    usable = store.has[:, store.columns(data["passbands"])].any(axis=1)
+    usable: npt.NDArray = np.any(store.has[:, store.columns(data["passbands"])], axis=1)
     if data["inputs"]:
         usable &= _can_be_translated(store, data)
     usable[problems["frame"]] = False
     return {part: rows[usable[rows]] for part, rows in split_frames(config, store).items()}
 
 
-def _can_be_translated(store, data):
+def _can_be_translated(store: Store, data: Any) -> npt.NDArray:
     """Whether a frame has what is needed to learn some of its images from others."""
     given, asked = (store.has[:, store.columns(data[name])] for name in ("inputs", "passbands"))
     if set(data["inputs"]) & set(data["passbands"]):
         # Any one is enough, if another is left to learn.
         together = sorted({*data["inputs"], *data["passbands"]})
-        return given.any(axis=1) & (store.has[:, store.columns(together)].sum(axis=1) > 1)
-    return given.all(axis=1) & asked.any(axis=1)
+        return np.any(given, axis=1) & (store.has[:, store.columns(together)].sum(axis=1) > 1)
+    return np.all(given, axis=1) & np.any(asked, axis=1)
 
 
 def find_problems(
@@ -136,7 +138,7 @@ def find_problems(
     for row in tqdm(range(len(store.frames)), desc="checking", unit="frame", leave=False):
         name = str(store.frames["name"][row])
 
-        def report(problem, row=row, name=name):
+        def report(problem: Any, row: int = row, name: str = name) -> None:
             found.append((row, name, problem))
 
         if not store.done[row]:
@@ -153,7 +155,7 @@ def find_problems(
         content = ""
         if row in chosen:
             try:
-                field = store.field(row) if fields else None
+                field: Any = store.field(row) if fields else None
                 images = store.images(row, passbands)
             except Exception as error:
                 # Whatever a damaged chunk makes its codec raise.
@@ -171,11 +173,11 @@ def find_problems(
         if content:
             seen.setdefault(content, name)
         moments.setdefault(moment, name)
-    rows = list(zip(*found, strict=True)) or [[], [], []]
+    rows: list[Any] = list(zip(*found, strict=True)) or [[], [], []]
     return Table(list(map(list, rows)), names=("frame", "name", "problem"), dtype=(int, str, str))
 
 
-def _field_problem(field, disk):
+def _field_problem(field: npt.NDArray, disk: Any) -> str | None:
     """What is wrong with a field, if anything is."""
     strongest = np.abs(field).max()
     if not np.isfinite(field).all():

@@ -8,8 +8,11 @@ every set of images can be left out in turn to see how well the rest predict it.
 """
 
 import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from sunpy_mag2euv.metrics import Climatology, LeastSquares, PowerLaw, standard_errors
@@ -17,6 +20,12 @@ from sunpy_mag2euv.metrics.scores import check_binning, paper_binning
 from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.calibration import deviation_factor
 from sunpy_mag2euv.training.learning.card import BASELINES, block_factor, score_pair, table_of_images
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from sunpy_mag2euv.models import Model
+    from sunpy_mag2euv.scaling import LinearScaling
 
 __all__ = ["Sample", "extend", "fit", "leave_one_out", "read_sample", "score_left_out"]
 
@@ -58,14 +67,15 @@ class Sample:
     weights: torch.Tensor
     penalty: torch.Tensor
 
-    def part(self, chosen):
+    def part(self, chosen: Any) -> "Sample":
         """The images for which the boolean array ``chosen`` is true."""
         (numbers,) = np.nonzero(chosen)
-        tensors = (tensor[numbers] for tensor in (self.features, self.images, self.weights))
-        return Sample([self.rows[number] for number in numbers], self.rotations[numbers], *tensors, self.penalty)
+        features, images, weights = (tensor[numbers] for tensor in (self.features, self.images, self.weights))
+        rows = [self.rows[number] for number in numbers]
+        return Sample(rows, self.rotations[numbers], features, images, weights, self.penalty)
 
 
-def read_sample(model, store, band, scaling):
+def read_sample(model: "Model", store: Store, band: int, scaling: "LinearScaling") -> Sample:
     """
     Every image of a passband that a store has.
 
@@ -85,7 +95,7 @@ def read_sample(model, store, band, scaling):
     """
     (column,) = store.columns([band])
     rows = [int(row) for row in np.nonzero(store.has[:, column])[0]]
-    network = model.network(torch.device("cpu"))
+    network: Any = model.network(torch.device("cpu"))
     with torch.inference_mode():
         features = torch.cat([network.features(model.inputs(store.field(row))[None]) for row in rows])
     images = np.stack([scaling.forward(store.images(row, [band])[0]) for row in rows])
@@ -98,7 +108,7 @@ def read_sample(model, store, band, scaling):
     return Sample(rows, rotations, features, torch.from_numpy(images).float(), torch.from_numpy(weights), penalty)
 
 
-def fit(sample):
+def fit(sample: Sample) -> tuple[Any, Any]:
     """
     Read a passband from features.
 
@@ -123,7 +133,7 @@ def fit(sample):
     return image, logarithm
 
 
-def _ridge(features, values, weights, penalty):
+def _ridge(features: Any, values: torch.Tensor, weights: Any, penalty: Any) -> tuple:
     """Coefficients and constant of the weighted ridge regression of ``values`` on ``features``."""
     weights = weights / weights.sum()
     center, level = weights @ features, weights @ values
@@ -137,7 +147,7 @@ def _ridge(features, values, weights, penalty):
     return slope, float(level - center @ slope)
 
 
-def leave_one_out(sample, scaling):
+def leave_one_out(sample: Sample, scaling: "LinearScaling") -> Iterator[Any]:
     """
     Predict each image from those of other rotations.
 
@@ -167,7 +177,7 @@ def leave_one_out(sample, scaling):
             yield number, others, image.numpy(), deviation.numpy()
 
 
-def extend(model, store, scalings):
+def extend(model: Any, store: Store, scalings: "dict[int, LinearScaling]") -> Any:
     """
     Give a model more passbands, read from its network's features.
 
@@ -185,7 +195,7 @@ def extend(model, store, scalings):
         With all passbands, in ascending order. The factors of the new standard deviations are those with which they
         hold what they say about images left out, see `leave_one_out`.
     """
-    network = model.network(torch.device("cpu"))
+    network: Any = model.network(torch.device("cpu"))
     count = len(model.image_scalings)
     # For each passband, kernel and bias of its two planes.
     planes = {
@@ -218,14 +228,14 @@ def extend(model, store, scalings):
     )
 
 
-def _kernel(slope, level):
+def _kernel(slope: Any, level: Any) -> tuple:
     """Kernel of 3×3 pixels, of which only the middle one counts, and bias."""
     kernel = torch.zeros(len(slope), 3, 3)
     kernel[:, 1, 1] = slope
     return kernel, torch.tensor(level)
 
 
-def _errors_left_out(store, band, sample, scaling):
+def _errors_left_out(store: Store, band: int, sample: Sample, scaling: "LinearScaling") -> npt.NDArray:
     """Errors on the disk of all images left out, in units of the standard deviation."""
     (column,) = store.columns([band])
     errors = [np.empty(0)]
@@ -236,7 +246,7 @@ def _errors_left_out(store, band, sample, scaling):
     return np.concatenate(errors)
 
 
-def score_left_out(models, config, *, binning=None):
+def score_left_out(models: "Sequence[Model]", config: dict[Any, Any], *, binning: int | None = None) -> "Table":
     """
     Score models' scarce passbands on images that they were not read from.
 
@@ -288,7 +298,7 @@ def score_left_out(models, config, *, binning=None):
     return table_of_images(rows, store, models, binning)
 
 
-def _baselines(store, band, scaling, row, others):
+def _baselines(store: Store, band: int, scaling: "LinearScaling", row: int, others: Any) -> Any:
     """Images of a frame by the baselines, fitted to other frames; they give no deviations."""
     images = {}
     for name, kind in zip(BASELINES, (Climatology, PowerLaw, LeastSquares), strict=False):
@@ -298,7 +308,7 @@ def _baselines(store, band, scaling, row, others):
     return images
 
 
-def _score_rows(store, band, row, predicted, **settings):
+def _score_rows(store: Store, band: int, row: int, predicted: Any, **settings: Any) -> list[tuple]:
     """Rows for one image; ``settings`` are those of `score_pair`."""
     observed = store.images(row, [band])[0]
     return [

@@ -1,5 +1,7 @@
 """How often the truth is within intervals that should hold it a given share of the time, over all pixels scored."""
 
+from typing import Any
+
 import numpy as np
 
 from astropy.table import Table
@@ -23,10 +25,10 @@ class Reliability:
     once.
     """
 
-    def __init__(self):
-        self._counts = {}
+    def __init__(self) -> None:
+        self._counts: dict[Any, Any] = {}
 
-    def add(self, model, passband, errors, binning=1):
+    def add(self, model: str, passband: int, errors: dict[Any, Any], binning: int = 1) -> None:
         """
         Count the pixels of one image.
 
@@ -49,7 +51,7 @@ class Reliability:
                 counted = self._counts.get((model, passband, int(binning), region), 0)
                 self._counts[model, passband, int(binning), region] = counted + np.append(within, number)
 
-    def table(self):
+    def table(self) -> Table:
         """
         Put what has been counted together.
 

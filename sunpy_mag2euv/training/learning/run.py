@@ -7,10 +7,12 @@ import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -24,6 +26,11 @@ from sunpy_mag2euv.training.learning.config import model_record
 from sunpy_mag2euv.training.learning.learners import learner_for
 from sunpy_mag2euv.training.learning.needs import Pace, bytes_in_words, count_needs, say
 from sunpy_mag2euv.training.learning.problems import usable_split
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sunpy_mag2euv.models import Model
 
 __all__ = [
     "CHECKPOINT",
@@ -68,7 +75,7 @@ class Run:
     sampling: Sampling
     checkpoint: Path
 
-    def fit(self):
+    def fit(self) -> None:
         """Train to the last step."""
         checkpoint = self.checkpoint if self.checkpoint.is_file() else None
         with warnings.catch_warnings():
@@ -82,7 +89,7 @@ class Run:
                 raise KeyboardInterrupt from end
 
 
-def train(config, directory, split=None):
+def train(config: dict[str, Any], directory: Path, split: dict[str, Any] | None = None) -> Run:
     """
     Train, or go on with training.
 
@@ -95,7 +102,7 @@ def train(config, directory, split=None):
     return run
 
 
-def set_up(config, directory, split=None):
+def set_up(config: dict[Any, Any], directory: str | os.PathLike, split: dict[Any, Any] | None = None) -> Run:
     """
     Check everything that a run needs before it is started.
 
@@ -146,13 +153,13 @@ def set_up(config, directory, split=None):
     spread = _spread(store, split["train"], model) if config["loss"]["evened"] else torch.ones(len(bands))
     learner = learner_for(config, model, spread)
     if config["run"]["start"]:
-        _start_from(Path(config["run"]["start"]), learner.network)
+        _start_from(Path(config["run"]["start"]), learner.network)  # type: ignore[arg-type]
     trainer = make_trainer(config, directory, watched.size > 0, frames_as_they_are(store, watched[:1], model))
     write_configuration(directory, config)
     return Run(trainer, learner, Sampling(store, split["train"], watched, model, config), directory / CHECKPOINT)
 
 
-def read_weights(directory):
+def read_weights(directory: Path) -> dict[str, torch.Tensor]:
     """
     Weights of a run's network.
 
@@ -184,13 +191,13 @@ def read_weights(directory):
     return weights
 
 
-def _weights(checkpoint):
+def _weights(checkpoint: Any) -> dict[str, torch.Tensor]:
     """The network's part of a checkpoint."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     return {name.removeprefix("network."): tensor for name, tensor in saved.items() if name.startswith("network.")}
 
 
-def _start_from(directory, network):
+def _start_from(directory: Path, network: "nn.Module") -> None:
     try:
         network.load_state_dict(read_weights(directory))
     except RuntimeError as error:
@@ -268,7 +275,7 @@ def read_configuration(directory: Path) -> dict:
 
 
 @rank_zero_only
-def write_configuration(directory, config):
+def write_configuration(directory: Path, config: dict[Any, Any]) -> None:
     """
     Write the configuration that a directory belongs to; made if need be.
 
@@ -352,7 +359,7 @@ def make_trainer(config: dict, directory: Path, watches: bool, sample: Frames | 
         raise ValueError(f"Lightning cannot make a trainer from the table [trainer]: {error}") from error
 
 
-def _spread(store, rows, model):
+def _spread(store: Store, rows: npt.NDArray, model: "Model") -> torch.Tensor:
     """Mean absolute deviation of each passband's scaled values on the disk; shape (passbands,)."""
     disk = store.grid.radius < 1
     spreads = []
@@ -369,11 +376,11 @@ def _spread(store, rows, model):
 class _Keep(pl.Callback):
     """Keep the checkpoint that there is after some epochs, when the next one begins."""
 
-    def __init__(self, directory, epochs):
+    def __init__(self, directory: Path, epochs: Any) -> None:
         self.directory = directory
         self.epochs = epochs
 
-    def on_train_epoch_start(self, trainer, learner):
+    def on_train_epoch_start(self, trainer: Any, learner: Any) -> None:
         if trainer.current_epoch == self.epochs and trainer.is_global_zero:
             partial = self.directory / f".{KEPT}.part"
             shutil.copyfile(self.directory / CHECKPOINT, partial)
@@ -383,11 +390,11 @@ class _Keep(pl.Callback):
 class _SampleImages(pl.Callback):
     """After every epoch, a picture of one watched frame: the real images above, the synthetic ones below."""
 
-    def __init__(self, directory, frames):
+    def __init__(self, directory: Path, frames: Any) -> None:
         self.directory = directory
         self.frames = frames
 
-    def on_validation_epoch_end(self, trainer, learner):
+    def on_validation_epoch_end(self, trainer: Any, learner: Any) -> None:
         if not trainer.is_global_zero:
             return
         example = self.frames[0]

@@ -6,9 +6,12 @@ images without a field. What a code means is known; what else has to be put righ
 `~sunpy_mag2euv.training.recipe.levels`.
 """
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.metrics import bin_image
@@ -83,7 +86,7 @@ NO_FIELD = -32768
 _MISSING = 255
 
 
-def archive_paths(directory, archives):
+def archive_paths(directory: str | os.PathLike, archives: dict[Any, Any]) -> dict[str, Path]:
     """
     Where archives are.
 
@@ -110,7 +113,7 @@ def archive_paths(directory, archives):
     return paths
 
 
-def read_fields(fields, grid=GRID):
+def read_fields(fields: npt.NDArray, grid: Grid = GRID) -> npt.NDArray:
     """
     Fields as archives have them → on a grid.
 
@@ -130,7 +133,7 @@ def read_fields(fields, grid=GRID):
     return np.nan_to_num(np.where(grid.radius < 1, fields, 0)).astype(np.float32)
 
 
-def decode(codes, passband, grid=GRID):
+def decode(codes: npt.NDArray, passband: int, grid: Grid = GRID) -> npt.NDArray:
     """
     Codes → intensity on a grid, averaged in DN/s.
 
@@ -153,7 +156,7 @@ def decode(codes, passband, grid=GRID):
     return binned(STRETCHES[passband].inverse(values / 127.5 - 1), grid).astype(np.float32)
 
 
-def binned(images, grid=GRID):
+def binned(images: npt.NDArray, grid: Grid = GRID) -> npt.NDArray:
     """
     Average images to a grid.
 

@@ -5,9 +5,12 @@ The browse-image archives as a store: what the packaged weights are trained on.
 """
 
 import argparse
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from astropy.table import Table
@@ -27,6 +30,9 @@ from sunpy_mag2euv.training.recipe.archives import (
     read_fields,
 )
 from sunpy_mag2euv.training.recipe.levels import put_right
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.grid import Grid
 
 __all__ = ["SCARCE", "TEST_ROTATIONS", "Browse", "create_store", "load_browse", "main", "pixel_weight", "write_store"]
 
@@ -75,7 +81,7 @@ class Browse:
     stretches: dict
 
 
-def pixel_weight(grid=GRID):
+def pixel_weight(grid: "Grid" = GRID) -> npt.NDArray:
     """
     Weight of each pixel: 1 on the disk, less off the limb, where no pixel has a field of its own.
 
@@ -95,7 +101,7 @@ def pixel_weight(grid=GRID):
     return np.where(grid.radius < 1, 1, 0.3).astype(np.float32)
 
 
-def load_browse(directory, correction_table=None):
+def load_browse(directory: str | os.PathLike, correction_table: Any = None) -> Browse:
     """
     Read all archives with fields and put their levels right.
 
@@ -118,8 +124,8 @@ def load_browse(directory, correction_table=None):
     paths = archive_paths(directory, ARCHIVES)
     sensitivity = Sensitivity.read(correction_table)
     time, archive, fields = [], [], []
-    decoded = {band: [] for band in STRETCHES}
-    index = {band: [] for band in STRETCHES}
+    decoded: dict[int, list[Any]] = {band: [] for band in STRETCHES}
+    index: dict[int, list[Any]] = {band: [] for band in STRETCHES}
     start = 0
     for name, path in paths.items():
         with np.load(path) as data:
@@ -162,7 +168,7 @@ def load_browse(directory, correction_table=None):
     return Browse(time, rotation, archive, fields, index, images, factors, levels, stretches)
 
 
-def _first_ones(time):
+def _first_ones(time: npt.NDArray) -> npt.NDArray:
     """Numbers of images without those that are there already."""
     order = np.argsort(time, kind="stable")
     group = np.cumsum(np.diff(time[order], prepend=time[order[0]]) > _SAME)
@@ -184,7 +190,18 @@ SCARCE = (
 )
 
 
-def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat, grid=GRID, columns=None):
+def create_store(
+    path: str | os.PathLike,
+    time: npt.NDArray,
+    archive: npt.NDArray,
+    counts: dict[int, int],
+    sensitivity: Sensitivity,
+    *,
+    provenance: str,
+    caveat: str,
+    grid: "Grid" = GRID,
+    columns: dict[Any, Any] | None = None,
+) -> Store:
     """
     Make a store of archives whose frames are still to be written.
 
@@ -230,7 +247,7 @@ def create_store(path, time, archive, counts, sensitivity, *, provenance, caveat
     )
 
 
-def write_store(directory, path, correction_table=None):
+def write_store(directory: str | os.PathLike, path: str | os.PathLike, correction_table: Any = None) -> Store:
     """
     Make a store of the archives.
 
@@ -264,7 +281,7 @@ def write_store(directory, path, correction_table=None):
     return store
 
 
-def main(module="browse", write=write_store):
+def main(module: Any = "browse", write: Any = write_store) -> None:
     """Command line of this module, and of others that make a store of the archives."""
     parser = argparse.ArgumentParser(
         prog=f"python -m sunpy_mag2euv.training.recipe.{module}", description="Archives to a store."

@@ -7,9 +7,12 @@ Levels are those of the browse store (`sunpy_mag2euv.training.recipe.browse`): w
 lacks a field weighs nothing: around patches, images have no data.
 """
 
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.ndimage import affine_transform, distance_transform_edt
 from tqdm.auto import tqdm
@@ -27,6 +30,10 @@ from sunpy_mag2euv.training.recipe.archives import (
     read_fields,
 )
 from sunpy_mag2euv.training.recipe.levels import put_right
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.training.data.store import Store
+    from sunpy_mag2euv.training.recipe.browse import Browse
 
 __all__ = ["GRID", "write_store"]
 
@@ -84,7 +91,7 @@ class _Frame:
     ceilings: dict
 
 
-def write_store(directory, path, correction_table=None):
+def write_store(directory: str | os.PathLike, path: str | os.PathLike, correction_table: Any = None) -> "Store":
     """
     Make a store of the archives. Its manifest has a column ``binning``, how many pixels wide an image's own ones are.
 
@@ -128,7 +135,7 @@ def write_store(directory, path, correction_table=None):
     return store
 
 
-def _read(name, path, data, sensitivity):
+def _read(name: str, path: str | os.PathLike, data: "Browse", sensitivity: Sensitivity) -> list[_Frame]:
     """
     Read an archive and put its levels right.
 
@@ -175,7 +182,7 @@ def _read(name, path, data, sensitivity):
     return [frame for number, frame in frames.items() if frame.images and number not in faint]
 
 
-def _first_ones(times, fields):
+def _first_ones(times: Any, fields: Any) -> npt.NDArray:
     """For each frame, the first with its time and field: images of one moment may be in frames of their own."""
     return np.array(
         [
@@ -185,17 +192,17 @@ def _first_ones(times, fields):
     )
 
 
-def _binning(image):
+def _binning(image: npt.NDArray) -> int:
     """How many pixels of `GRID` are as wide as one of an image's."""
     return GRID.shape[-1] // image.shape[-1]
 
 
-def _repeated(image):
+def _repeated(image: npt.NDArray) -> npt.NDArray:
     """An image on `GRID`: every pixel of a coarser one becomes a block with the same centre."""
     return image.repeat(_binning(image), axis=0).repeat(_binning(image), axis=1)
 
 
-def _on_grid(frame):
+def _on_grid(frame: _Frame) -> npt.NDArray:
     """The field of a frame in gauss on `GRID`, float32, 0 beyond the rim and where there is none."""
     grid = GRID.binned(_binning(frame.field))
     rim = _RIM.get(frame.archive, 1)
@@ -205,18 +212,18 @@ def _on_grid(frame):
     )
     field = fine[0, 0].numpy()
     if (day := frame.time.astype("datetime64[D]")) in _OFF:
-        field = _in_place(field, *_OFF[day])
+        field = _in_place(field, *_OFF[day])  # type: ignore[arg-type]
     return np.where(GRID.radius < 1, field, np.float32(0))
 
 
-def _in_place(field, offset, growth):
+def _in_place(field: npt.NDArray, offset: tuple[float, float], growth: float) -> npt.NDArray:
     """A field, without what it is off, see `_OFF`; both in the order of rows and columns."""
     center = np.array(GRID.center[::-1])
     matrix = np.eye(2) + np.array(growth) / GRID.solar_radius
     return affine_transform(field, matrix, center + np.array(offset) - matrix @ center)
 
 
-def _covered(field):
+def _covered(field: npt.NDArray) -> npt.NDArray:
     """Where the field is known, and for some way around; boolean, on the archive's grid."""
     return distance_transform_edt(field != NO_FIELD) * _binning(field) > _MARGIN
 

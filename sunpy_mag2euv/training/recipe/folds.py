@@ -14,7 +14,10 @@ import argparse
 import copy
 import dataclasses
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,13 +34,18 @@ from sunpy_mag2euv.training.learning.reliability import Reliability
 from sunpy_mag2euv.training.learning.run import CONFIGURATION
 from sunpy_mag2euv.training.recipe.sharp import find_strengths, strengthened
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from sunpy_mag2euv.models import Model
+
 __all__ = ["SCARCE", "Fold", "calibrated", "join", "main", "part", "score", "without", "write_scores"]
 
 #: The passbands of the coarse weights that are read from few images, those of the two days among them.
 SCARCE = (335, 1600, 1700)
 
 
-def part(model, passbands):
+def part(model: "Model", passbands: Sequence[int]) -> "Model":
     """
     A model of some of the passbands of another.
 
@@ -64,7 +72,7 @@ def part(model, passbands):
     )
 
 
-def without(model, store, day, scarce=SCARCE):
+def without(model: "Model", store: Store, day: str, scarce: Sequence[int] = SCARCE) -> "Model":
     """
     Coarse weights that know nothing of a day.
 
@@ -97,7 +105,7 @@ def without(model, store, day, scarce=SCARCE):
     return extend(part(model, [band for band in model.image_scalings if band not in scarce]), store, scalings)
 
 
-def join(folds, directory, sharp=False):
+def join(folds: "Sequence[Fold]", directory: str | os.PathLike, sharp: bool = False) -> FieldModel:
     """
     The model of a run that learns from all days, calibrated by runs that each leave one out.
 
@@ -113,7 +121,7 @@ def join(folds, directory, sharp=False):
     -------
     FieldModel
     """
-    model = trained_model(Path(directory), _config(directory))
+    model: Any = trained_model(Path(directory), _config(directory))
     if not sharp:
         return calibrated(model, folds)
     strengths = find_strengths(folds)
@@ -148,30 +156,30 @@ class Fold:
     blocks: dict
 
     @classmethod
-    def read(cls, directory):
+    def read(cls, directory: Path) -> "Fold":
         """The fold in a run's directory."""
         config = _config(directory)
         split = usable_split(config, Store.open(config["data"]["store"]))
         return cls.of(config, trained_model(Path(directory), config, split), split["validation"])
 
     @classmethod
-    def of(cls, config, model, watched):
+    def of(cls, config: dict[str, Any], model: Any, watched: Any) -> "Fold":
         """The fold of a model, which is asked about the frames of the day."""
         store = Store.open(config["data"]["store"])
         return cls(config, model, watched, *(find_errors(model, store, watched, block) for block in (1, model.block)))
 
-    def strengthened(self, strengths):
+    def strengthened(self, strengths: dict[int, float]) -> "Fold":
         """The fold of the same model with stronger detail, see `~sunpy_mag2euv.training.recipe.sharp.strengthened`."""
         return self.of(self.config, strengthened(self.model, strengths), self.watched)
 
     @property
-    def scoring(self):
+    def scoring(self) -> dict[str, Any]:
         """The configuration, to score the day."""
         split = self.config["split"]
         return {**self.config, "split": {**split, "test": split["validation"], "validation": []}}
 
 
-def calibrated(model, folds):
+def calibrated(model: FieldModel, folds: Sequence[Fold]) -> FieldModel:
     """
     A model with the factors of folds.
 
@@ -194,7 +202,7 @@ def calibrated(model, folds):
     )
 
 
-def score(folds, binning, reliability=None):
+def score(folds: Sequence[Fold], binning: int | None, reliability: Any = None) -> "Table":
     """
     Score each fold on the day that it left out, beside its coarse part and baselines that know the other day.
 
@@ -231,12 +239,12 @@ def score(folds, binning, reliability=None):
     return vstack(tables, metadata_conflicts="silent")
 
 
-def _config(directory):
+def _config(directory: str | os.PathLike) -> dict[str, Any]:
     """The configuration of the run in a directory."""
     return json.loads(Path(directory, CONFIGURATION).read_text(encoding="utf-8"))
 
 
-def write_scores(folds, directory):
+def write_scores(folds: Sequence[Fold], directory: Path) -> None:
     """
     Write the tables for the model card, of pixels as they are and of blocks, and how much intervals hold in both.
 
@@ -252,7 +260,7 @@ def write_scores(folds, directory):
     reliability.table().write(directory / "reliability_detail.ecsv", format="ascii.ecsv", overwrite=True)
 
 
-def main():
+def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
         prog="python -m sunpy_mag2euv.training.recipe.folds", description="Weights of days that are left out in turn."

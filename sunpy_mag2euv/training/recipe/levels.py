@@ -12,13 +12,18 @@ have measured at launch. Three things stand against that:
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from astropy.time import Time
 
 from sunpy_mag2euv.training.recipe.archives import GRID, STRETCHES, TOP, binned
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.sensitivity import Sensitivity
 
 __all__ = ["EarlyStretch", "Levelled", "is_as_measured", "match_levels", "put_right"]
 
@@ -68,7 +73,7 @@ class EarlyStretch:
     median: float
     table: np.ndarray
 
-    def undo(self, codes):
+    def undo(self, codes: npt.NDArray) -> npt.NDArray:
         """DN/s at launch of codes of images that have the one median; any shape."""
         return np.exp(np.interp(codes, np.arange(256), self.table))
 
@@ -103,7 +108,18 @@ class Levelled:
     stretch: EarlyStretch | None
 
 
-def put_right(passband, images, times, archives, sensitivity, *, fields=None, trained=None, level=None, stretch=None):
+def put_right(
+    passband: int,
+    images: npt.NDArray,
+    times: npt.NDArray,
+    archives: npt.NDArray,
+    sensitivity: "Sensitivity",
+    *,
+    fields: Any = None,
+    trained: npt.NDArray | None = None,
+    level: float | None = None,
+    stretch: EarlyStretch | None = None,
+) -> Levelled:
     """
     Bring images of one passband to AIA's sensitivity at launch.
 
@@ -164,7 +180,7 @@ def put_right(passband, images, times, archives, sensitivity, *, fields=None, tr
     return Levelled(launch, factors * to_level, tops * to_level, level, veiled, faint, stretch)
 
 
-def is_as_measured(passband, times, archives):
+def is_as_measured(passband: int, times: npt.NDArray, archives: npt.NDArray) -> npt.NDArray:
     """
     Tell images whose level is what AIA measured from those that were given the level of others.
 
@@ -185,7 +201,7 @@ def is_as_measured(passband, times, archives):
     return _is_not_brightened(times, archives) & ~_is_early(passband, times)
 
 
-def _is_not_brightened(times, archives):
+def _is_not_brightened(times: npt.NDArray, archives: npt.NDArray) -> npt.NDArray:
     """Which images have a brightness that is known."""
     known = times < _BRIGHTENED
     for archive, (start, end) in _NOT_BRIGHTENED.items():
@@ -193,12 +209,12 @@ def _is_not_brightened(times, archives):
     return known
 
 
-def _is_early(passband, times):
+def _is_early(passband: int, times: npt.NDArray) -> npt.NDArray:
     """Which images are of before the change of stretch."""
     return times < _STRETCH_CHANGE.get(passband, np.datetime64("2010-01-01"))
 
 
-def _factor(sensitivity, passband, time):
+def _factor(sensitivity: "Sensitivity", passband: int, time: Any) -> float:
     """What DN/s are multiplied by to be those at launch; 1 where that is not known, and a level has to be given."""
     try:
         return 1 / sensitivity.since_launch(passband, Time(time))
@@ -206,18 +222,18 @@ def _factor(sensitivity, passband, time):
         return 1.0
 
 
-def _codes(passband, images):
+def _codes(passband: int, images: npt.NDArray) -> npt.NDArray:
     return (STRETCHES[passband].forward(images) + 1) * 127.5
 
 
-def _stretch(codes, fields, images, target_fields):
+def _stretch(codes: npt.NDArray, fields: Any, images: npt.NDArray, target_fields: Any) -> npt.NDArray:
     """Logarithm of DN/s for each code of the early stretch."""
     sample, activity = _sample(codes, fields)
     target, target_activity = _sample(np.log(images), target_fields)
     return match_levels(np.clip(np.rint(sample), 0, 254).astype(int), target, activity, target_activity)
 
 
-def _sample(images, fields):
+def _sample(images: npt.NDArray, fields: Any) -> tuple:
     """Some of the disk's pixels, and how active the Sun is around them: the log of |B| within some 50 Mm."""
     activity = np.stack([np.log1p(gaussian_filter(np.abs(field), 7))[_DISK] for field in fields]).ravel()[::7]
     values = images[:, _DISK].ravel()[::7]
@@ -225,7 +241,9 @@ def _sample(images, fields):
     return values[known], activity[known]
 
 
-def match_levels(codes, values, activity, target_activity):
+def match_levels(
+    codes: npt.NDArray, values: npt.NDArray, activity: npt.NDArray, target_activity: npt.NDArray
+) -> npt.NDArray:
     """
     Monotone table that maps the codes of one stretch onto intensities.
 
@@ -264,7 +282,7 @@ def match_levels(codes, values, activity, target_activity):
     return table
 
 
-def _faint(medians, times):
+def _faint(medians: npt.NDArray, times: npt.NDArray) -> npt.NDArray:
     """Which images are much fainter than those of the weeks around them."""
     around = [np.median(medians[abs(times - time) <= _AROUND]) for time in times]
     return medians < _FAINT * np.array(around)

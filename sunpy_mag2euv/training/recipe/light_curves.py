@@ -7,9 +7,12 @@ deviations, on the rotations of the gap, are where `sunpy_mag2euv.light_curves` 
 """
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tqdm.auto import tqdm
 
@@ -20,6 +23,9 @@ from sunpy_mag2euv.training.data.store import Store
 from sunpy_mag2euv.training.learning.card import write_list_table
 from sunpy_mag2euv.training.recipe.browse import TEST_ROTATIONS
 from sunpy_mag2euv.training.recipe.levels import is_as_measured
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import FieldModel
 
 __all__ = ["Sums", "compare_sums", "find_sums", "main"]
 
@@ -60,19 +66,19 @@ class Sums:
     deviations: np.ndarray
     flux: np.ndarray
 
-    def of(self, rows):
+    def of(self, rows: Any) -> "Sums":
         """Those of some rows of the manifest."""
         chosen = np.isin(self.rows, rows)
         arrays = self.rows, self.observed, self.synthetic, self.deviations, self.flux
         return Sums(*(array[chosen] for array in arrays))
 
-    def from_flux(self, other):
+    def from_flux(self, other: "Sums") -> npt.NDArray:
         """Sums that a power of the flux predicts, fitted by least squares of logarithms to ``other``."""
         power = np.polyfit(np.log(other.flux), np.log(other.observed), 1)
         return np.exp(np.polyval(power, np.log(self.flux)))
 
 
-def find_sums(model, store):
+def find_sums(model: "FieldModel", store: Store) -> dict[int, Sums]:
     """
     Sum observed and synthetic images over the disk.
 
@@ -101,12 +107,13 @@ def find_sums(model, store):
         band: store.has[:, column] & is_as_measured(band, times, archives)
         for band, column in zip(bands, store.columns(bands), strict=True)
     }
-    found = {band: [] for band in bands}
+    found: dict[int, list[tuple]] = {band: [] for band in bands}
     for row in tqdm(range(len(store.frames)), unit="frame", disable=None):
         if not (here := [band for band in bands if wanted[band][row]]):
             continue
         field = store.field(row)
-        images, deviations = model.outputs(model.run(field, torch.device("cpu")))
+        answer: tuple[Any, Any] = model.outputs(model.run(field, torch.device("cpu")))
+        images, deviations = answer
         ceilings = store.ceilings[row, store.columns(here)]
         for band, observed, ceiling in zip(here, store.images(row, here), ceilings, strict=True):
             known = disk & np.isfinite(observed)
@@ -117,7 +124,7 @@ def find_sums(model, store):
     return {band: Sums(*map(np.array, zip(*rows, strict=True))) for band, rows in found.items() if rows}
 
 
-def compare_sums(model, store):
+def compare_sums(model: "FieldModel", store: Store) -> Iterator[Any]:
     """
     Compare sums on the frames that were not trained on.
 
@@ -159,7 +166,7 @@ def compare_sums(model, store):
                 }
 
 
-def _errors(sums, factor):
+def _errors(sums: Sums, factor: float) -> dict[str, float]:
     """Of what `compare_sums` says, how far off sums are, with the factor of their deviations."""
     errors = (sums.synthetic - sums.observed) / sums.deviations
     return {
@@ -171,7 +178,7 @@ def _errors(sums, factor):
     }
 
 
-def _variation(sums, from_flux, times):
+def _variation(sums: Sums, from_flux: Any, times: Any) -> dict[str, float]:
     """Of what `compare_sums` says, how well sums follow."""
     observed, synthetic, flux = map(np.log, (sums.observed, sums.synthetic, from_flux))
     since = times[None, :] - times[:, None]
@@ -188,11 +195,11 @@ def _variation(sums, from_flux, times):
     }
 
 
-def _common_cells(row):
+def _common_cells(row: Any) -> tuple:
     return row["passband"], f"{_PARTS[row['part']]}, ``{row['archive']}``", row["rotations"], row["images"]
 
 
-def _errors_cells(row):
+def _errors_cells(row: Any) -> tuple:
     return (
         *_common_cells(row),
         f"{100 * row['level']:+.1f} %".replace("-", "−"),
@@ -203,13 +210,13 @@ def _errors_cells(row):
     )
 
 
-def _variation_cells(row):
+def _variation_cells(row: Any) -> tuple:
     numbers = (row[name] for name in ("correlation", "flux_correlation", "changes", "flux_changes"))
     cells = ("" if np.isnan(number) else f"{number:.2f}".replace("-", "−") for number in numbers)
     return (*_common_cells(row), f"{row['amplitude']:.2f}", *cells)
 
 
-def main():
+def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
         prog="python -m sunpy_mag2euv.training.recipe.light_curves", description="Light curves beside observed ones."
@@ -218,7 +225,7 @@ def main():
     parser.add_argument("errors", help="the table of how far off sums are, to write")
     parser.add_argument("variation", help="the table of how well they follow, to write")
     arguments = parser.parse_args()
-    rows = list(compare_sums(load_model(DEFAULT_CURVE_MODEL), Store.open(arguments.store)))
+    rows = list(compare_sums(load_model(DEFAULT_CURVE_MODEL), Store.open(arguments.store)))  # type: ignore[arg-type]
     for path, head, cells, title in (
         (arguments.errors, _ERRORS_HEAD, _errors_cells, "How far off sums over the disk are"),
         (arguments.variation, _VARIATION_HEAD, _variation_cells, "How well sums over the disk follow"),

@@ -6,8 +6,10 @@ has watched but not learnt from, see `sunpy_mag2euv.training.recipe.folds`.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
@@ -28,7 +30,7 @@ _FIELD_LIMIT = 100
 _DOTS_PER_INCH = 100
 
 
-def draw(fold):
+def draw(fold: Fold) -> Figure:
     """
     Draw the first frame that a run has watched but not learnt from.
 
@@ -71,7 +73,7 @@ def draw(fold):
     return figure
 
 
-def _place(figure, column, row, image, norm, colors, title):
+def _place(figure: Figure, column: int, row: int, image: npt.NDArray, norm: Any, colors: str, title: str) -> None:
     """Draw an image in its cell, counted from the upper left one."""
     width = 1 / (1 + len(_PASSBANDS))
     axes = figure.add_axes((column * width, (1 - row) / 2, width, 1 / 2))
@@ -80,7 +82,7 @@ def _place(figure, column, row, image, norm, colors, title):
     axes.text(0.02, 0.98, title, color="white", va="top", fontsize=34, transform=axes.transAxes)
 
 
-def main():
+def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
         prog="python -m sunpy_mag2euv.training.recipe.picture", description="A day that was left out, at full size."

@@ -10,7 +10,11 @@ sees of the brighter images what it saw of the others, and its scores but for th
 
 import argparse
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy.typing as npt
 
 from sunpy_mag2euv.models import ImageModel, load_model, save_model
 from sunpy_mag2euv.scaling import scaling_from_dict
@@ -19,10 +23,13 @@ from sunpy_mag2euv.training.learning.config import load_config
 from sunpy_mag2euv.training.learning.export import disk_levels, registry_entry
 from sunpy_mag2euv.training.learning.problems import usable_split
 
+if TYPE_CHECKING:
+    from sunpy_mag2euv.scaling import LinearScaling
+
 __all__ = ["relevel"]
 
 
-def relevel(model, store, rows):
+def relevel(model: ImageModel, store: Store, rows: npt.NDArray | Sequence[int]) -> ImageModel:
     """
     Bring a translator to the levels of a store.
 
@@ -51,7 +58,7 @@ def relevel(model, store, rows):
     if missing := [band for band in model.levels if band not in levels]:
         raise ValueError(f"the store has no image of passband {missing[0]} among those trained on")
 
-    def scaled(scalings):
+    def scaled(scalings: "Mapping[int, LinearScaling]") -> "dict[int, LinearScaling]":
         return {band: _scaled(scaling, levels[band] / model.levels[band]) for band, scaling in scalings.items()}
 
     return dataclasses.replace(
@@ -64,13 +71,13 @@ def relevel(model, store, rows):
     )
 
 
-def _scaled(scaling, factor):
+def _scaled(scaling: "LinearScaling", factor: float) -> "LinearScaling":
     """The scaling that makes of values what ``scaling`` makes of them divided by a factor."""
     entries = scaling.to_dict()
     return scaling_from_dict({key: entry if key == "kind" else factor * entry for key, entry in entries.items()})
 
 
-def main():
+def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
         prog="python -m sunpy_mag2euv.training.recipe.relevel", description="Weights of a translator at other levels."

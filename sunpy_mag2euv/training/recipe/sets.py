@@ -7,7 +7,9 @@ The sets are those of ``aia_sets_512``, and of the archives with fields (`sunpy_
 frames with more than one passband. Where an image is in two archives, that of ``aia_sets_512`` is taken.
 """
 
+import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -16,6 +18,9 @@ from sunpy_mag2euv.sensitivity import Sensitivity
 from sunpy_mag2euv.training.recipe import browse
 from sunpy_mag2euv.training.recipe.archives import SATURATION, SETS, STRETCHES, archive_paths, decode
 from sunpy_mag2euv.training.recipe.levels import put_right
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.training.data.store import Store
 
 __all__ = ["Sets", "load_sets", "write_store"]
 
@@ -52,7 +57,7 @@ class Sets:
     ceilings: list
 
 
-def load_sets(directory, correction_table=None):
+def load_sets(directory: str | os.PathLike, correction_table: Any = None) -> Sets:
     """
     Read all sets and put their levels right.
 
@@ -75,11 +80,14 @@ def load_sets(directory, correction_table=None):
     paths = archive_paths(directory, SETS)
     sensitivity = Sensitivity.read(correction_table)
     frames = browse.load_browse(directory, sensitivity)
-    time, archive, images, ceilings = [], [], [], []
+    time: list[Any] = []
+    archive: list[Any] = []
+    images: list[Any] = []
+    ceilings: list[Any] = []
     for name, path in paths.items():
         with np.load(path) as data:
             moments = data["time"].astype("datetime64[s]")
-            sets = [{} for _ in moments]
+            sets: list[dict[int, Any]] = [{} for _ in moments]
             for band, level in frames.levels.items():
                 decoded = decode(data[f"aia_{band:04d}"], band)
                 there = np.nonzero(np.isfinite(decoded).any(axis=(1, 2)))[0]
@@ -104,7 +112,7 @@ def load_sets(directory, correction_table=None):
     return Sets(np.concatenate(time), np.array(archive), images, ceilings)
 
 
-def write_store(directory, path, correction_table=None):
+def write_store(directory: str | os.PathLike, path: str | os.PathLike, correction_table: Any = None) -> "Store":
     """
     Make a store of the sets. Its frames have no field.
 

@@ -7,12 +7,18 @@ made up where there is no field.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from sunpy_mag2euv.metrics import structure_ratio
 from sunpy_mag2euv.training.data.store import Store
+
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import FieldModel
+    from sunpy_mag2euv.training.recipe.folds import Fold
 
 __all__ = ["find_strengths", "strengthened"]
 
@@ -24,7 +30,7 @@ _WANTED = 0.75
 _STRENGTHS = np.linspace(1, 3, 5)
 
 
-def strengthened(model, strengths):
+def strengthened(model: "FieldModel", strengths: dict[int, float]) -> "FieldModel":
     """
     A model with more detail of the same form.
 
@@ -48,7 +54,7 @@ def strengthened(model, strengths):
     return dataclasses.replace(model, state=state)
 
 
-def find_strengths(folds):
+def find_strengths(folds: "Sequence[Fold]") -> dict[int, float]:
     """
     How much stronger detail has to be to have the structure of observed images on days left out.
 
@@ -71,7 +77,7 @@ def find_strengths(folds):
     return found
 
 
-def _structure(folds, strength):
+def _structure(folds: "Sequence[Fold]", strength: Any) -> Any:
     """Mean ratio of power over folds, for each passband, if all detail is multiplied by a number."""
     ratios = []
     for fold in folds:

@@ -16,9 +16,11 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -43,6 +45,9 @@ from sunpy_mag2euv.training.learning.export import trained_model
 from sunpy_mag2euv.training.learning.problems import usable_split
 from sunpy_mag2euv.training.learning.run import claim, train, write_configuration
 
+if TYPE_CHECKING:
+    from sunpy_mag2euv.models import Model
+
 __all__ = ["NETWORK", "TABLE", "greedy_path", "processes", "run_study"]
 
 #: File of a study's directory with the scores of every image.
@@ -52,7 +57,15 @@ TABLE = "channels.ecsv"
 NETWORK = "one network each"
 
 
-def run_study(config, directory, *, sizes=3, exhaustive=False, models=(), executor):
+def run_study(
+    config: dict[Any, Any],
+    directory: str | os.PathLike,
+    *,
+    sizes: int = 3,
+    exhaustive: bool = False,
+    models: Sequence[ImageModel] = (),
+    executor: Any,
+) -> Table:
     """
     Train and score a network for each combination, or go on with that.
 
@@ -140,7 +153,7 @@ def run_study(config, directory, *, sizes=3, exhaustive=False, models=(), execut
     return table
 
 
-def _check_model(model, store, bands):
+def _check_model(model: "Model", store: Store, bands: Sequence[int]) -> None:
     if model.grid != store.grid:
         raise ValueError(f"the model {model.name} works on {model.grid}, the store's frames are on {store.grid}")
     takes = list(model.input_scalings) if isinstance(model, ImageModel) and model.selective else []
@@ -148,7 +161,7 @@ def _check_model(model, store, bands):
         raise ValueError(f"the model {model.name} must take and make any channels; it does not do so with {missing[0]}")
 
 
-def _train_all(config, directory, shares, executor):
+def _train_all(config: dict[str, Any], directory: Path, shares: Any, executor: Any) -> None:
     """Train and score what is not done yet, as many side by side as the executor can."""
     missing = [task for task in shares if not all(file.is_file() for file in _files(directory, *task))]
     if not missing:
@@ -170,7 +183,7 @@ def _train_all(config, directory, shares, executor):
             future.cancel()
 
 
-def processes(count=None):
+def processes(count: int | None = None) -> Any:
     """
     An executor of processes on this machine.
 
@@ -187,18 +200,19 @@ def processes(count=None):
     return ProcessPoolExecutor(count or os.cpu_count(), mp_context=get_context("spawn"), initializer=_start_process)
 
 
-def _start_process():
+def _start_process() -> None:
     torch.set_num_threads(1)
     # A process whose parent was killed would go on, and be in the way of the study when that is gone on with.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _end_with_parent():
-    parent_process().join()
+def _end_with_parent() -> None:
+    if (parent := parent_process()) is not None:
+        parent.join()
     os._exit(1)
 
 
-def _train_one(config, directory, inputs, target, split):
+def _train_one(config: dict[str, Any], directory: Path, inputs: Any, target: Any, split: dict[str, Any]) -> None:
     """One combination: its weights and its scores are there when all is done, the latter last."""
     for logger in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(logger).setLevel(logging.ERROR)
@@ -210,16 +224,16 @@ def _train_one(config, directory, inputs, target, split):
     model = trained_model(run, config, split)
     save_model(model, weights)
     # What is scored is what is written, in half precision.
-    model = load_model(weights)
+    written: Any = load_model(weights)
     store = Store.open(config["data"]["store"])
-    table = score_model(model, store, split["test"], [(inputs, target)], method=NETWORK)
+    table = score_model(written, store, split["test"], [(inputs, target)], method=NETWORK)
     table.meta["steps"] = config["run"]["steps"]
     table["seconds"] = seconds
     _write(table, scores)
     shutil.rmtree(run)
 
 
-def greedy_path(table, method=NETWORK):
+def greedy_path(table: Table, method: str = NETWORK) -> Table:
     """
     The best input, the best that can be added to it, and so on.
 
@@ -255,19 +269,19 @@ def greedy_path(table, method=NETWORK):
     return Table(rows=path, names=summary.colnames)
 
 
-def _best(summary, size):
+def _best(summary: Table, size: int) -> Any:
     """Inputs of one size with the highest mean correlation."""
     of_size = summary[summary["size"] == size]
     return to_passbands(of_size["inputs"][np.argmax(of_size["cc"])])
 
 
-def _files(directory, inputs, target):
+def _files(directory: Path, inputs: Any, target: Any) -> tuple[Path, Path]:
     """Weights and scores of one combination."""
     stem = f"{to_name(inputs)}-{target}"
     return directory / f"{stem}.safetensors", directory / f"{stem}.ecsv"
 
 
-def _specialized(config, inputs, targets):
+def _specialized(config: dict[str, Any], inputs: Any, targets: Any) -> dict[str, Any]:
     """The configuration of one combination."""
     config = copy.deepcopy(config)
     config["data"] |= {"inputs": list(inputs), "passbands": list(targets)}
@@ -276,7 +290,7 @@ def _specialized(config, inputs, targets):
     return config
 
 
-def _write(table, path):
+def _write(table: Table, path: Path) -> None:
     """In place when it is complete, with as many digits as mean something."""
     table = table.copy()
     table.round(4)

@@ -1,14 +1,18 @@
 """The command ``mag2euv channels``, which imports heavy packages when it runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sunpy_mag2euv.cli import UsageError, described
 from sunpy_mag2euv.training.learning.commands import failed, read_config
 
+if TYPE_CHECKING:
+    import argparse
+
 __all__ = ["add_channels"]
 
 
-def add_channels(commands):
+def add_channels(commands: Any) -> None:
     """Add ``mag2euv channels`` to the subparsers ``commands``."""
     channels = commands.add_parser(
         "channels",
@@ -33,7 +37,7 @@ def add_channels(commands):
     channels.set_defaults(command=_channels)
 
 
-def _channels(arguments):
+def _channels(arguments: "argparse.Namespace") -> int:
     import matplotlib.pyplot as plt
 
     from sunpy_mag2euv.models import load_model
@@ -48,7 +52,7 @@ def _channels(arguments):
     config = read_config(arguments.config)
     directory = arguments.output
     try:
-        models = [load_model(name) for name in arguments.model]
+        models: list[Any] = [load_model(name) for name in arguments.model]
         with processes(arguments.processes) as executor:
             table = run_study(
                 config,

@@ -5,11 +5,18 @@ They take the table that `~sunpy_mag2euv.training.study.channels.run_study` make
 the other.
 """
 
+from typing import TYPE_CHECKING
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from sunpy_mag2euv.training.learning.combinations import of_method, summarize
 from sunpy_mag2euv.training.study.channels import NETWORK
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from astropy.table import Table
 
 __all__ = ["LIM2021", "plot_best", "plot_combinations", "plot_pairs"]
 
@@ -18,7 +25,7 @@ __all__ = ["LIM2021", "plot_best", "plot_combinations", "plot_pairs"]
 LIM2021 = (("131", 0.84, None), ("131+1600", 0.95, None), ("131+1600+304", 0.97, 0.96))
 
 
-def plot_combinations(table, method=NETWORK):
+def plot_combinations(table: "Table", method: str = NETWORK) -> "Figure":
     """
     Draw mean and lowest correlation of every combination of inputs, the best on top.
 
@@ -57,7 +64,7 @@ def plot_combinations(table, method=NETWORK):
     return figure
 
 
-def plot_pairs(table, method=NETWORK):
+def plot_pairs(table: "Table", method: str = NETWORK) -> "Figure":
     """
     Draw the correlation of every channel made of every single other one, as a heat map.
 
@@ -91,14 +98,14 @@ def plot_pairs(table, method=NETWORK):
         if np.isfinite(value):
             text = f"{value:.2f}".replace("-", "−")
             axes.text(column, row, text, ha="center", va="center", color="black" if value > 0.6 else "white")
-    axes.set_xticks(range(len(targets)), targets)
-    axes.set_yticks(range(len(inputs)), inputs)
+    axes.set_xticks(range(len(targets)), list(map(str, targets)))
+    axes.set_yticks(range(len(inputs)), list(map(str, inputs)))
     axes.set(xlabel="made (Å)", ylabel="of (Å)", title=method)
     figure.colorbar(picture, label="correlation (DN/s, disk)", shrink=0.8)
     return figure
 
 
-def plot_best(table):
+def plot_best(table: "Table") -> "Figure":
     """
     Draw the best combination of each size, for every method, and what Lim et al. 2021 found.
 
