@@ -290,7 +290,8 @@ def _advice(error: Exception) -> str:
     """What to do first where somebody answered."""
     from requests.exceptions import HTTPError
 
-    if isinstance(error, HTTPError) and (error.response.status_code >= 500 or error.response.status_code == 429):
+    status = error.response.status_code if isinstance(error, HTTPError) and error.response is not None else 0
+    if status >= 500 or status == 429:
         return "try again later, or, "
     return "correct the address, or, " if isinstance(error, (HTTPError, _NoFileError)) else ""
 

@@ -382,7 +382,7 @@ class SameAge(_OfOtherTimes):
         north, outward = np.sin(latitude), np.cos(latitude) * np.cos(longitude)
         x, y = np.cos(latitude) * np.sin(longitude), north * np.cos(b0) - outward * np.sin(b0)
         pixels = [
-            axis.to_value(u.one) * self._radius + center
+            axis.to_value(u.one) * self._radius + center  # type: ignore[union-attr]
             for axis, center in ((y, self.grid.center[1]), (x, self.grid.center[0]))
         ]
         image = np.asarray(self.images[self._order[number]], dtype=float)

@@ -88,7 +88,7 @@ def mean_interval(
         raise ValueError(f"the level must be between 0 and 1, such as 0.95; got {level}")
 
     _, member = np.unique(np.floor(rotation / block), return_inverse=True)
-    blocks = int(member.max()) + 1
+    blocks = int(member.max()) + 1  # type: ignore[call-overload]
     columns = scores.reshape(len(scores), -1)
     known = np.isfinite(columns)
     sums, counts = np.zeros((2, blocks, columns.shape[1]))

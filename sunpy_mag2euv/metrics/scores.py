@@ -172,7 +172,7 @@ def relative_error(synthetic: npt.ArrayLike, observed: npt.ArrayLike) -> float:
     0.1
     """
     synthetic, observed = _pair(synthetic, observed)
-    return float((synthetic.sum() - observed.sum()) / observed.sum())
+    return float((synthetic.sum() - observed.sum()) / observed.sum())  # type: ignore[operator]
 
 
 def pixel_error_share(synthetic: npt.ArrayLike, observed: npt.ArrayLike, tolerance: float = 0.1) -> float:

@@ -84,7 +84,7 @@ def prepare_image(values: np.ndarray, grid: Grid) -> np.ndarray:
     values = np.ascontiguousarray(values, dtype=np.float32)
     on_disk = disk.radius(values.shape) < 1
     known = np.isfinite(values) & (values >= 0) & ((values > 0) | ~on_disk)
-    lacking = 1 - np.count_nonzero(known & on_disk) / np.count_nonzero(on_disk)
+    lacking = 1 - int(np.count_nonzero(known & on_disk)) / int(np.count_nonzero(on_disk))
     if lacking > _LACKING:
         raise ValueError(f"the image must show the whole disk; {lacking:.0%} of it has no data")
     return resample(np.where(known, values, np.float32(0)), known, disk, grid)

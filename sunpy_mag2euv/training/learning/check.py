@@ -135,7 +135,7 @@ def _step(run: Run, config: dict) -> tuple[float, str, str]:
     except RuntimeError as error:
         # This is how torch says, among others, that there is not enough memory.
         raise ValueError(f"a step cannot be made on {device}: {str(error).splitlines()[0]}") from error
-    return pace.seconds, _of_device(device), _taken(device)  # type: ignore[return-value]
+    return pace.seconds, _of_device(device), _taken(device)
 
 
 @contextlib.contextmanager
