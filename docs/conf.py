@@ -44,6 +44,8 @@ napoleon_use_rtype = False
 
 automodapi_inheritance_diagram = False
 automodapi_toctreedirnm = "api"
+# Types are in the docstrings, with shapes and units; in signatures they would be in the way.
+autodoc_typehints = "none"
 autodoc_default_options = {"no-value": True, "show-inheritance": True}
 
 # Without a network the inventories of other projects cannot be had, and references to them stay plain text.

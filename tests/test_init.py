@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
 
@@ -17,6 +18,10 @@ def test_public_names():
     for name in verbs.split():
         assert callable(getattr(mag2euv, name))
     assert mag2euv.__version__[0].isdigit()
+
+
+def test_its_types_are_for_others_too():
+    assert (resources.files("sunpy_mag2euv") / "py.typed").is_file()
 
 
 def test_import_is_light():
