@@ -195,7 +195,7 @@ def _pointing(source: Any, read: Any) -> Any:
         ) from error
 
 
-def _level_1(directory: str | os.PathLike, frames: Table, passbands: Sequence[int]) -> bool:
+def _level_1(directory: str | os.PathLike, frames: "Table", passbands: Sequence[int]) -> bool:
     """Whether there are images that need the pointing table; those of one passband have one level."""
     columns = [f"aia_{band:04}" for band in passbands] if len(frames) else []
     return any(read_header(Path(directory, frames[column][0])).get("LVL_NUM", 1) < 1.5 for column in columns)
