@@ -135,8 +135,8 @@ def cube_to_maps(cube: NDCube) -> list[GenericMap]:
     Returns
     -------
     list of `~sunpy.map.sources.AIAMap`
-        With their standard deviations, if the cube has them. Plots of them have a scale of brightness of their own, and
-        the model in their title.
+        In the cube's unit, with their standard deviations, if the cube has them. Plots of them have a scale of
+        brightness of their own, and the model in their title.
 
     Raises
     ------
@@ -180,6 +180,9 @@ def _header(cube: NDCube, number: int) -> dict:
     start = np.rint(first)
     if not np.allclose([first, last], [start, start + shape[::-1] - [1, 1]], rtol=0, atol=_ROUNDING):
         raise foreign
+    if cube.unit is not None and cube.unit != u.Unit(header["bunit"]):
+        # Of other numbers, as ``to`` and arithmetic give them, headers know nothing.
+        header["bunit"] = cube.unit.to_string()
     header["naxis2"], header["naxis1"] = shape
     for axis, cut in enumerate(start, start=1):
         if cut:

@@ -214,6 +214,25 @@ def test_maps_of_a_part_of_the_field_of_view(cube, make, part, left, bottom):
         assert (image.meta["naxis1"], image.meta["naxis2"]) == (columns, rows)
 
 
+@pytest.mark.parametrize(
+    ("change", "unit"),
+    [
+        (lambda cube: cube.to("DN / ks"), "DN / ks"),
+        (lambda cube: cube * (2 * u.s), "DN"),
+        (lambda cube: cube / (2 * u.s), "DN / s2"),
+        (lambda cube: cube * 2, "DN / s"),
+        (lambda cube: cube - 5 * u.DN / u.s, "DN / s"),
+    ],
+)
+def test_maps_of_a_cube_in_another_unit(cube, change, unit):
+    """What a Map says its numbers are, they are."""
+    changed = change(cube)
+    for image, plane, deviation in zip(cube_to_maps(changed), changed.data, changed.uncertainty.array, strict=True):
+        assert image.unit == image.uncertainty.unit == u.Unit(unit)
+        np.testing.assert_array_equal(image.data, plane)
+        np.testing.assert_array_equal(image.uncertainty.array, deviation)
+
+
 def test_parts_of_a_cube_that_no_header_is_of(cube):
     with pytest.raises(ValueError, match="no header of this one is of what image 1 shows, 40 × 32 pixels"):
         cube_to_maps(cube.rebin((1, 2, 2)))
