@@ -192,6 +192,8 @@ def plot_comparison(
     # In DN/s, which an image in DN is not yet
     first = reproject(synthetic, like=synthetic)
     second = reproject(observed, like=first, **span) / table.meta["divisor"]
+    # In coordinates that differ, if by a second, sunpy would turn it to those of the axes, without what is off the disk
+    second = sunpy.map.Map(second.data, first.meta)
     figure = figure or Figure(figsize=(10.5, 9.4), layout="constrained")
     norm = normalization(first, second)
     for place, image, taken in zip((221, 222), (first, second), (synthetic, observed), strict=True):

@@ -321,6 +321,17 @@ def test_what_is_scored_is_what_is_drawn(images, observed):
         plt.close(figure)
 
 
+def test_the_corona_of_an_observation_of_another_second(images, observed):
+    """Observations are never of the very second, from the very place."""
+    later = sunpy.map.Map(observed.data, dict(observed.meta) | {"date-obs": "2014-01-15T00:00:04.84", "t_obs": None})
+    first, second = plot_comparison(images[1], later).axes[:2]
+    assert (second.get_xlim(), second.get_ylim()) == (first.get_xlim(), first.get_ylim())
+    off = ~_on_disk(images[1]) & ~first.images[0].get_array().mask
+    assert off.any()
+    assert np.mean(second.images[0].get_array().mask[off]) < 0.2
+    np.testing.assert_allclose(second.images[0].get_array(), 2 * first.images[0].get_array(), rtol=1e-3)
+
+
 def test_comparison_refuses_what_compare_does(images):
     with pytest.raises(ValueError, match="must be of one passband"):
         plot_comparison(images[0], images[1])
