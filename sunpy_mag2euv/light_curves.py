@@ -7,8 +7,9 @@ come to.
 
 import inspect
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +28,13 @@ from sunpy_mag2euv.intensity import check_image, read_intensity
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import brief, check_map, in_known_time
 from sunpy_mag2euv.models import FieldModel, Model
-from sunpy_mag2euv.passbands import Passband
+from sunpy_mag2euv.passbands import Passband, PassbandLike
 from sunpy_mag2euv.sensitivity import LAUNCH, Sensitivity, find_correction
 from sunpy_mag2euv.sequences import are_several
 from sunpy_mag2euv.synthesis import generate
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["DEFAULT_CURVE_MODEL", "deviation_factor", "disk_sum", "light_curve"]
 
@@ -64,11 +68,11 @@ _SUM = "sum over the disk to the limb, in DN/s, in pixels of 0.6 arcsec as seen 
 
 
 def light_curve(
-    magnetograms: Iterable[Any],
-    passbands: Any = None,
+    magnetograms: Iterable[GenericMap],
+    passbands: Sequence[PassbandLike] | None = None,
     *,
-    model: Any = None,
-    device: Any = None,
+    model: str | os.PathLike | FieldModel | None = None,
+    device: "str | torch.device | None" = None,
     allow_errors: bool = False,
 ) -> TimeSeries:
     """

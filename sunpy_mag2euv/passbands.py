@@ -1,11 +1,11 @@
 """The nine AIA passbands that the papers and this package work with."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import astropy.units as u
 
-__all__ = ["PASSBANDS", "Passband", "get_passband"]
+__all__ = ["PASSBANDS", "Passband", "PassbandLike", "get_passband"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Passband:
         return f"{self.angstrom} Å"
 
 
+#: What names a passband, see `get_passband`.
+PassbandLike: TypeAlias = int | str | u.Quantity | Passband
+
 #: The passbands by their channel number in angstrom.
 PASSBANDS = {
     band.angstrom: band
@@ -57,7 +60,7 @@ PASSBANDS = {
 }
 
 
-def get_passband(passband: Any) -> Passband:
+def get_passband(passband: PassbandLike) -> Passband:
     """
     Look a passband up by its channel number or wavelength.
 

@@ -6,9 +6,10 @@ place is a mean of what is seen from above it, with weights that change smoothly
 seams, and nothing is seen from the side.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +28,13 @@ from sunpy_mag2euv.charts import Chart, chart_of
 from sunpy_mag2euv.inference import answers, is_single, resolve_device, resolve_model, resolve_passbands, say
 from sunpy_mag2euv.maps import solar_radius
 from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
-from sunpy_mag2euv.passbands import Passband
+from sunpy_mag2euv.passbands import Passband, PassbandLike
 from sunpy_mag2euv.synthesis import look
 from sunpy_mag2euv.validity import Validity
 from sunpy_mag2euv.vantage import MUCH_UNSEEN, locate, resolve_observer, view_of
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["generate_chart"]
 
@@ -104,7 +108,13 @@ class _ChartValidity(Validity):
         return findings | super()._findings()
 
 
-def generate_chart(chart: GenericMap, passband: Any, *, model: Any = None, device: Any = None) -> Any:
+def generate_chart(
+    chart: GenericMap,
+    passband: PassbandLike | Sequence[PassbandLike],
+    *,
+    model: str | os.PathLike | FieldModel | None = None,
+    device: "str | torch.device | None" = None,
+) -> GenericMap | list[GenericMap]:
     """
     Generate a chart of the whole Sun as AIA would show it.
 
@@ -150,7 +160,8 @@ def generate_chart(chart: GenericMap, passband: Any, *, model: Any = None, devic
     ((360, 720), <Quantity 193. Angstrom>, 'CRLN-CEA')
     """
     model = resolve_model(DEFAULT_CHART_MODEL if model is None else model, FieldModel)
-    passbands = resolve_passbands([passband] if is_single(passband) else passband, model)
+    # What is_single tells apart, mypy does not know.
+    passbands = resolve_passbands([passband] if is_single(passband) else passband, model)  # type: ignore[arg-type]
     device = resolve_device(device)
     field_of = chart_of(chart)
     cylinder, places = _Cylinder(_SHAPE), _observers(field_of.time)

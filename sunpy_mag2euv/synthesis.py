@@ -1,14 +1,16 @@
 """Synthesis: magnetogram Map in, or a chart and an observer, and AIA-like Maps out."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
+from sunpy.map import GenericMap
 
 from sunpy_mag2euv.ageing import widening
 from sunpy_mag2euv.aia import View
@@ -25,11 +27,13 @@ from sunpy_mag2euv.inference import (
 )
 from sunpy_mag2euv.maps import check_map, in_known_time, solar_radius
 from sunpy_mag2euv.models import DEFAULT_CHART_MODEL, FieldModel
-from sunpy_mag2euv.passbands import Passband
+from sunpy_mag2euv.passbands import Passband, PassbandLike
 from sunpy_mag2euv.preparation import PreparedField, prepare
 from sunpy_mag2euv.sequences import Answers, are_several, in_step
 from sunpy_mag2euv.validity import FieldValidity, assess
 from sunpy_mag2euv.vantage import (
+    ObserverLike,
+    TimeLike,
     ages_of,
     are_several_views,
     project,
@@ -37,6 +41,9 @@ from sunpy_mag2euv.vantage import (
     resolve_observers,
     view_of,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Sight", "generate", "generate_cube", "look"]
 
@@ -64,14 +71,14 @@ class Sight:
 
 
 def generate(
-    magnetogram: Any,
-    passband: Any,
+    magnetogram: GenericMap | Iterable[GenericMap],
+    passband: PassbandLike | Sequence[PassbandLike],
     *,
-    observer: Any = None,
-    obstime: Any = None,
+    observer: ObserverLike | Iterable[ObserverLike] | None = None,
+    obstime: TimeLike | Iterable[TimeLike] | None = None,
     allow_errors: bool = False,
-    model: Any = None,
-    device: Any = None,
+    model: str | os.PathLike | FieldModel | None = None,
+    device: "str | torch.device | None" = None,
 ) -> Any:
     """
     Generate the image that SDO/AIA would have taken, or that a telescope like it would have taken elsewhere.
@@ -166,6 +173,7 @@ def generate(
     >>> from sunpy_mag2euv.sample import sample_chart
     >>> import astropy.units as u
     >>> from astropy.coordinates import SkyCoord
+    from sunpy.map import GenericMap
     >>> behind = SkyCoord(170 * u.deg, 0 * u.deg, 1 * u.au, frame="heliographic_stonyhurst")
     >>> synthetic = mag2euv.generate(sample_chart(), 193, observer=behind)
     >>> synthetic.meta["telescop"], synthetic.observer_coordinate.lon
@@ -176,14 +184,14 @@ def generate(
 
 
 def generate_cube(
-    magnetogram: Any,
-    passbands: Any = None,
+    magnetogram: GenericMap | Iterable[GenericMap],
+    passbands: Sequence[PassbandLike] | None = None,
     *,
-    observer: Any = None,
-    obstime: Any = None,
+    observer: ObserverLike | Iterable[ObserverLike] | None = None,
+    obstime: TimeLike | Iterable[TimeLike] | None = None,
     allow_errors: bool = False,
-    model: Any = None,
-    device: Any = None,
+    model: str | os.PathLike | FieldModel | None = None,
+    device: "str | torch.device | None" = None,
 ) -> Any:
     """
     Generate several passbands at once.

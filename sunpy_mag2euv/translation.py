@@ -29,7 +29,7 @@ from sunpy_mag2euv.intensity import LEVELS, check_image, check_light, check_toge
 from sunpy_mag2euv.isolation import isolated
 from sunpy_mag2euv.maps import check_map, in_known_time, shown
 from sunpy_mag2euv.models import ImageModel
-from sunpy_mag2euv.passbands import Passband, get_passband
+from sunpy_mag2euv.passbands import Passband, PassbandLike, get_passband
 from sunpy_mag2euv.preparation import field_of_view, resample, window
 from sunpy_mag2euv.quality import quality_objection
 from sunpy_mag2euv.sensitivity import Correction, Sensitivity, find_correction
@@ -48,7 +48,7 @@ _PART = 1 / 8
 @u.quantity_input
 def translate(
     aia_maps: GenericMap | Sequence[GenericMap],
-    passband: Any,
+    passband: PassbandLike | Sequence[PassbandLike],
     *,
     max_time_difference: u.min = 12 * u.min,
     correction_table: Any = None,

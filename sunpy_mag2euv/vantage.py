@@ -7,11 +7,13 @@ on. Turned differentially, fields that are up to five days old make no better im
 make images with an rms error that is two to five per cent less.
 """
 
+import datetime
 import difflib
 import functools
 import math
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +48,8 @@ from sunpy_mag2euv.sequences import in_step
 
 __all__ = [
     "MUCH_UNSEEN",
+    "ObserverLike",
+    "TimeLike",
     "age_map",
     "ages_of",
     "are_several_views",
@@ -56,6 +60,12 @@ __all__ = [
     "resolve_observers",
     "view_of",
 ]
+
+#: What names an observer, see `resolve_observer`.
+ObserverLike: TypeAlias = str | SkyCoord | BaseCoordinateFrame
+
+#: Most of what `sunpy.time.parse_time` takes.
+TimeLike: TypeAlias = str | Time | datetime.date | np.datetime64
 
 #: ``TELESCOP`` of what a made-up observer would see: nobody is told that SDO was there, but what comes before the slash
 #: has to be SDO, or else sunpy knows no colours to plot it in.
@@ -118,7 +128,7 @@ _SEEN = 0.25
 MUCH_UNSEEN = 0.01
 
 
-def resolve_observer(observer: Any, obstime: Any = None, default: Time | None = None) -> SkyCoord:
+def resolve_observer(observer: ObserverLike, obstime: TimeLike | None = None, default: Time | None = None) -> SkyCoord:
     """
     Find out where an observer is.
 
@@ -778,7 +788,13 @@ def locate(
     return y * grid.solar_radius + grid.center[1], x * grid.solar_radius + grid.center[0], cosine
 
 
-def age_map(chart: GenericMap, observer: Any, obstime: Any = None, *, model: Any = None) -> u.Quantity:
+def age_map(
+    chart: GenericMap,
+    observer: ObserverLike,
+    obstime: TimeLike | None = None,
+    *,
+    model: str | os.PathLike | FieldModel | None = None,
+) -> u.Quantity:
     """
     Tell how long ago a chart has seen what an observer sees.
 
