@@ -118,6 +118,8 @@ def save(image: GenericMap, path: str | os.PathLike, *, overwrite: bool = False)
         raise IsADirectoryError(f"{path} is a directory where a file is to be written; give another name")
     if os.path.lexists(path) and not overwrite:
         raise FileExistsError(f"{path} exists already; give another name, or overwrite=True to replace it")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} must not be written to; change its permissions, or give another name")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no directory {path.parent}; make it first, or give another")
     try:

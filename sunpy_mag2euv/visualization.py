@@ -24,6 +24,7 @@ from sunpy.coordinates import Helioprojective
 from sunpy.map import GenericMap
 
 from sunpy_mag2euv.brightness import scale_of
+from sunpy_mag2euv.maps import check_map
 from sunpy_mag2euv.metrics.comparison import compare
 from sunpy_mag2euv.reprojection import reproject
 
@@ -137,8 +138,19 @@ def plot_passbands(maps: Any, *, columns: int = 5, figure: Figure | None = None)
     Returns
     -------
     `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    TypeError
+        If they are no Maps.
+    ValueError
+        If there is no image or no column.
     """
     maps = _maps_of(maps)
+    if not maps or columns < 1:
+        raise ValueError(
+            f"there must be at least one image and one column; got {len(maps)} images in {columns} columns"
+        )
     return _sheet(maps, maps, columns, figure)
 
 
@@ -271,6 +283,8 @@ def animate(maps: Any, *, axes: Any = None, interval: float = 200) -> FuncAnimat
 
     Raises
     ------
+    TypeError
+        If they are no Maps.
     ValueError
         If there is no image, or not all are of one shape.
 
@@ -457,7 +471,10 @@ def _maps_of(maps: Any) -> list[GenericMap]:
         from sunpy_mag2euv.cubes import cube_to_maps
 
         return cube_to_maps(maps)
-    return list(maps)
+    maps = list(maps)
+    for image in maps:
+        check_map(image, "each of maps")
+    return maps
 
 
 def _coarse(magnetogram: GenericMap) -> GenericMap:

@@ -313,6 +313,10 @@ def test_what_cannot_be_saved(image, tmp_path, monkeypatch):
     assert (tmp_path / "image.fits").read_text() == "precious"
     mag2euv.save(image, tmp_path / "image.fits", overwrite=True)
     assert mag2euv.read(tmp_path / "image.fits").uncertainty is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: False)
+        with pytest.raises(PermissionError, match=r"image.fits must not be written to; .* or give another name$"):
+            mag2euv.save(image, tmp_path / "image.fits", overwrite=True)
     (tmp_path / "folder.fits").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder.fits is a directory"):
         mag2euv.save(image, tmp_path / "folder.fits", overwrite=True)

@@ -352,6 +352,16 @@ def test_passbands(magnetogram, images, tiny_model):
     assert len(contact_sheet(magnetogram, cube).axes) == 4
 
 
+def test_what_is_no_sheet(images):
+    with pytest.raises(ValueError, match=r"at least one image and one column; got 0 images in 5 columns"):
+        plot_passbands([])
+    with pytest.raises(ValueError, match=r"at least one image and one column; got 3 images in 0 columns"):
+        plot_passbands(images, columns=0)
+    for draw in (plot_passbands, animate):
+        with pytest.raises(TypeError, match=r"each of maps must be a sunpy.map.Map; got ndarray"):
+            draw([images[0], images[0].data])
+
+
 def test_uncertainty(images, tmp_path):
     image = images[1]
     figure = plot_uncertainty(image)
