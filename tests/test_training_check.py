@@ -1,3 +1,4 @@
+import errno
 import os
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from types import SimpleNamespace
 import lightning.pytorch as pl
 import pytest
 import torch
+from matplotlib.figure import Figure
 from training_store import FINE_GRID, configure, damage, make_coarse, make_store, manifest
 
 from sunpy_mag2euv.cli import main
@@ -177,6 +179,24 @@ def test_the_command_prints_the_table(store, tmp_path, capsys, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
     assert main(["train", "run.toml", "--check", "-o", "run.toml"]) == 1
     assert capsys.readouterr().err.endswith("run.toml is a file; give another directory\n")
+
+
+def test_a_disk_that_is_full_is_said_in_a_sentence_and_gone_on_from(store, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configure(tmp_path, store)
+    saved, savefig = [], Figure.savefig
+
+    def full(figure, *arguments, **keywords):
+        saved.append(figure)
+        if len(saved) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        savefig(figure, *arguments, **keywords)
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    assert main(["train", "run.toml", "-o", "run"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("mag2euv: error: [Errno 28] No space left on device; the same command goes on")
+    assert main(["train", "run.toml", "-o", "run"]) == 0
 
 
 def test_an_interrupted_check_is_one_like_other_commands(store, tmp_path, capsys, monkeypatch):

@@ -21,6 +21,7 @@ from weights_hosts import DOI, RECORD, REPOSITORY, weights_hosts
 
 import sunpy_mag2euv
 from sunpy_mag2euv.cli import main
+from sunpy_mag2euv.field_kinds import KINDS
 from sunpy_mag2euv.models import load_model, registry
 from sunpy_mag2euv.training.learning import export as exporting
 from sunpy_mag2euv.training.learning.export import export
@@ -185,6 +186,15 @@ def test_models_that_translate_are_described_as_such(tiny_translator):
     assert "mag2euv.translate(aia_maps, passband=94, model=model)" in body
     assert tables(body)[1] == [["Inputs (Å)", "Mean CC"], ["131", "0.9"]]
     assert "sha256=" in zenodo_metadata(tiny_translator, "any.safetensors", PUBLICATION)["description"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_say_of_which_kind_of_field_they_make_images(tiny_model, kind):
+    """Whoever downloads them would give them another otherwise."""
+    model = dataclasses.replace(tiny_model, field_kind=kind)
+    card = model_card(model, "toy.safetensors", PUBLICATION, ("whole disk", ("a",), []))
+    for text in (card, zenodo_metadata(model, "toy.safetensors", PUBLICATION)["description"]):
+        assert [other for other in KINDS if f"from {KINDS[other]}, on" in text] == [kind]
 
 
 def test_references_that_are_no_dois(tiny_model):

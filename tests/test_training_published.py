@@ -151,6 +151,10 @@ def test_the_table_is_written_with_what_is_said_of_it(tmp_path):
     write_beside(beside(images, PAPER), ["One.", "Two."], tmp_path / "table.rst", "Beside")
     text = (tmp_path / "table.rst").read_text(encoding="utf-8")
     cells = [cell.strip() for cell in re.findall(r"^ {3}[* ] ?- (.*)$", text, re.MULTILINE)]
+    # Lines of cells are blocks of lines, with one bar each.
+    assert re.fullmatch(r"\| −?0\.\d{3}", cells[13])
+    assert len(re.findall(r"^ {7}\| \S+…\S+$", text, re.MULTILINE)) == 3
+    assert "| |" not in text
     assert cells[:10] == ["Passband (Å)", "Model", "Images", "CC", "A", "B", "RE", "A", "B", "PPE10"]
     assert cells[10:13] == ["304", "net", "2"]
     assert cells[14:16] == ["0.84", "0.83"]

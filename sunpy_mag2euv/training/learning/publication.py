@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sunpy_mag2euv.field_kinds import KINDS
 from sunpy_mag2euv.models import ImageModel
 from sunpy_mag2euv.models.model import Model
 from sunpy_mag2euv.models.record import is_line
@@ -197,7 +198,7 @@ def _sentences(model: Model, escaped: Callable[[str], str]) -> list[str]:
         given = [str(band) for band in model.input_scalings]
         inputs = f"{'any of the ' if model.selective else ''}AIA images of {', '.join(given)} Å"
     else:
-        inputs = "a magnetogram of the line-of-sight field"
+        inputs = KINDS[model.field_kind]
     return [
         *([f"{escaped(model.description).rstrip('.')}."] if model.description.strip() else []),
         f"It makes AIA images of {', '.join(map(str, model.image_scalings))} Å, in DN/s, from {inputs}, "

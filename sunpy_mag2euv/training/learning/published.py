@@ -182,8 +182,8 @@ def write_beside(table: Table, said: list[str], path: str | Path, title: str) ->
             cells.append(_number(row[score], form))
             if np.isfinite(row[f"{score}_low"]):
                 interval = "…".join(_number(row[f"{score}_{end}"], form) for end in ("low", "high"))
-                # A block of two lines, since the interval would be broken at its spaces.
-                cells[-1] = f"| {cells[-1]}\n       | {interval}"
+                # Two lines, since the interval would be broken anywhere.
+                cells[-1] += f"\n{interval}"
             cells += [_number(row[name], form.replace("3", "2")) for name in theirs]
     write_list_table(head, rows, path, title)
     with open(path, "a", encoding="utf-8") as file:
