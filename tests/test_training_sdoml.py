@@ -23,7 +23,7 @@ from sunpy_mag2euv.cli import main
 from sunpy_mag2euv.field_kinds import SDOML_BZ
 from sunpy_mag2euv.grid import Grid
 from sunpy_mag2euv.models import load_model
-from sunpy_mag2euv.training.data import remote_arrays, sdoml
+from sunpy_mag2euv.training.data import remote_arrays, sdoml, sdoml_index
 from sunpy_mag2euv.training.data.archive import TABLE, read_table, slots
 from sunpy_mag2euv.training.data.observations import SATURATION
 from sunpy_mag2euv.training.data.sdoml_frames import prepare_field, prepare_image
@@ -375,6 +375,25 @@ def test_another_store_is_in_the_way(folder, tmp_path):
         sdoml.open_store(tmp_path / "store", dataclasses.replace(selection, frames=selection.frames[:3]), SMALL)
     with pytest.raises(ValueError, match=r"empty would be empty: no record within 360 s"):
         sdoml.open_store(tmp_path / "empty", dataclasses.replace(selection, frames=selection.frames[:0]), SMALL)
+
+
+@pytest.mark.parametrize("other", [None, "MISSING", float("nan"), "", "2011-13-01", "2011-01-01T00:00:08+01:00"])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2011-01-01T00:00:08.57Z", 8.57),
+        ("2011-01-01T00:00:08", 8),
+        ("2011.01.01_00:00:42_TAI", 8),
+        ("2011.01.01_00:00:42.50_TAI", 8.5),
+    ],
+)
+def test_a_time_that_is_none_does_not_have_the_others_read_one_by_one(monkeypatch, text, seconds, other):
+    """Of a year, that takes half a minute for every channel."""
+    one_by_one, time_of = [], sdoml_index._time
+    monkeypatch.setattr(sdoml_index, "_time", lambda text: one_by_one.append(text) or time_of(text))
+    times = sdoml_index._times([text, other, text])
+    np.testing.assert_allclose(times - Time("2011-01-01").unix, [seconds, np.nan, seconds], atol=1e-6)
+    assert one_by_one == [str(other)]
 
 
 def test_attributes_that_are_not_sdomls(tmp_path):

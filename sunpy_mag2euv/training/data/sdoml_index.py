@@ -5,10 +5,12 @@ Its attributes are the headers of all frames, of which a few keywords are needed
 are read again only if the archive has changed.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +36,12 @@ _FORMAT = 1
 #: What an image can have been divided by: a sensitivity that AIA has been seen to have. Tables that are extrapolated
 #: fall below, to zero and beyond in 304 Å.
 _DEGRADATIONS = (0.02, 1.2)
+
+#: How times are written, by HMI and by AIA: by their scale, with year, month, day and time of day.
+_WRITTEN = {
+    "tai": re.compile(r"(\d{4})[-.](\d\d)[-.](\d\d)[_T](\d\d:\d\d:\d\d(?:\.\d+)?)_TAI", re.ASCII),
+    "utc": re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)Z?", re.ASCII),
+}
 
 #: In seconds. SDOML takes shorter exposures for this long.
 _SHORTEST = 0.01
@@ -170,20 +178,18 @@ def read_index(array: RemoteArray) -> Index:
 
 
 def _times(texts: Sequence[object]) -> np.ndarray:
-    """Unix seconds; all at once where they are as HMI and AIA write them, one by one otherwise."""
-    written = np.array([str(text).strip() for text in texts], dtype=str)
+    """Unix seconds; all at once where they are as HMI and AIA write them, one by one where they are not."""
+    written = [str(text).strip() for text in texts]
     times = np.full(len(written), np.nan)
-    tai = np.char.endswith(written, "_TAI")
-    for chosen, scale, plain in (
-        (tai, "tai", lambda text: text[:-4].replace(".", "-", 2).replace("_", "T")),
-        (~tai, "utc", lambda text: text.removesuffix("Z")),
-    ):
-        if chosen.any():
-            try:
-                values = [plain(str(text)) for text in written[chosen]]
-                times[chosen] = Time(values, format="isot", scale=scale).utc.unix
-            except ValueError:
-                times[chosen] = [_time(text) for text in written[chosen]]
+    for scale, form in _WRITTEN.items():
+        found = {number: match for number, text in enumerate(written) if (match := form.fullmatch(text))}
+        if found:
+            # All of them are as if none was, if one has a 13th month.
+            with contextlib.suppress(ValueError):
+                values = ["{}-{}-{}T{}".format(*match.groups()) for match in found.values()]
+                times[list(found)] = Time(values, format="isot", scale=scale).utc.unix
+    for number in np.flatnonzero(np.isnan(times)):
+        times[number] = _time(written[number])
     return times
 
 
