@@ -132,6 +132,17 @@ def test_no_content_does_harm(tmp_path_factory, content):
         array.decode(array.fetch(0, [1]))
 
 
+@pytest.mark.parametrize("frames", [7, 16])
+@pytest.mark.parametrize("wanted", [[0], range(7)])
+def test_chunks_of_another_number_of_frames_are_damaged(folder, frames, wanted):
+    """Others would be taken than those that are wanted."""
+    path = folder / "a" / ".zarray"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chunks": [frames, 60, 60]}))
+    array = Archive(str(folder)).array("a")
+    with pytest.raises(ValueError, match="the chunk is damaged"):
+        array.decode(array.fetch(1, wanted))
+
+
 def test_what_is_not_there(folder):
     with Server(folder) as server, pytest.raises(FileNotFoundError, match=r"http://.* has no b/.zarray"):
         Archive(server.root).array("b")
@@ -162,9 +173,10 @@ def test_other_layouts_are_refused(tmp_path, change):
 def test_attributes(folder):
     array = Archive(str(folder)).array("a")
     assert array.attributes(("T_OBS", "QUALITY")) == {"T_OBS": list(range(35))}
-    (folder / "a" / ".zattrs").write_text('{"T_OBS": [1, 2')
-    with pytest.raises(ValueError, match="the attributes of a must be JSON"):
-        array.attributes(("T_OBS",))
+    for wrong in (b"", b"<html>", b'{"T_OBS": [1, 2', b'{"T_OBS": ["\xe9"]}', b'{"T_OBS": ' + b"[" * 10**5):
+        (folder / "a" / ".zattrs").write_bytes(wrong)
+        with pytest.raises(ValueError, match="the attributes of a must be JSON"):
+            Archive(str(folder)).array("a").attributes(("T_OBS",))
 
 
 @settings(max_examples=40)

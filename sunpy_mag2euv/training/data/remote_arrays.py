@@ -325,6 +325,9 @@ class RemoteArray:
             if layout.is_blosc:
                 check_whole(part.content)
             content = part.content if layout.compressor is None else layout.compressor.decode(part.content)
+            # Of more frames than it should have, others would be taken.
+            if part.last - part.first == self.frames and len(content) != self.frames * self._bytes:
+                raise ValueError(f"{len(content)} bytes of {self.frames * self._bytes}, decompressed")
             return np.frombuffer(content, layout.dtype, math.prod(shape), part.skipped).reshape(shape)
         except Exception as error:
             # Whatever a damaged chunk makes its codec raise.
@@ -352,11 +355,11 @@ class RemoteArray:
         ConnectionError
             If the archive does not answer.
         """
-        # FITS headers are ASCII, which Python keeps in a byte for each character.
-        text = self.archive.read(f"{self.name}/.zattrs").decode("utf-8")
         try:
+            # FITS headers are ASCII, which Python keeps in a byte for each character.
+            text = self.archive.read(f"{self.name}/.zattrs").decode("utf-8")
             return {key: value for key, value in _entries(text) if key in names}
-        except (IndexError, ValueError) as error:
+        except (IndexError, RecursionError, ValueError) as error:
             raise ValueError(f"the attributes of {self.name} must be JSON; they are not ({error})") from None
 
     @functools.cached_property
