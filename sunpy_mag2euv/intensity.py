@@ -461,6 +461,7 @@ def check_together(images: Sequence[GenericMap], max_time_difference: u.Quantity
         apart = abs(first.date - second.date).to(u.min)
         # What is exactly at the limit comes out a rounding error beyond it.
         if not apart <= max_time_difference + 1 * u.ms:
+            apart = apart.to(u.day) if apart > 2 * u.day else apart
             raise ValueError(
                 f"the images must be at most {max_time_difference:g} apart; these are {apart:.4g} apart "
                 f"({first.date.utc.isot} and {second.date.utc.isot} UTC). Take the image nearest in time, or say "

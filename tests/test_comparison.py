@@ -250,6 +250,7 @@ def test_unusable_images(aia, keywords, message, place):
         ({"wavelength": 171}, "of one passband; the first is 193 Å, the second 171 Å"),
         ({"date": "2014-01-15T00:13:00"}, "at most 12 min apart; these are 13 min apart"),
         ({"date": "2014-01-14T00:00:00"}, "apart; these are 1440 min apart"),
+        ({"date": "2020-01-15T00:00:00"}, "apart; these are 2191 d apart"),
         ({"longitude": 40.0}, "observers of these are 39.9 deg apart"),
         ({"center": (1000.0, 0.0), "size": 40}, "must have pixels that are known in both"),
     ],
