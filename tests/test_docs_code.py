@@ -390,8 +390,8 @@ def test_plots(block, made_up):
 
 #: What blocks of commands begin with beside the command line of this package, Python and pip.
 OTHERS = {
-    "awk", "cd", "dask", "done", "find", "for", "git", "pytest", "ruff", "sha256sum", "sphinx-build", "towncrier",
-    "tox",
+    "awk", "cd", "dask", "done", "find", "for", "git", "mypy", "pytest", "ruff", "sha256sum", "sphinx-build",
+    "towncrier", "tox",
 }  # fmt: skip
 
 #: Words that stand for others.
