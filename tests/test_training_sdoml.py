@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -364,6 +365,34 @@ def written(path):
         return float(Store.open(path).written.mean())
     except (FileNotFoundError, KeyError, ValueError):
         return 0.0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_an_interruption_does_not_wait_for_an_archive_that_stalls(folder, tmp_path, monkeypatch):
+    stalled, over, fetch = threading.Event(), threading.Event(), remote_arrays.RemoteArray.fetch
+
+    def stall(array, chunk, wanted):
+        if "171A" in array.name:
+            stalled.set()
+            over.wait(30)
+        return fetch(array, chunk, wanted)
+
+    def interrupt():
+        stalled.wait(30)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(remote_arrays.RemoteArray, "fetch", stall)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        take(folder, tmp_path / "store")
+    assert time.monotonic() - began < 20
+    thread.join()
+    over.set()
+    store, _ = take(folder, tmp_path / "store")
+    assert store.has.all()
 
 
 def test_another_store_is_in_the_way(folder, tmp_path):

@@ -9,9 +9,10 @@ import contextlib
 import itertools
 import math
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -271,23 +272,24 @@ def _fetched(
 ) -> Iterator[tuple[tuple[str, int], Part]]:
     """What is needed of chunks, in their order, while the next are on their way."""
 
-    def fetch(key: tuple[str, int]) -> Part:
+    def fetch(key: tuple[str, int], future: Future) -> None:
         array = selection.arrays[key[0]]
-        return array.fetch(key[1], {piece.number % array.frames for _, piece in tasks[key]})
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        queue: collections.deque = collections.deque()
         try:
-            for key in tasks:
-                queue.append((key, pool.submit(fetch, key)))
-                if len(queue) >= _AT_ONCE:
-                    done, future = queue.popleft()
-                    yield done, future.result()
-            while queue:
-                done, future = queue.popleft()
-                yield done, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+            future.set_result(array.fetch(key[1], {piece.number % array.frames for _, piece in tasks[key]}))
+        except Exception as error:
+            future.set_exception(error)
+
+    queue: collections.deque = collections.deque()
+    for key in tasks:
+        queue.append((key, Future()))
+        # Nobody who interrupts waits for these, as for the threads of a pool: an archive may take minutes to fail.
+        threading.Thread(target=fetch, args=queue[-1], daemon=True).start()
+        if len(queue) >= _AT_ONCE:
+            done, future = queue.popleft()
+            yield done, future.result()
+    while queue:
+        done, future = queue.popleft()
+        yield done, future.result()
 
 
 def _write(store: Store, row: int, piece: Piece, values: np.ndarray, log: "_Log") -> None:
