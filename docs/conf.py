@@ -5,6 +5,7 @@ from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from PIL import Image
+from sunpy_sphinx_theme import PNG_ICON
 
 # Figures are drawn into files, also on machines with a display.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -99,6 +100,7 @@ plot_pre_code = ""
 # -- Gallery -------------------------------------------------------------------
 
 sphinx_gallery_conf = {
+    "default_thumb_file": str(PNG_ICON),
     "examples_dirs": "../examples",
     "gallery_dirs": "generated/gallery",
     # Numbers in their names say in which order; what has no number is shown without being run.
@@ -116,6 +118,8 @@ sphinx_gallery_conf = {
 # -- HTML ----------------------------------------------------------------------
 
 html_theme = "sunpy"
+# The theme's own, which it names in a way that pages in directories do not find
+html_favicon = str(PNG_ICON)
 html_title = project
 html_copy_source = False
 html_static_path = ["_static"]
