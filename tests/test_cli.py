@@ -741,8 +741,8 @@ def test_plugins_without_what_they_need(plug_in, capsys, plugin):
 
 def test_a_broken_installation_is_no_missing_extra(plug_in, monkeypatch):
     plug_in()
-    monkeypatch.setitem(sys.modules, "sunpy_mag2euv.remote", None)
-    monkeypatch.delattr(sunpy_mag2euv, "remote")
+    monkeypatch.setitem(sys.modules, "sunpy_mag2euv.models", None)
+    monkeypatch.delattr(sunpy_mag2euv, "models")
     with pytest.raises(ImportError):
         main(["models"])
 

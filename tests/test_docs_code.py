@@ -278,13 +278,14 @@ def cluster(monkeypatch):
             worker_dashboard_address=f"{local}:0",
             silence_logs=50,
         )
-        clients.extend([real(cluster), cluster])
-        return clients[-2]
+        clients.extend([cluster, real(cluster)])
+        return clients[-1]
 
     monkeypatch.setattr(distributed, "Client", client)
     monkeypatch.setitem(sys.modules, "dask_jobqueue", types.SimpleNamespace(SLURMCluster=Cluster))
     yield
-    for client in clients:
+    # Each gives back the scheduler that it found.
+    for client in reversed(clients):
         client.close()
 
 
