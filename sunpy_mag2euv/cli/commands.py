@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     network = argparse.ArgumentParser(add_help=False)
-    group = network.add_argument_group("network")
+    group = network.add_argument_group("weights and device")
     group.add_argument(
         "--model", type=options.value, metavar="MODEL", help="name, path or address of the weights (default: packaged)"
     )
