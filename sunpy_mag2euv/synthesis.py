@@ -173,7 +173,6 @@ def generate(
     >>> from sunpy_mag2euv.sample import sample_chart
     >>> import astropy.units as u
     >>> from astropy.coordinates import SkyCoord
-    from sunpy.map import GenericMap
     >>> behind = SkyCoord(170 * u.deg, 0 * u.deg, 1 * u.au, frame="heliographic_stonyhurst")
     >>> synthetic = mag2euv.generate(sample_chart(), 193, observer=behind)
     >>> synthetic.meta["telescop"], synthetic.observer_coordinate.lon
