@@ -133,7 +133,7 @@ def _train(arguments: "argparse.Namespace") -> int:
     try:
         run.fit()
     except OSError as error:
-        return failed(f"{error}; the same command goes on from the last checkpoint, if there is one")
+        return failed(OSError(f"{error}; the same command goes on from the last checkpoint, if there is one"))
     if run.trainer.is_global_zero:
         print(f"trained; write the weights with: mag2euv export {directory} {config['model']['name']}.safetensors")
     return 0

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sunpy_mag2euv.field_kinds import KINDS
-from sunpy_mag2euv.models import ImageModel
-from sunpy_mag2euv.models.model import Model
+from sunpy_mag2euv.models import FieldModel, ImageModel
 from sunpy_mag2euv.models.record import is_line
 
 __all__ = ["FILES", "Publication", "model_card", "write_publication", "zenodo_metadata"]
@@ -74,7 +73,11 @@ class Publication:
 
 
 def write_publication(
-    directory: Path, model: Model, weights: str, publication: Publication, scores: tuple[str, Sequence, Iterable]
+    directory: Path,
+    model: FieldModel | ImageModel,
+    weights: str,
+    publication: Publication,
+    scores: tuple[str, Sequence, Iterable],
 ) -> None:
     """
     Write what an upload needs beside the weights.
@@ -83,7 +86,7 @@ def write_publication(
     ----------
     directory : `pathlib.Path`
         In which everything else that is to be uploaded is already.
-    model : Model
+    model : FieldModel or ImageModel
         That the weights are of, with their ``sha256``.
     weights : str
         Name of their file.
@@ -102,13 +105,15 @@ def write_publication(
     metadata.write_text(text + "\n", encoding="utf-8")
 
 
-def model_card(model: Model, weights: str, publication: Publication, scores: tuple[str, Sequence, Iterable]) -> str:
+def model_card(
+    model: FieldModel | ImageModel, weights: str, publication: Publication, scores: tuple[str, Sequence, Iterable]
+) -> str:
     """
     The model card.
 
     Parameters
     ----------
-    model : Model
+    model : FieldModel or ImageModel
     weights : str
         Name of the weights' file.
     publication : Publication
@@ -147,13 +152,13 @@ def model_card(model: Model, weights: str, publication: Publication, scores: tup
     return "\n\n".join(parts) + "\n"
 
 
-def zenodo_metadata(model: Model, weights: str, publication: Publication) -> dict:
+def zenodo_metadata(model: FieldModel | ImageModel, weights: str, publication: Publication) -> dict:
     """
     The metadata of a deposition.
 
     Parameters
     ----------
-    model : Model
+    model : FieldModel or ImageModel
     weights : str
         Name of the weights' file.
     publication : Publication
@@ -186,12 +191,12 @@ def zenodo_metadata(model: Model, weights: str, publication: Publication) -> dic
     return {key: value for key, value in metadata.items() if value}
 
 
-def _keywords(model: Model) -> list[str]:
+def _keywords(model: FieldModel | ImageModel) -> list[str]:
     """What a model is about."""
     return [*_KEYWORDS, "image translation" if isinstance(model, ImageModel) else "magnetogram"]
 
 
-def _sentences(model: Model, escaped: Callable[[str], str]) -> list[str]:
+def _sentences(model: FieldModel | ImageModel, escaped: Callable[[str], str]) -> list[str]:
     """Paragraphs on a model, in which text of its record is to be escaped."""
     rows, columns = model.grid.shape
     if isinstance(model, ImageModel):
@@ -207,7 +212,7 @@ def _sentences(model: Model, escaped: Callable[[str], str]) -> list[str]:
     ]
 
 
-def _use(model: Model, weights: str) -> str:
+def _use(model: FieldModel | ImageModel, weights: str) -> str:
     """Lines of Python that use a model."""
     verb = "translate(aia_maps" if isinstance(model, ImageModel) else "generate(magnetogram"
     lines = [
@@ -221,7 +226,7 @@ def _use(model: Model, weights: str) -> str:
     return "\n".join(lines)
 
 
-def _passband_rows(model: Model) -> list[tuple]:
+def _passband_rows(model: FieldModel | ImageModel) -> list[tuple]:
     """What is known of each passband."""
     return [
         (band, model.training_images.get(band, ""), model.calibration[band], model.caveats.get(band, ""))
