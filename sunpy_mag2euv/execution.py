@@ -10,10 +10,10 @@ Everywhere else, and in training, numbers are of single precision.
 import functools
 from typing import TYPE_CHECKING
 
-from sunpy_mag2euv.grid import Grid
-
 if TYPE_CHECKING:
     import torch
+
+    from sunpy_mag2euv.grid import Grid
 
 __all__ = ["at_once", "is_large", "number_format"]
 
@@ -28,7 +28,7 @@ _LARGE = 2**18
 _PIXELS = 2**22
 
 
-def is_large(grid: Grid) -> bool:
+def is_large(grid: "Grid") -> bool:
     """
     Tell whether images of a grid take so much time and memory that it matters how they are computed.
 
@@ -43,7 +43,7 @@ def is_large(grid: Grid) -> bool:
     return grid.shape[0] * grid.shape[1] >= _LARGE
 
 
-def number_format(grid: Grid, device: "torch.device") -> "torch.dtype":
+def number_format(grid: "Grid", device: "torch.device") -> "torch.dtype":
     """
     Tell in which numbers a device is best asked for images.
 
@@ -75,7 +75,7 @@ def _has_instructions(kind: str) -> bool:
     return kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def at_once(grid: Grid, device: "torch.device") -> int:
+def at_once(grid: "Grid", device: "torch.device") -> int:
     """
     Tell how many images a device is best asked for at a time.
 

@@ -44,6 +44,14 @@ def test_the_command_line_is_lighter_still():
     assert run.stdout.strip() == "[]"
 
 
+def test_help_waits_for_nothing():
+    # What only hints name is imported by nobody who asks for help.
+    heavy = {"numpy", "astropy", "sunpy", "torch"}
+    code = f"import sys; from sunpy_mag2euv.cli.commands import parser; parser(); print(sorted({heavy} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_names_are_there_once_they_are_asked_for(monkeypatch):
     monkeypatch.delitem(vars(mag2euv), "generate", raising=False)
     monkeypatch.delitem(vars(mag2euv), "passbands", raising=False)
