@@ -47,7 +47,10 @@ def test_the_command_line_is_lighter_still():
 def test_help_waits_for_nothing():
     # What only hints name is imported by nobody who asks for help.
     heavy = {"numpy", "astropy", "sunpy", "torch"}
-    code = f"import sys; from sunpy_mag2euv.cli.commands import parser; parser(); print(sorted({heavy} & set(sys.modules)))"
+    code = (
+        "import sys; from sunpy_mag2euv.cli.commands import parser; parser(); "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
